@@ -1,0 +1,418 @@
+"""Every exception of the package.
+
+Cut by who must act: the caller, the network, the administrator of the host, or us::
+
+    HvError                      .hint .retryable; str() is one sentence
+      ConfigurationError         invalid address, option or request; nothing was sent   (ValueError)
+      UnknownServiceError        .name .suggestions                                     (KeyError)
+      TransportError             no usable answer: .address .may_have_run .fenced
+        ConnectError             no connection, nothing was sent
+          AuthenticationError
+          UntrustedHostError     .expected .offered
+        BusyError                the far side says later; nothing ran
+        TransportTimeoutError    .after                                                 (TimeoutError)
+        ConnectionLostError
+        ProtocolError            the answer could not be parsed: .excerpt
+        OutcomeUnknownError      a write was sent, its answer was lost, and reading back
+                                 could not settle it: .asked
+      RemoteError                the host understood and said no:
+                                 .host .error_id .category .host_message
+        NotFoundError                                                                   (KeyError)
+          VMNotFoundError
+          ServiceNotFoundError
+        AmbiguousError           .candidates
+        PermissionDeniedError
+        UnsupportedError         a module, command or role is missing there: .needs
+        InvalidStateError        .action .current .expected
+        CommandFailedError       any other error of the host
+      DecodeError                parsed, but not of the expected shape: .path .expected .found
+      WaitTimeoutError           the state was not reached: .wanted .last               (TimeoutError)
+
+Classes are chosen by the host's error id and category, never by its message, which is translated. Facts are
+attributes. All of them can be pickled. ``hint`` says what to do next and is also shown below a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "AmbiguousError",
+    "AuthenticationError",
+    "BusyError",
+    "CommandFailedError",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionLostError",
+    "DecodeError",
+    "HvError",
+    "InvalidStateError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "RemoteError",
+    "ServiceNotFoundError",
+    "TransportError",
+    "TransportTimeoutError",
+    "UnknownServiceError",
+    "UnsupportedError",
+    "UntrustedHostError",
+    "VMNotFoundError",
+    "WaitTimeoutError",
+]
+
+EXCERPT_LENGTH = 200
+
+
+def one_line(text: str) -> str:
+    """*text* with a space for everything that is not to be printed: line breaks, controls, changes of direction."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def excerpt(text: str) -> str:
+    """*text* on one line, cut to what fits into an error."""
+    line = one_line(text[: EXCERPT_LENGTH + 1])
+    return line if len(line) <= EXCERPT_LENGTH else line[: EXCERPT_LENGTH - 1] + "…"
+
+
+def _rebuild(cls: type[HvError], args: tuple[object, ...], state: dict[str, object]) -> HvError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class HvError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    Attributes:
+        hint: What to do next, or None.
+        retryable: True where the same call may succeed later although nobody changes anything. Every verb of the
+            package is idempotent, so calling it again is safe.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    hint: str | None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(one_line(message))
+        self.hint = None if hint is None else one_line(hint)
+        if hint is not None:
+            self.add_note(f"Hint: {self.hint}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+class ConfigurationError(HvError, ValueError):
+    """An address, an option or a request is invalid. Nothing was sent."""
+
+
+class UnknownServiceError(HvError, KeyError):
+    """No integration service is known by that text.
+
+    Attributes:
+        name: The text.
+        suggestions: Known names that are close to it, best first.
+    """
+
+    def __init__(self, name: str, suggestions: tuple[str, ...] = ()) -> None:
+        meant = f" Did you mean {' or '.join(repr(suggestion) for suggestion in suggestions)}?" if suggestions else ""
+        super().__init__(
+            f"No integration service is known as {excerpt(name)!r}.{meant}",
+            hint=(
+                "Use a key such as 'heartbeat', the English name, a component GUID, or the name of a Windows service,"
+                " such as 'vmicvss'."
+            ),
+        )
+        self.name = name
+        self.suggestions = suggestions
+
+
+# -- no usable answer ---------------------------------------------------------------------------------------------
+
+
+class TransportError(HvError):
+    """There is no usable answer.
+
+    Attributes:
+        address: Where the question went.
+        may_have_run: False if the far side certainly carried out nothing.
+        fenced: True if what was sent is certain not to go on running there.
+    """
+
+    def __init__(
+        self, message: str, *, address: str, may_have_run: bool, fenced: bool = False, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.address = address
+        self.may_have_run = may_have_run
+        self.fenced = fenced
+
+
+class ConnectError(TransportError):
+    """No connection could be made. Nothing was sent."""
+
+    def __init__(self, message: str, *, address: str, hint: str | None = None) -> None:
+        super().__init__(message, address=address, may_have_run=False, fenced=True, hint=hint)
+
+
+class AuthenticationError(ConnectError):
+    """The host does not accept the credential."""
+
+
+class UntrustedHostError(ConnectError):
+    """The host's certificate or key is not the expected one.
+
+    Attributes:
+        expected: The fingerprint that was expected, or None if none is known.
+        offered: The fingerprint that the host offered.
+    """
+
+    def __init__(
+        self, message: str, *, address: str, expected: str | None, offered: str, hint: str | None = None
+    ) -> None:
+        super().__init__(message, address=address, hint=hint)
+        self.expected = expected
+        self.offered = offered
+
+
+class BusyError(TransportError):
+    """The far side has no room now. Nothing ran."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, address: str, hint: str | None = None) -> None:
+        super().__init__(message, address=address, may_have_run=False, fenced=True, hint=hint)
+
+
+class TransportTimeoutError(TransportError, TimeoutError):
+    """No answer came in time.
+
+    Attributes:
+        after: How long was waited, in seconds.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        address: str,
+        after: float,
+        may_have_run: bool,
+        fenced: bool = False,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, address=address, may_have_run=may_have_run, fenced=fenced, hint=hint)
+        self.after = after
+
+
+class ConnectionLostError(TransportError):
+    """The connection ended before the answer was complete."""
+
+    retryable = True
+
+
+class ProtocolError(TransportError):
+    """What came back cannot be parsed, or is larger or deeper than an answer may be.
+
+    Attributes:
+        excerpt: The beginning of what came, without control characters.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        address: str,
+        may_have_run: bool = True,
+        fenced: bool = False,
+        received: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, address=address, may_have_run=may_have_run, fenced=fenced, hint=hint)
+        self.excerpt = excerpt(received)
+
+
+class OutcomeUnknownError(TransportError):
+    """A change was sent, its answer was lost, and reading the state back could not settle whether it was made.
+
+    Attributes:
+        asked: What was asked for and may or may not have been made, one line per change.
+        known: A :class:`~hvintegration.ServiceChange` for each change of the same call whose outcome is known.
+    """
+
+    def __init__(self, *, address: str, asked: tuple[str, ...], reason: str, known: tuple[object, ...] = ()) -> None:
+        super().__init__(
+            f"It is unknown whether {address} carried out: {'; '.join(asked)} ({reason}).",
+            address=address,
+            may_have_run=True,
+            hint="Read the state; ask again if it is not as wanted. Asking twice is safe.",
+        )
+        self.asked = asked
+        self.known = known
+
+
+# -- the host said no ---------------------------------------------------------------------------------------------
+
+
+class RemoteError(HvError):
+    """The host understood the question and answered with an error.
+
+    Attributes:
+        host: Which host.
+        error_id: PowerShell's FullyQualifiedErrorId, such as
+            ``InvalidParameter,Microsoft.HyperV.PowerShell.Commands.GetVM``; empty where the package itself drew the
+            conclusion.
+        category: PowerShell's error category, such as ``PermissionDenied``; empty likewise.
+        host_message: The host's own sentence, in the host's language, as it came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str,
+        error_id: str = "",
+        category: str = "",
+        host_message: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+        self.error_id = error_id
+        self.category = category
+        self.host_message = host_message
+
+
+class NotFoundError(RemoteError, KeyError):
+    """The host has no such thing."""
+
+
+class VMNotFoundError(NotFoundError):
+    """The host has no such virtual machine, or the caller may not see it."""
+
+
+class ServiceNotFoundError(NotFoundError):
+    """The virtual machine has no such integration service."""
+
+
+class AmbiguousError(RemoteError):
+    """A name fits several virtual machines.
+
+    Attributes:
+        candidates: The ids of all of them.
+    """
+
+    def __init__(self, message: str, *, host: str, candidates: tuple[str, ...]) -> None:
+        super().__init__(message, host=host, hint="Use an id instead of the name: " + ", ".join(candidates))
+        self.candidates = candidates
+
+
+class PermissionDeniedError(RemoteError):
+    """The caller lacks the right. It says nothing about whether the thing exists."""
+
+
+class UnsupportedError(RemoteError):
+    """Something that the question needs is missing on the host.
+
+    Attributes:
+        needs: What is missing, such as ``the Hyper-V module for PowerShell``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str,
+        needs: str,
+        error_id: str = "",
+        category: str = "",
+        host_message: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, host=host, error_id=error_id, category=category, host_message=host_message, hint=hint)
+        self.needs = needs
+
+
+class InvalidStateError(RemoteError):
+    """The thing is in a state in which this cannot be done.
+
+    Attributes:
+        action: What was to be done.
+        current: The state it is in, or an empty text where the host does not say.
+        expected: The state it would have to be in, likewise.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str,
+        action: str,
+        current: str = "",
+        expected: str = "",
+        error_id: str = "",
+        category: str = "",
+        host_message: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, host=host, error_id=error_id, category=category, host_message=host_message, hint=hint)
+        self.action = action
+        self.current = current
+        self.expected = expected
+
+
+class CommandFailedError(RemoteError):
+    """The host answered with an error that has no class of its own; see ``error_id`` and ``host_message``."""
+
+
+# -- the rest -----------------------------------------------------------------------------------------------------
+
+
+class DecodeError(HvError):
+    """An answer was parsed but does not have the expected shape.
+
+    Attributes:
+        address: Who answered so.
+        path: Where, such as ``$.result.vms[2].services[0].enabled``.
+        expected: What belongs there.
+        found: What is there, cut short.
+    """
+
+    def __init__(self, *, path: str, expected: str, found: str, address: str = "") -> None:
+        super().__init__(
+            f"The answer has {excerpt(found)} at {path}, where {expected} belongs.",
+            hint="The host and this package may differ in version; please report this with the host's version.",
+        )
+        self.address = address
+        self.path = path
+        self.expected = expected
+        self.found = excerpt(found)
+
+
+class WaitTimeoutError(HvError, TimeoutError):
+    """The state that was waited for was not reached in time.
+
+    Attributes:
+        wanted: The state that was wanted.
+        last: The value that was read last, or None if there was none.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, wanted: str, last: object, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.wanted = wanted
+        self.last = last

@@ -1,0 +1,242 @@
+"""A Hyper-V host, as something that can be asked, and ``connect``, which makes one from an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self, TypeAlias
+from urllib.parse import urlsplit
+
+from hvintegration.credential import Credential
+from hvintegration.errors import ConfigurationError
+from hvintegration.models import HostInfo, Inventory, Rows, ServiceChange
+from hvintegration.operations import hosts, inventory, services, vms
+from hvintegration.service_kind import ServiceKind
+from hvintegration.session import Session
+from hvintegration.transports.base import Transport
+from hvintegration.vm import VM
+
+__all__ = ["Host", "RequestedChange", "VMs", "connect"]
+
+RequestedChange: TypeAlias = tuple[VM | str, ServiceKind | str, bool]
+"""A virtual machine (a handle, an id or a name), a service, and whether it shall be enabled."""
+
+CONNECT_TIMEOUT = 30.0
+
+
+def connect(address: str, *, credential: Credential | None = None, timeout: float = CONNECT_TIMEOUT) -> Host:
+    """A host that has answered once. One round trip.
+
+    Args:
+        address: ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
+            (``sim:FILE`` for one of your own).
+        credential: Who asks; this user if None. Neither of these addresses takes one.
+        timeout: Seconds for connecting and for the first answer.
+
+    Raises:
+        ConfigurationError: The address is invalid, or does not go with a credential.
+        PermissionDeniedError: This user may not manage Hyper-V there.
+        UnsupportedError: The host has no Hyper-V module.
+        RemoteError: The host refused otherwise.
+        TransportError: There is no usable answer.
+    """
+    host = Host(_transport(address, credential))
+    try:
+        host.info(timeout=timeout)
+    except BaseException:
+        host.close()
+        raise
+    return host
+
+
+def _transport(address: str, credential: Credential | None) -> Transport:
+    scheme, separator, rest = address.partition(":")
+    if "@" in rest and urlsplit(f"//{rest.removeprefix('//')}").password is not None:
+        raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
+    if separator and credential is None and scheme == "local":
+        from hvintegration.transports.local import Local
+
+        return Local(rest or None)
+    if separator and credential is None and scheme == "sim":
+        from hvintegration.simulator import Simulator, demo_world
+
+        return Simulator(rest or demo_world())
+    if scheme in {"local", "sim"} and separator:
+        raise ConfigurationError(f"{scheme}: takes no credential.")
+    raise ConfigurationError(f"{address!r} is no address.", hint="Addresses begin with local: or sim:")
+
+
+class Host:
+    """A handle on a Hyper-V host, reached through a transport. Making one sends nothing; the first verb connects.
+
+    It can be shared between threads: questions take turns. Used in a ``with`` statement it is closed at the end.
+
+    Args:
+        transport: The way to it, such as :class:`~hvintegration.Local` or :class:`~hvintegration.Simulator`.
+    """
+
+    __slots__ = ("__weakref__", "_session")
+
+    def __init__(self, transport: Transport) -> None:
+        self._session = Session(transport)
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return self._session.address
+
+    @property
+    def session(self) -> Session:
+        """What carries its questions; ``session.stats`` counts them."""
+        return self._session
+
+    @property
+    def vms(self) -> VMs:
+        """Its virtual machines."""
+        return VMs(self._session)
+
+    def info(self, *, timeout: float | None = None) -> HostInfo:
+        """What the host says of itself. One round trip.
+
+        Args:
+            timeout: Seconds for all of it; 60 if None.
+
+        Raises:
+            PermissionDeniedError: The caller may not manage Hyper-V there.
+            UnsupportedError: It has no Hyper-V module.
+            RemoteError: The host refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        return self._session.run(hosts.read_host(), timeout)
+
+    def inventory(self, *, timeout: float | None = None) -> Inventory:
+        """Every virtual machine with its details and services, and what could not be read. One round trip.
+
+        A virtual machine that vanishes or fails in the middle is an entry in ``errors``.
+
+        Args:
+            timeout: Seconds for all of it; 60 if None.
+
+        Raises:
+            PermissionDeniedError: The caller may not see virtual machines there, which is not the same as none.
+            RemoteError: The host refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        return self._session.run(inventory.read_inventory(), timeout)
+
+    def set_services(
+        self, changes: Iterable[RequestedChange], *, dry_run: bool = False, timeout: float | None = None
+    ) -> Rows[ServiceChange]:
+        """Enable and disable many services. What became of each, in order; one that fails does not stop the others.
+
+        Only what differs is touched. One round trip; one more if a virtual machine is given by name; more only where
+        the host is busy or an answer gets lost, as with :meth:`IntegrationService.enable`.
+
+        Args:
+            changes: For each a virtual machine (handle, id or name), a service (as ``vm.services[...]`` takes it) and
+                True to enable or False to disable.
+            dry_run: Say what would be done, and do nothing.
+            timeout: Seconds for all of it; 60 if None.
+
+        Raises:
+            ConfigurationError: A service is to be both enabled and disabled, or has no switch on the host, or a
+                virtual machine belongs to another host. Nothing was changed.
+            UnknownServiceError: No service is known by a given text. Nothing was changed.
+            VMNotFoundError: There is no virtual machine of a given name. Nothing was changed.
+            AmbiguousError: There are several of a given name. Nothing was changed.
+            OutcomeUnknownError: An answer got lost and reading back could not settle what was made.
+            PermissionDeniedError: The caller may not.
+            RemoteError: The host refused all of it otherwise.
+            TransportError: There is no usable answer, and nothing was changed.
+            DecodeError: The answer has an unknown shape, and nothing was changed.
+        """
+        wanted = [services.Wish(*self._named(vm), ServiceKind.find(kind), enable) for vm, kind, enable in changes]
+        return Rows(ServiceChange, self._session.run(services.grant(wanted, dry_run=dry_run), timeout))
+
+    def close(self) -> None:
+        """Let go of the connection. Later verbs raise ConfigurationError."""
+        self._session.close()
+
+    def _named(self, vm: VM | str) -> tuple[str | None, str]:
+        if isinstance(vm, str):
+            return vms.normal_guid(vm), vm
+        if vm.session is not self._session:
+            raise ConfigurationError(f"{vm!r} belongs to {vm.session.address}, not to {self.address}.")
+        return vm.id, vm.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Host):
+            return NotImplemented
+        return self._session is other._session
+
+    def __hash__(self) -> int:
+        return hash(self._session)
+
+    def __repr__(self) -> str:
+        return f"<Host {self.address}>"
+
+
+class VMs:
+    """The virtual machines of a host."""
+
+    __slots__ = ("_session",)
+
+    __iter__ = None
+    __contains__ = None
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getitem__(self, name_or_id: str) -> VM:
+        """As :meth:`get`, within 60 seconds."""
+        return self.get(name_or_id)
+
+    def get(self, name_or_id: str, *, timeout: float | None = None) -> VM:
+        """The one virtual machine of that name or id. One round trip.
+
+        A name is no pattern. It must fit in every character; where none does, case does not matter. What looks like an
+        id but is none is tried as a name, in a second round trip.
+
+        Args:
+            name_or_id: A name, or a GUID in any case, with or without braces.
+            timeout: Seconds for all of it; 60 if None.
+
+        Raises:
+            VMNotFoundError: There is none.
+            AmbiguousError: There are several of that name; ``candidates`` has their ids.
+            ConfigurationError: The text is empty.
+            PermissionDeniedError: The caller may not see virtual machines there.
+            RemoteError: The host refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        record = self._session.run(vms.find_vm(name_or_id), timeout)
+        return VM(self._session, record.id, record.name)
+
+    def list(self, *, timeout: float | None = None) -> Rows[VM]:
+        """All of them, in the host's order; ``errors`` of the rows has what could not be read. One round trip.
+
+        Args:
+            timeout: Seconds for all of it; 60 if None.
+
+        Raises:
+            PermissionDeniedError: The caller may not see virtual machines there, which is not the same as none.
+            RemoteError: The host refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        records = self._session.run(vms.list_vms(), timeout)
+        return Rows(VM, [VM(self._session, vm.id, vm.name) for vm in records.vms], records.failures)
+
+    def __repr__(self) -> str:
+        return f"<virtual machines of {self._session.address}; .list() reads them>"

@@ -1,0 +1,567 @@
+"""What the package answers with: frozen values that can be compared, pickled, shown and turned into dictionaries.
+
+Two values are equal when they say the same; when they were read (``read_at``) does not count.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar, cast, overload
+
+import attrs
+
+from hvintegration.display import Cell, Table
+from hvintegration.service_kind import ServiceKind
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = [
+    "ChangeOutcome",
+    "Failure",
+    "Health",
+    "HostInfo",
+    "Inventory",
+    "OperationalStatus",
+    "Record",
+    "Rows",
+    "ServiceChange",
+    "ServiceState",
+    "VMInfo",
+    "VMInventory",
+]
+
+SCHEMA_VERSION = 1
+"""Version of what ``to_dict()`` answers. It grows when a key changes its meaning or goes; new keys do not count."""
+
+Plain: TypeAlias = "str | int | float | bool | Sequence[Plain] | dict[str, Plain] | None"
+
+
+class OperationalStatus(enum.StrEnum):
+    """Member names of ``VMIntegrationComponentOperationalStatus``, as module 2.0 of Hyper-V has them.
+
+    A status is a ``str``; one that is not listed here is kept as the host wrote it.
+    """
+
+    OK = "Ok"
+    DEGRADED = "Degraded"
+    ERROR = "Error"
+    NON_RECOVERABLE_ERROR = "NonRecoverableError"
+    NO_CONTACT = "NoContact"
+    LOST_COMMUNICATION = "LostCommunication"
+    PROTOCOL_MISMATCH = "ProtocolMismatch"
+    APPLICATION_CRITICAL = "ApplicationCritical"
+    COMMUNICATION_TIMED_OUT = "CommunicationTimedOut"
+    COMMUNICATION_FAILED = "CommunicationFailed"
+    DISABLED = "Disabled"
+
+
+class Health(enum.StrEnum):
+    """What a service's state means.
+
+    Members:
+        OK: Enabled and working; older protocol versions included.
+        PROBLEM: Enabled, and the guest's side does not answer or reports an error.
+        DISABLED: Switched off on the host, whatever its status says.
+        NOT_RUNNING: Enabled, but the virtual machine does not run.
+        UNKNOWN: Enabled, and the host reports nothing, or something that has no known meaning.
+    """
+
+    OK = "ok"
+    PROBLEM = "problem"
+    DISABLED = "disabled"
+    NOT_RUNNING = "not_running"
+    UNKNOWN = "unknown"
+
+
+class ChangeOutcome(enum.StrEnum):
+    """What became of a requested change.
+
+    Members:
+        CHANGED: It was made.
+        UNCHANGED: The service was already as wanted.
+        WOULD_CHANGE: A dry run found that it would be made.
+        CONFIRMED: The service is as wanted, but the host's answer was lost or was an error, so it is not known
+            whether this call made it so.
+        FAILED: It was not made; ``error`` says why.
+    """
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    WOULD_CHANGE = "would_change"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+class Record(Protocol):
+    """What :class:`Rows` can hold."""
+
+    table_columns: ClassVar[tuple[str, ...]]
+
+    def to_dict(self) -> dict[str, Plain]:
+        """The value as plain data."""
+        ...
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """One cell for each of ``table_columns``."""
+        ...
+
+
+def _plain(value: object) -> Plain:
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Rows | tuple):
+        return [_plain(item) for item in cast("Sequence[object]", value)]
+    if isinstance(value, _Value):
+        return {name: item for name, item in value.to_dict().items() if name != "schema"}
+    assert value is None or isinstance(value, str | int | float | bool), type(value)
+    return value
+
+
+@attrs.frozen
+class _Value:
+    """What all values share; subclasses are attrs classes."""
+
+    _derived: ClassVar[tuple[str, ...]] = ()
+    """Properties that belong into ``to_dict()``."""
+
+    def _fields(self) -> dict[str, object]:
+        names = [field.name for field in attrs.fields(type(self))]
+        return {name: getattr(self, name) for name in (*names, *self._derived)}
+
+    def to_dict(self) -> dict[str, Plain]:
+        """The value as plain data for JSON: ``schema`` (a version number), then every attribute.
+
+        Enumerations are texts, times ISO 8601 in UTC.
+        """
+        return {"schema": SCHEMA_VERSION} | {name: _plain(item) for name, item in self._fields().items()}
+
+    def table(self) -> Table:
+        """Attribute and value, one row each."""
+        return Table(
+            ("Attribute", "Value"), tuple((name, _cell(_plain(item))) for name, item in self._fields().items())
+        )
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html()
+
+
+def _cell(plain: Plain) -> Cell:
+    if isinstance(plain, str | int | float | bool | None):
+        return plain
+    if isinstance(plain, dict):
+        return ", ".join(f"{key}: {_cell(item)}" for key, item in plain.items())
+    return ", ".join(str(_cell(item)) for item in plain)
+
+
+@attrs.frozen(kw_only=True)
+class Failure(_Value):
+    """What went wrong with one of several things, while the others went on.
+
+    Attributes:
+        host: Who said so: the address of the host.
+        vm_id: GUID of the virtual machine (lower case, no braces), or None if it is not about a known one.
+        vm_name: Its name, or None if it is not known.
+        target: What it is about, as the host names it, or None.
+        error_id: PowerShell's FullyQualifiedErrorId, or empty where the package itself drew the conclusion.
+        category: PowerShell's error category, or empty likewise.
+        message: The host's sentence in the host's language, or the package's.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("VM", "Error id", "Category", "Message")
+
+    host: str
+    vm_id: str | None
+    vm_name: str | None
+    target: str | None
+    error_id: str
+    category: str
+    message: str
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        return (self.vm_name or self.vm_id or self.target, self.error_id, self.category, self.message)
+
+
+@attrs.frozen(kw_only=True)
+class HostInfo(_Value):
+    """A Hyper-V host.
+
+    Attributes:
+        name: Its computer name.
+        os_caption: Such as ``Microsoft Windows Server 2022 Datacenter``, in the host's language; None if the caller
+            may not know.
+        os_version: Such as ``10.0.20348``; None likewise.
+        os_build: Such as ``20348``; None likewise.
+        language: Display language of the host, such as ``de-DE``; None likewise. Service names are in it.
+        module_version: Version of the Hyper-V module for PowerShell.
+        powershell_version: Version of the PowerShell that answered.
+        powershell_edition: ``Desktop`` for Windows PowerShell, ``Core`` for PowerShell 7.
+        language_mode: ``FullLanguage`` or ``ConstrainedLanguage``.
+        read_at: When it was read, in UTC.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("Host", "System", "Version", "Language", "Hyper-V module", "PowerShell")
+
+    name: str
+    os_caption: str | None
+    os_version: str | None
+    os_build: str | None
+    language: str | None
+    module_version: str
+    powershell_version: str
+    powershell_edition: str
+    language_mode: str
+    read_at: datetime = attrs.field(eq=False)
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        return (
+            self.name,
+            self.os_caption,
+            self.os_version,
+            self.language,
+            self.module_version,
+            self.powershell_version,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class VMInfo(_Value):
+    """A virtual machine, as its host describes it.
+
+    Attributes:
+        id: GUID, lower case without braces.
+        name: Its name. Names can repeat on a host.
+        state: Member name of ``VMState``, such as ``Running``, ``Off``, ``Saved`` or ``Paused``.
+        status: The host's sentence on it, in the host's language.
+        heartbeat: Member name of ``VMHeartbeatStatus``, such as ``OkApplicationsHealthy``; None if it is off.
+        generation: 1 or 2.
+        version: Configuration version, such as ``10.0``.
+        uptime: Seconds since it was started; 0 if it does not run.
+        notes: Free text that somebody wrote about it.
+        addresses: IP addresses that the guest reports; none without Data Exchange.
+        clustered: Whether it is a clustered role.
+        integration_services_version: Version of the guest's integration services; None if the host does not know it,
+            as is the case on Windows Server 2016 and later, where Hyper-V always shows ``0.0``.
+        read_at: When it was read, in UTC.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("VM", "State", "Heartbeat", "Addresses", "Id", "Generation", "Version")
+
+    id: str
+    name: str
+    state: str
+    status: str
+    heartbeat: str | None
+    generation: int
+    version: str
+    uptime: int
+    notes: str
+    addresses: tuple[str, ...]
+    clustered: bool
+    integration_services_version: str | None
+    read_at: datetime = attrs.field(eq=False)
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        return (
+            self.name,
+            self.state,
+            self.heartbeat,
+            ", ".join(self.addresses),
+            self.id,
+            self.generation,
+            self.version,
+        )
+
+
+_STATES_WITHOUT_GUEST = frozenset({"Off", "Saved", "FastSaved", "Paused", "Hibernated"})
+
+_HEALTH: dict[str | None, Health] = {
+    OperationalStatus.OK: Health.OK,
+    OperationalStatus.DEGRADED: Health.OK,
+    OperationalStatus.PROTOCOL_MISMATCH: Health.OK,
+    OperationalStatus.ERROR: Health.PROBLEM,
+    OperationalStatus.NON_RECOVERABLE_ERROR: Health.PROBLEM,
+    OperationalStatus.NO_CONTACT: Health.PROBLEM,
+    OperationalStatus.LOST_COMMUNICATION: Health.PROBLEM,
+    OperationalStatus.APPLICATION_CRITICAL: Health.PROBLEM,
+    OperationalStatus.COMMUNICATION_TIMED_OUT: Health.PROBLEM,
+    OperationalStatus.COMMUNICATION_FAILED: Health.PROBLEM,
+}
+
+_NOTES: dict[str | None, str] = {
+    OperationalStatus.DEGRADED: "The guest's service speaks an older protocol version; it works.",
+    OperationalStatus.PROTOCOL_MISMATCH: (
+        "Host and guest have different protocol versions; expected with guests older than the host (KB4014894)."
+    ),
+    OperationalStatus.NO_CONTACT: "The guest's service is not installed, not running, or has not answered yet.",
+    OperationalStatus.LOST_COMMUNICATION: "The guest's service answered before and no longer does.",
+    OperationalStatus.NON_RECOVERABLE_ERROR: "The guest does not support a compatible protocol version.",
+    OperationalStatus.APPLICATION_CRITICAL: "An application in the guest reports a critical state.",
+    OperationalStatus.COMMUNICATION_TIMED_OUT: "Communication with the guest timed out.",
+    OperationalStatus.COMMUNICATION_FAILED: "Communication with the guest failed.",
+}
+
+
+@attrs.frozen(kw_only=True)
+class ServiceState(_Value):
+    """An integration service of a virtual machine, as its host sees it.
+
+    Attributes:
+        vm_id: GUID of the virtual machine, lower case without braces.
+        vm_name: Name of the virtual machine.
+        vm_state: Its state, such as ``Running``.
+        kind: Which service; None for a component that this version of the package does not know.
+        component_id: GUID of the component, lower case without braces.
+        name: What the host calls it, in the host's language.
+        enabled: Whether it is switched on, on the host.
+        primary: Primary operational status, a member name of :class:`OperationalStatus` or what else the host wrote;
+            None if there is none, as for a virtual machine that is off.
+        primary_text: The host's text for it, in the host's language; never used for a decision.
+        secondary: Secondary operational status, likewise.
+        secondary_text: The host's text for it.
+        read_at: When it was read, in UTC.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = (
+        "VM",
+        "Service",
+        "Enabled",
+        "Health",
+        "Primary",
+        "Secondary",
+        "Name on the host",
+    )
+    _derived: ClassVar[tuple[str, ...]] = ("health",)
+
+    vm_id: str
+    vm_name: str
+    vm_state: str
+    kind: ServiceKind | None
+    component_id: str
+    name: str
+    enabled: bool
+    primary: str | None
+    primary_text: str | None
+    secondary: str | None
+    secondary_text: str | None
+    read_at: datetime = attrs.field(eq=False)
+
+    @property
+    def health(self) -> Health:
+        """What the state means; see :class:`Health`.
+
+        Decided on the switch, the virtual machine's state and the statuses' member names, never on texts. Degraded and
+        ProtocolMismatch do not count as problems: Microsoft documents both as working (``Msvm_HeartbeatComponent``,
+        KB4014894).
+        """
+        if not self.enabled:
+            return Health.DISABLED
+        if self.vm_state.removesuffix("Critical") in _STATES_WITHOUT_GUEST:
+            return Health.NOT_RUNNING
+        primary = _HEALTH.get(self.primary, Health.UNKNOWN)
+        if primary is Health.OK and _HEALTH.get(self.secondary) is Health.PROBLEM:
+            return Health.PROBLEM
+        return primary
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the statuses say, in English sentences; empty for a plain Ok."""
+        return tuple(_NOTES[status] for status in (self.primary, self.secondary) if status in _NOTES)
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        label = self.kind.label if self.kind is not None else self.component_id
+        return (self.vm_name, label, self.enabled, self.health.value, self.primary, self.secondary, self.name)
+
+
+@attrs.frozen(kw_only=True)
+class ServiceChange(_Value):
+    """A requested change of a service, and what became of it.
+
+    Attributes:
+        vm_id: GUID of the virtual machine, lower case without braces.
+        vm_name: Its name, or None if the host could not say.
+        kind: Which service.
+        enable: What was asked for: True to enable, False to disable.
+        outcome: What became of it.
+        before: Whether it was enabled before; None if that is not known.
+        state: The state after, or None if it could not be read.
+        error: Why it failed or could not be read, or None.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("VM", "Service", "Wanted", "Outcome", "Health", "Error")
+
+    vm_id: str
+    vm_name: str | None
+    kind: ServiceKind
+    enable: bool
+    outcome: ChangeOutcome
+    before: bool | None
+    state: ServiceState | None
+    error: Failure | None
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        return (
+            self.vm_name or self.vm_id,
+            self.kind.label,
+            "enabled" if self.enable else "disabled",
+            self.outcome.value,
+            self.state.health.value if self.state is not None else None,
+            self.error.message or self.error.error_id if self.error is not None else None,
+        )
+
+
+T = TypeVar("T", bound=Record)
+T_co = TypeVar("T_co", bound=Record, covariant=True)
+
+
+class Rows(Sequence[T_co]):
+    """An immutable sequence that shows itself as a table, in a notebook and with ``print()``."""
+
+    __slots__ = ("_errors", "_items", "_of")
+
+    def __init__(self, of: type[T_co], items: Sequence[T_co] = (), errors: Sequence[Failure] = ()) -> None:
+        self._of = of
+        self._items = tuple(items)
+        self._errors = tuple(errors)
+
+    @property
+    def errors(self) -> tuple[Failure, ...]:
+        """What could not be read while the rest could; empty if all went well."""
+        return self._errors
+
+    @overload
+    def __getitem__(self, index: int) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows[T_co]: ...
+    def __getitem__(self, index: int | slice) -> T_co | Rows[T_co]:
+        if isinstance(index, slice):
+            return Rows(self._of, self._items[index], self.errors)
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[T_co]:
+        return iter(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Rows):
+            return NotImplemented
+        return (self._items, self.errors) == (cast("Rows[Record]", other)._items, other.errors)
+
+    def __hash__(self) -> int:
+        return hash((self._items, self.errors))
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Rows, (self._of, self._items, self.errors)
+
+    def __repr__(self) -> str:
+        return f"<Rows of {len(self)} {self._of.__name__}>"
+
+    def __str__(self) -> str:
+        return self.table().to_text()
+
+    def where(self, condition: Callable[[T_co], bool]) -> Rows[T_co]:
+        """The rows for which *condition* is true. No round trip."""
+        return Rows(self._of, [item for item in self._items if condition(item)], self.errors)
+
+    def table(self) -> Table:
+        """The rows as a table; errors are notes below it."""
+        notes = tuple(
+            f"{failure.vm_name or failure.vm_id or failure.target or 'The host'} could not be read: "
+            f"{failure.message or failure.error_id}"
+            for failure in self.errors
+        )
+        return Table(self._of.table_columns, tuple(item.table_row() for item in self._items), notes)
+
+    def to_dicts(self) -> list[dict[str, Plain]]:
+        """One dictionary of plain data per row, for JSON."""
+        return [item.to_dict() for item in self._items]
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row of a DataFrame per row; needs the extra ``pandas``.
+
+        Raises:
+            ImportError: pandas is not installed; the message names the extra.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_pandas() needs pandas: pip install 'hvintegration[pandas]'") from error
+        return pandas.json_normalize(self.to_dicts())
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html()
+
+
+@attrs.frozen(kw_only=True)
+class VMInventory(_Value):
+    """A virtual machine with its services.
+
+    Attributes:
+        info: The virtual machine.
+        services: Its integration services.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("VM", "State", "Heartbeat", "Enabled", "Problems", "Id")
+
+    info: VMInfo
+    services: Rows[ServiceState]
+
+    @property
+    def id(self) -> str:
+        """GUID of the virtual machine, lower case without braces."""
+        return self.info.id
+
+    @property
+    def name(self) -> str:
+        """Name of the virtual machine."""
+        return self.info.name
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        problems = [state for state in self.services if state.health is Health.PROBLEM]
+        return (
+            self.info.name,
+            self.info.state,
+            self.info.heartbeat,
+            f"{sum(state.enabled for state in self.services)} of {len(self.services)}",
+            ", ".join(state.kind.label if state.kind is not None else state.name for state in problems),
+            self.info.id,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Inventory(_Value):
+    """Every virtual machine of a host with its services, and what could not be read.
+
+    Attributes:
+        vms: The virtual machines that could be read.
+        errors: One entry for each that could not, and for anything else that failed.
+        read_at: When it was read, in UTC.
+    """
+
+    vms: Rows[VMInventory]
+    errors: Rows[Failure]
+    read_at: datetime = attrs.field(eq=False)
+
+    @property
+    def services(self) -> Rows[ServiceState]:
+        """The services of all virtual machines in one sequence."""
+        return Rows(ServiceState, [state for vm in self.vms for state in vm.services])
+
+    def table(self) -> Table:
+        """One row per virtual machine; errors are notes below it."""
+        return Rows(VMInventory, self.vms, self.errors).table()
+
+    def __str__(self) -> str:
+        return self.table().to_text()

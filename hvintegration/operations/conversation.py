@@ -1,0 +1,183 @@
+"""What an operation and its driver say to each other, and how the text of an answer becomes an :class:`Answer`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator
+from datetime import datetime
+from typing import Final, NoReturn, TypeAlias, TypeVar
+
+import attrs
+
+from hvintegration.errors import DecodeError, ProtocolError
+from hvintegration.operations.decoding import (
+    Json,
+    JsonObject,
+    as_object,
+    decode_list,
+    field,
+    list_field,
+    optional_text,
+    text,
+)
+from hvintegration.powershell import Effect, Script
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_LENGTH",
+    "Answer",
+    "Call",
+    "DeadlineReached",
+    "ErrorEntry",
+    "Operation",
+    "Sleep",
+    "parse_answer",
+]
+
+T = TypeVar("T")
+
+MAX_LENGTH: Final = 64 * 1024 * 1024
+"""Characters that an answer may have: some forty times what 10,000 virtual machines need."""
+
+MAX_DEPTH: Final = 32
+"""Levels that an answer may have; the scripts write at most ten."""
+
+ANSWER_SCHEMA: Final = 1
+
+
+@attrs.frozen
+class Call:
+    """Ask the host: run *script* on *document*.
+
+    Attributes:
+        script: What to run.
+        document: What to run it on.
+        dry_run: Whether the document asks to change nothing.
+    """
+
+    script: Script
+    document: JsonObject
+    dry_run: bool = False
+
+    @property
+    def effect(self) -> Effect:
+        """What that does to the host."""
+        return Effect.READ if self.dry_run else self.script.effect
+
+
+@attrs.frozen
+class Sleep:
+    """Wait. The driver throws :class:`DeadlineReached` instead of waiting beyond its deadline."""
+
+    seconds: float
+
+
+class DeadlineReached(Exception):  # noqa: N818 - an event for operations, not an error for callers
+    """There is no time left for what was yielded; it was not begun."""
+
+
+@attrs.frozen
+class ErrorEntry:
+    """One entry of an answer's error list.
+
+    Attributes:
+        id: PowerShell's FullyQualifiedErrorId.
+        category: PowerShell's error category.
+        message: The host's sentence.
+        target: What it is about, as the script says it, or None for the whole question.
+    """
+
+    id: str
+    category: str
+    message: str
+    target: str | None
+
+
+@attrs.frozen
+class Answer:
+    """What came of a call.
+
+    Attributes:
+        result: The script's result; None if it failed as a whole.
+        errors: What failed, as a whole or in part.
+        address: Who answered.
+        received_at: When, in UTC.
+    """
+
+    result: JsonObject | None
+    errors: tuple[ErrorEntry, ...]
+    address: str
+    received_at: datetime
+
+
+Operation: TypeAlias = Generator[Call | Sleep, Answer | None, T]
+
+
+def parse_answer(document: str, *, address: str, received_at: datetime) -> Answer:
+    """The answer that *document* holds.
+
+    Raises:
+        ProtocolError: It is not JSON, or longer or deeper than an answer may be.
+        DecodeError: It is JSON, but not an answer of the known schema.
+    """
+    if len(document) > MAX_LENGTH:
+        _refuse(f"is longer than {MAX_LENGTH} characters", document, address)
+    if _is_deeper_than(document, MAX_DEPTH):
+        _refuse(f"has more than {MAX_DEPTH} levels", document, address)
+    try:
+        envelope: Json = json.loads(document, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        _refuse("is not JSON", document, address)
+    try:
+        result, errors = _opened(envelope)
+    except DecodeError as error:
+        error.address = address
+        raise
+    return Answer(result, errors, address, received_at)
+
+
+def _opened(envelope: Json) -> tuple[JsonObject | None, tuple[ErrorEntry, ...]]:
+    fields = as_object(envelope, "$")
+    schema = field(fields, "schema", "$")
+    if type(schema) is not int or schema != ANSWER_SCHEMA:
+        raise DecodeError(path="$.schema", expected=str(ANSWER_SCHEMA), found=repr(schema))
+    result = field(fields, "result", "$")
+    errors = decode_list(list_field(fields, "errors", "$"), "$.errors", _error_entry)
+    return None if result is None else as_object(result, "$.result"), errors
+
+
+def _error_entry(entry: JsonObject, path: str) -> ErrorEntry:
+    return ErrorEntry(
+        id=text(entry, "id", path),
+        category=text(entry, "category", path),
+        message=text(entry, "message", path),
+        target=optional_text(entry, "target", path),
+    )
+
+
+def _refuse(why: str, document: str, address: str) -> NoReturn:
+    raise ProtocolError(f"The answer of {address} {why}.", address=address, fenced=True, received=document[:400])
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_ALL_BUT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{}'))
+
+
+def _is_deeper_than(document: str, levels: int) -> bool:
+    """Whether brackets nest deeper, found without a parser: strings are taken out, then one level at a time.
+
+    What does not go away does not close, and is refused as deep only if it is long.
+    """
+    structure = document.encode("utf-8", "replace").replace(b"\\\\", b"").replace(b'\\"', b"")
+    structure = structure.translate(None, _ALL_BUT_STRUCTURE).replace(b'""', b"")
+    structure = re.sub(rb'"[^"]*"', b"", structure)
+    for _ in range(levels):
+        inner = re.sub(rb"\{\}|\[\]", b"", structure)
+        if inner == structure:
+            return len(structure) > levels
+        structure = inner
+    return bool(structure)

@@ -1,0 +1,118 @@
+"""Plain JSON to typed values. Every complaint says where, what belongs there and what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
+
+from hvintegration.errors import DecodeError
+
+__all__ = [
+    "Json",
+    "JsonObject",
+    "as_object",
+    "decode_list",
+    "field",
+    "flag",
+    "integer",
+    "list_field",
+    "object_field",
+    "optional_flag",
+    "optional_text",
+    "text",
+    "texts",
+]
+
+T = TypeVar("T")
+
+Json: TypeAlias = Any
+"""Parsed JSON of which nothing is known yet."""
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+def _wrong(path: str, expected: str, found: object) -> NoReturn:
+    raise DecodeError(path=path, expected=expected, found=repr(found))
+
+
+def field(record: JsonObject, name: str, path: str) -> Json:
+    """The field, which must be there."""
+    try:
+        return record[name]
+    except KeyError:
+        _wrong(f"{path}.{name}", "a value", None)
+
+
+def text(record: JsonObject, name: str, path: str) -> str:
+    """A text field."""
+    value = record.get(name)
+    if type(value) is not str:
+        _wrong(f"{path}.{name}", "a text", value)
+    return value
+
+
+def optional_text(record: JsonObject, name: str, path: str) -> str | None:
+    """A text field that may be null."""
+    value = record.get(name)
+    if value is not None and type(value) is not str:
+        _wrong(f"{path}.{name}", "a text or null", value)
+    return value
+
+
+def flag(record: JsonObject, name: str, path: str) -> bool:
+    """A field that is true or false."""
+    value = record.get(name)
+    if value is not True and value is not False:
+        _wrong(f"{path}.{name}", "true or false", value)
+    return value
+
+
+def optional_flag(record: JsonObject, name: str, path: str) -> bool | None:
+    """A field that is true, false or null."""
+    value = record.get(name)
+    if value is not None and type(value) is not bool:
+        _wrong(f"{path}.{name}", "true, false or null", value)
+    return value
+
+
+def integer(record: JsonObject, name: str, path: str) -> int:
+    """A field that is a whole number."""
+    value = record.get(name)
+    if type(value) is not int:
+        _wrong(f"{path}.{name}", "a whole number", value)
+    return value
+
+
+def as_object(value: Json, path: str) -> JsonObject:
+    """A value that is an object."""
+    if type(value) is not dict:
+        _wrong(path, "an object", value)
+    return cast("JsonObject", value)
+
+
+def list_field(record: JsonObject, name: str, path: str) -> list[Json]:
+    """A field that is a list."""
+    value: list[Json] | None = record.get(name)
+    if type(value) is not list:
+        _wrong(f"{path}.{name}", "a list", value)
+    return value
+
+
+def object_field(record: JsonObject, name: str, path: str) -> JsonObject:
+    """A field that is an object."""
+    return as_object(record.get(name), f"{path}.{name}")
+
+
+def texts(record: JsonObject, name: str, path: str) -> tuple[str, ...]:
+    """A field that is a list of texts."""
+    values = list_field(record, name, path)
+    for index, value in enumerate(values):
+        if type(value) is not str:
+            _wrong(f"{path}.{name}[{index}]", "a text", value)
+    return tuple(values)
+
+
+def decode_list(items: list[Json], path: str, decode: Callable[[JsonObject, str], T]) -> tuple[T, ...]:
+    """Each item, which must be an object, through *decode*, which is given the item and its path."""
+    places = (f"{path}[{index}]" for index in range(len(items)))
+    return tuple([decode(as_object(item, place), place) for item, place in zip(items, places, strict=True)])

@@ -1,0 +1,29 @@
+"""Everything about every virtual machine of a host."""
+
+from __future__ import annotations
+
+from hvintegration.models import Failure, Inventory, Rows, ServiceState, VMInventory
+from hvintegration.operations.conversation import Operation
+from hvintegration.operations.vms import read_vms
+
+__all__ = ["read_inventory"]
+
+
+def read_inventory() -> Operation[Inventory]:
+    """Every virtual machine with its details and services: one round trip.
+
+    One that could not be read in full is not in ``vms`` but has an entry in ``errors``.
+    """
+    records = yield from read_vms(info=True, services=True)
+    return Inventory(
+        vms=Rows(
+            VMInventory,
+            [
+                VMInventory(info=vm.info, services=Rows(ServiceState, vm.services))
+                for vm in records.vms
+                if vm.info is not None and vm.services is not None
+            ],
+        ),
+        errors=Rows(Failure, records.failures),
+        read_at=records.answer.received_at,
+    )

@@ -1,0 +1,426 @@
+"""Questions about integration services, and switching them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from hvintegration.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    DecodeError,
+    HvError,
+    InvalidStateError,
+    OutcomeUnknownError,
+    RemoteError,
+    ServiceNotFoundError,
+    TransportError,
+    TransportTimeoutError,
+    WaitTimeoutError,
+)
+from hvintegration.models import ChangeOutcome, Failure, Health, ServiceChange, ServiceState
+from hvintegration.operations.conversation import Answer, Call, DeadlineReached, ErrorEntry, Operation, Sleep
+from hvintegration.operations.decoding import Json, JsonObject, as_object, flag, list_field
+from hvintegration.operations.refusals import failure_of, is_absent, is_busy, remote_error, result_of
+from hvintegration.operations.vms import VMRecord, decode_vms, list_vms, pick_vm, read_one
+from hvintegration.powershell import SET_SERVICES
+from hvintegration.service_kind import ServiceKind
+
+__all__ = [
+    "Change",
+    "Wish",
+    "grant",
+    "list_services",
+    "read_service",
+    "set_services",
+    "switch_service",
+    "wait_until_ok",
+]
+
+SENDS = 3
+"""How often a change is sent at most while its answer gets lost and it is seen not to have been made."""
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 5.0
+
+
+@attrs.frozen
+class Wish:
+    """A change as the caller names it.
+
+    Attributes:
+        vm_id: GUID of the virtual machine, lower case without braces, or None where only its name is given.
+        vm_name: Its name; or the id again, where only that is given.
+        kind: Which service.
+        enable: True to enable, False to disable.
+    """
+
+    vm_id: str | None
+    vm_name: str
+    kind: ServiceKind
+    enable: bool
+
+
+@attrs.frozen
+class Change:
+    """A service of a virtual machine and whether it shall be enabled.
+
+    Attributes:
+        vm_id: GUID, lower case without braces.
+        vm_name: Its name, if it is known.
+        kind: Which service; one that the host switches.
+        enable: True to enable, False to disable.
+    """
+
+    vm_id: str
+    vm_name: str | None = attrs.field(eq=False)
+    kind: ServiceKind
+    enable: bool
+
+    def __str__(self) -> str:
+        return f"{'enable' if self.enable else 'disable'} {self.kind.label} of {self.vm_name or self.vm_id}"
+
+
+def list_services(vm_id: str) -> Operation[tuple[ServiceState, ...]]:
+    """Every integration service of a virtual machine: one round trip."""
+    record = yield from read_one(vm_id, services=True)
+    return record.services or ()
+
+
+def read_service(vm_id: str, kind: ServiceKind) -> Operation[ServiceState]:
+    """One integration service of a virtual machine: one round trip."""
+    record = yield from read_one(vm_id, services=True)
+    return _service_in(record, kind)
+
+
+def _service_in(record: VMRecord, kind: ServiceKind) -> ServiceState:
+    for state in record.services or ():
+        if state.kind is kind:
+            return state
+    raise ServiceNotFoundError(
+        f"The virtual machine {record.name} on {record.host} has no {kind.label}.",
+        host=record.host,
+        hint="Hosts older than Windows Server 2012 R2 have no Guest Service Interface.",
+    )
+
+
+def wait_until_ok(vm_id: str, kind: ServiceKind) -> Operation[ServiceState]:
+    """The service's state once it is healthy: one round trip per look, half a second to five seconds apart."""
+    state: ServiceState | None = None
+    pause = FIRST_PAUSE
+    try:
+        while True:
+            record = yield from read_one(vm_id, services=True)
+            state = _service_in(record, kind)
+            if state.health is Health.OK:
+                return state
+            if state.health in {Health.DISABLED, Health.NOT_RUNNING}:
+                raise _cannot_become_ok(kind, state, record.host)
+            yield Sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+    except (DeadlineReached, TransportTimeoutError) as end:
+        if state is None:
+            raise
+        status = state.primary or "no status"
+        raise WaitTimeoutError(
+            f"{kind.label} of {state.vm_name} did not become ok in time; it was {state.health} ({status}).",
+            wanted=Health.OK.value,
+            last=state,
+            hint=state.notes[0] if state.notes else None,
+        ) from end
+
+
+def _cannot_become_ok(kind: ServiceKind, state: ServiceState, host: str) -> InvalidStateError:
+    disabled = state.health is Health.DISABLED
+    why = "it is disabled on the host" if disabled else f"the virtual machine is {state.vm_state}"
+    return InvalidStateError(
+        f"{kind.label} of {state.vm_name} cannot become ok: {why}.",
+        host=host,
+        action="wait until ok",
+        current="disabled" if disabled else state.vm_state,
+        expected="enabled" if disabled else "Running",
+        hint="Enable it first." if disabled else "Start the virtual machine first.",
+    )
+
+
+def switch_service(change: Change) -> Operation[ServiceState]:
+    """Make one change: one round trip. The state after.
+
+    Raises:
+        RemoteError: The host refused, or could not read the state after.
+    """
+    (made,) = yield from set_services((change,), dry_run=False)
+    failed = made.outcome is ChangeOutcome.FAILED
+    if made.state is not None and not failed:
+        return made.state
+    error = made.error
+    assert error is not None
+    raise remote_error(
+        host=error.host,
+        error_id=error.error_id,
+        category=error.category,
+        message=error.message,
+        doing=str(change) if failed else f"read the state after it was asked to {change}",
+        target=made.vm_name or made.vm_id,
+    )
+
+
+def set_services(changes: Sequence[Change], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
+    """Make all of them, or with *dry_run* say what would be made: one round trip.
+
+    More round trips only where the host is busy, or where an answer got lost: then the state is read back, and what is
+    seen not to have been made is sent again if what was sent before certainly runs no more.
+
+    Raises:
+        OutcomeUnknownError: An answer got lost, and reading back could not settle what was made.
+    """
+    _refuse_contradictions(changes)
+    progress = _Progress(unmade=list(dict.fromkeys(changes)))
+    losses = 0
+    pause = FIRST_PAUSE
+    try:
+        while progress.unmade:
+            lost = yield from _attempt(progress, dry_run=dry_run)
+            if lost is not None:
+                losses += 1
+                if isinstance(lost, ConnectionLostError) and losses < SENDS:
+                    continue
+                if progress.nothing_is_known:
+                    raise lost
+                break
+            progress.unmade = [change for change in progress.unmade if is_busy(_error_id(progress.outcomes[change]))]
+            if progress.unmade:
+                yield Sleep(pause)
+                pause = min(pause * 1.5, LONGEST_PAUSE)
+    except (RemoteError, DeadlineReached):
+        if progress.nothing_is_known:
+            raise
+    return tuple(progress.outcomes[change] for change in changes)
+
+
+@attrs.define
+class _Progress:
+    """How far the changes of one call have come.
+
+    Attributes:
+        unmade: Those still to be made.
+        outcomes: What has become of each so far.
+        answered: Whether the host has said what it did or why not, at least once.
+    """
+
+    unmade: list[Change]
+    outcomes: dict[Change, ServiceChange] = attrs.field(factory=dict[Change, ServiceChange])
+    answered: bool = False
+
+    @property
+    def nothing_is_known(self) -> bool:
+        """Whether nothing would be lost by raising an error instead of answering with the outcomes."""
+        return not self.answered and len(self.unmade) >= len(self.outcomes)
+
+    def learn(self, came: dict[Change, ServiceChange], *, by_answer: bool) -> None:
+        """Note what has become of changes; what was read back says less of one not made than a refusal before it."""
+        for change, result in came.items():
+            if by_answer or not self.answered or result.outcome is not ChangeOutcome.FAILED:
+                self.outcomes[change] = result
+        self.answered |= by_answer
+        self.unmade = [change for change in self.unmade if self.outcomes[change].outcome is ChangeOutcome.FAILED]
+
+
+def _attempt(progress: _Progress, *, dry_run: bool) -> Operation[TransportError | DecodeError | None]:
+    """Ask for what is unmade and note what came of it; the loss of the answer, if it got lost."""
+    try:
+        progress.learn((yield from _ask(progress.unmade, dry_run=dry_run)), by_answer=True)
+    except (TransportError, DecodeError) as lost:
+        if dry_run:
+            raise
+        known = tuple(result for change, result in progress.outcomes.items() if change not in progress.unmade)
+        progress.learn((yield from _after_loss(progress.unmade, lost, known)), by_answer=False)
+        return lost
+    return None
+
+
+def grant(wishes: Sequence[Wish], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
+    """As :func:`set_services`, after one round trip more if a virtual machine is given by name."""
+    _refuse_guest_services(wishes)
+    ids: dict[str, str] = {}
+    names = [wish.vm_name for wish in wishes if wish.vm_id is None]
+    if names:
+        records = yield from list_vms()
+        ids = {name: pick_vm(name, records).id for name in names}
+    changes = [Change(wish.vm_id or ids[wish.vm_name], wish.vm_name, wish.kind, wish.enable) for wish in wishes]
+    return (yield from set_services(changes, dry_run=dry_run)) if changes else ()
+
+
+def _refuse_guest_services(wishes: Sequence[Wish]) -> None:
+    for wish in wishes:
+        if not wish.kind.managed_by_host:
+            raise ConfigurationError(
+                f"{wish.kind.label} has no switch on the host.",
+                hint=f"It is the service {wish.kind.windows_service} inside the guest.",
+            )
+
+
+def _refuse_contradictions(changes: Sequence[Change]) -> None:
+    wanted: dict[tuple[str, ServiceKind], bool] = {}
+    for change in changes:
+        if wanted.setdefault((change.vm_id, change.kind), change.enable) is not change.enable:
+            raise ConfigurationError(
+                f"{change.kind.label} of {change.vm_name or change.vm_id} is to be both enabled and disabled."
+            )
+
+
+def _document(changes: Sequence[Change], *, dry_run: bool) -> JsonObject:
+    return {
+        "dry_run": dry_run,
+        "changes": [
+            {"vm_id": change.vm_id, "component_id": change.kind.component_id, "enabled": change.enable}
+            for change in changes
+        ],
+    }
+
+
+def _ask(changes: Sequence[Change], *, dry_run: bool) -> Operation[dict[Change, ServiceChange]]:
+    answer = yield Call(SET_SERVICES, _document(changes, dry_run=dry_run), dry_run)
+    assert isinstance(answer, Answer)
+    try:
+        return _decoded(answer, changes, dry_run=dry_run)
+    except DecodeError as error:
+        error.address = answer.address
+        raise
+
+
+def _decoded(answer: Answer, changes: Sequence[Change], *, dry_run: bool) -> dict[Change, ServiceChange]:
+    result = result_of(answer, "change integration services")
+    entries = list_field(result, "changes", "$.result")
+    if len(entries) != len(changes):
+        raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
+    after = _After(
+        host=answer.address,
+        vms={vm.id: vm for vm in decode_vms(result, answer)},
+        errors={entry.target: entry for entry in answer.errors},
+    )
+    return {
+        change: _outcome(change, index, entry, after, dry_run=dry_run)
+        for index, (change, entry) in enumerate(zip(changes, entries, strict=True))
+    }
+
+
+@attrs.frozen
+class _After:
+    """What an answer says besides what it says of each change: the virtual machines after, and errors by target."""
+
+    host: str
+    vms: dict[str, VMRecord]
+    errors: dict[str | None, ErrorEntry]
+
+
+def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run: bool) -> ServiceChange:
+    path = f"$.result.changes[{index}]"
+    done = None if entry is None else as_object(entry, path)
+    vm = after.vms.get(change.vm_id)
+    services = vm.services if vm is not None else None
+    state = next((state for state in services or () if state.kind is change.kind), None)
+    said = after.errors.get(str(index)) or after.errors.get(change.vm_id)
+    name = vm.name if vm is not None else change.vm_name
+    made = ServiceChange(
+        vm_id=change.vm_id,
+        vm_name=name,
+        kind=change.kind,
+        enable=change.enable,
+        outcome=ChangeOutcome.FAILED,
+        before=None if done is None else flag(done, "before", path),
+        state=state,
+        error=None,
+    )
+    if said is not None:
+        failure = failure_of(said, host=after.host, names={})
+        made = attrs.evolve(made, error=attrs.evolve(failure, vm_id=change.vm_id, vm_name=name))
+    if made.error is None and (done is None or state is None):
+        message = "The host says neither what happened nor why not."
+        made = attrs.evolve(made, error=_own_failure(made, after.host, message))
+    if done is None:
+        reached = state is not None and state.enabled is change.enable
+        return attrs.evolve(made, outcome=ChangeOutcome.CONFIRMED) if reached else made
+    if not flag(done, "changed", path):
+        return attrs.evolve(made, outcome=ChangeOutcome.UNCHANGED)
+    if dry_run:
+        return attrs.evolve(made, outcome=ChangeOutcome.WOULD_CHANGE)
+    if state is not None and state.enabled is not change.enable:
+        message = "The host reported success, but the service is as it was before."
+        return attrs.evolve(made, error=_own_failure(made, after.host, message))
+    return attrs.evolve(made, outcome=ChangeOutcome.CHANGED)
+
+
+def _after_loss(
+    changes: Sequence[Change], lost: TransportError | DecodeError, known: tuple[ServiceChange, ...]
+) -> Operation[dict[Change, ServiceChange]]:
+    """What is so of changes whose answer got lost, read back: each CONFIRMED, or FAILED and certainly not made."""
+    if isinstance(lost, TransportError) and not lost.may_have_run:
+        return {change: _not_made(change, lost.address, lost) for change in changes}
+    try:
+        seen = yield from _ask(changes, dry_run=True)
+    except (HvError, DeadlineReached) as error:
+        reason = str(error) if isinstance(error, HvError) else "there was no time left to read it back"
+        raise _unknown(lost, changes, reason, known) from lost
+    settled = {change: _settled(change, seen[change], lost.address, lost) for change in changes}
+    confirmed = tuple(result for result in settled.values() if result.outcome is ChangeOutcome.CONFIRMED)
+    unread = [change for change in changes if not _says_whether_made(seen[change])]
+    if unread:
+        raise _unknown(lost, unread, "it could not be read back", known + confirmed) from lost
+    if isinstance(lost, TransportError):
+        unmade = [change for change in changes if settled[change].outcome is ChangeOutcome.FAILED]
+        if unmade and not lost.fenced:
+            reason = "it is not so now, but what was sent may still be running there"
+            raise _unknown(lost, unmade, reason, known + confirmed) from lost
+        lost.may_have_run = False
+    return settled
+
+
+def _unknown(
+    lost: TransportError | DecodeError, changes: Sequence[Change], reason: str, known: tuple[ServiceChange, ...]
+) -> OutcomeUnknownError:
+    return OutcomeUnknownError(address=lost.address, asked=tuple(map(str, changes)), reason=reason, known=known)
+
+
+def _says_whether_made(seen: ServiceChange) -> bool:
+    """Whether what was read back settles it: a service that was read, or a thing that is not there any more."""
+    return seen.before is not None or seen.state is not None or is_absent(_error_id(seen))
+
+
+def _settled(change: Change, seen: ServiceChange, host: str, lost: HvError) -> ServiceChange:
+    if seen.outcome is ChangeOutcome.UNCHANGED:
+        return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED, before=None)
+    if seen.outcome is ChangeOutcome.WOULD_CHANGE:
+        return attrs.evolve(_not_made(change, host, lost), vm_name=seen.vm_name, state=seen.state)
+    return seen
+
+
+def _not_made(change: Change, host: str, lost: HvError) -> ServiceChange:
+    made = ServiceChange(
+        vm_id=change.vm_id,
+        vm_name=change.vm_name,
+        kind=change.kind,
+        enable=change.enable,
+        outcome=ChangeOutcome.FAILED,
+        before=None,
+        state=None,
+        error=None,
+    )
+    return attrs.evolve(made, error=_own_failure(made, host, f"It was not made: {lost}"))
+
+
+def _own_failure(change: ServiceChange, host: str, message: str) -> Failure:
+    return Failure(
+        host=host,
+        vm_id=change.vm_id,
+        vm_name=change.vm_name,
+        target=None,
+        error_id="",
+        category="",
+        message=message,
+    )
+
+
+def _error_id(change: ServiceChange) -> str:
+    return change.error.error_id if change.error is not None else ""

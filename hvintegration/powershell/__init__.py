@@ -1,0 +1,59 @@
+"""The scripts that the package sends: constant files, each a function from one JSON document to another.
+
+Nothing is ever written into a script's text. What it works on is its only argument, a JSON document.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from typing import Final
+
+import attrs
+
+__all__ = ["GET_HOST", "GET_VMS", "SCRIPTS", "SET_SERVICES", "Effect", "Script"]
+
+
+class Effect(enum.StrEnum):
+    """What running a script does to the host."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@attrs.frozen
+class Script:
+    """A shipped script.
+
+    It takes one JSON document and writes one, ``{"schema": 1, "result": ..., "errors": [...]}``, as a single string.
+    It runs on Windows PowerShell 5.1 and PowerShell 7, in full and in constrained language, on a host of any language.
+
+    Attributes:
+        name: Its name, which is also the name of its file.
+        effect: Whether it changes anything.
+    """
+
+    name: str
+    effect: Effect
+
+    @property
+    def text(self) -> str:
+        """PowerShell with one parameter, ``Document``."""
+        return _text(self.name)
+
+
+@functools.cache
+def _text(name: str) -> str:
+    import importlib.resources  # late, for a light `import hvintegration`
+
+    folder = importlib.resources.files(__name__) / "scripts"
+    frame = (folder / "frame.ps1").read_text("utf-8")
+    return frame.replace("#BODY", (folder / f"{name}.ps1").read_text("utf-8"))
+
+
+GET_HOST: Final = Script("get_host", Effect.READ)
+GET_VMS: Final = Script("get_vms", Effect.READ)
+SET_SERVICES: Final = Script("set_services", Effect.WRITE)
+
+SCRIPTS: Final = (GET_HOST, GET_VMS, SET_SERVICES)
+"""All of them."""

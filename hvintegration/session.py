@@ -1,0 +1,224 @@
+"""Drives operations over a transport: turns, one deadline, reads tried again, time kept for reading back writes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Final, TypeVar
+
+import attrs
+
+from hvintegration.clock import Clock, Deadline, SystemClock
+from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
+from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Operation, Sleep, parse_answer
+from hvintegration.powershell import Effect
+from hvintegration.transports.base import Transport
+
+__all__ = ["DEFAULT_TIMEOUT", "Session", "SessionStats"]
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT: Final = 60.0
+"""Seconds that a verb may take where the caller says nothing."""
+
+READ_ATTEMPTS: Final = 3
+"""How often a read is sent at most while the connection gets lost under it."""
+
+SHARE_FOR_READING_BACK: Final = 0.25
+MOST_FOR_READING_BACK: Final = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class SessionStats:
+    """What a session has done so far.
+
+    Attributes:
+        round_trips: Calls sent, repeated ones included.
+        repeats: Of these, reads sent again after a lost connection.
+        requests: Messages of the transport's protocol; None if the transport does not count them.
+        characters_sent: Length of all documents sent.
+        characters_received: Length of all documents received.
+    """
+
+    round_trips: int = 0
+    repeats: int = 0
+    requests: int | None = None
+    characters_sent: int = 0
+    characters_received: int = 0
+
+
+class Session:
+    """One transport and whose turn it is. May be shared between threads.
+
+    Calls take turns; a sleep between two calls leaves the turn to others.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        clock = getattr(transport, "clock", None)
+        self._clock: Clock = clock if isinstance(clock, Clock) else SystemClock()
+        self._turn = threading.RLock()
+        self._closed = False
+        self._stats = SessionStats()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.address}>"
+
+    @property
+    def address(self) -> str:
+        """Where the questions go."""
+        return str(self._transport)
+
+    @property
+    def stats(self) -> SessionStats:
+        """What has been done so far; a snapshot. No round trip."""
+        requests = getattr(self._transport, "requests", None)
+        return attrs.evolve(self._stats, requests=requests if isinstance(requests, int) else None)
+
+    def close(self) -> None:
+        """Close the connection. Later calls raise ConfigurationError. Closing twice is no error."""
+        with self._turn:
+            self._closed = True
+            self._transport.close()
+
+    def run(self, operation: Operation[T], timeout: float | None = None) -> T:
+        """Drive *operation* to its end.
+
+        Args:
+            operation: What to do.
+            timeout: Seconds for all of it, waiting for a turn included; 60 if None.
+
+        Raises:
+            HvError: Whatever the operation raises.
+            TransportTimeoutError: The time was up.
+        """
+        deadline = Deadline(_checked(timeout), self._clock)
+        try:
+            step = next(operation)
+            while True:
+                try:
+                    came = self._take(step, deadline)
+                except (HvError, DeadlineReached) as error:
+                    step = operation.throw(error)
+                else:
+                    step = operation.send(came)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        except DecodeError as error:
+            error.address = error.address or self.address
+            raise
+        except DeadlineReached:
+            raise self._out_of_time(deadline) from None
+        finally:
+            operation.close()
+
+    def _take(self, step: Call | Sleep, deadline: Deadline) -> Answer | None:
+        if isinstance(step, Sleep):
+            if step.seconds >= deadline.left():
+                raise DeadlineReached
+            self._clock.sleep(step.seconds)
+            return None
+        attempts = READ_ATTEMPTS if step.effect is Effect.READ else 1
+        for attempt in range(1, attempts):
+            try:
+                return self._call(step, deadline, repeated=attempt > 1)
+            except ConnectionLostError:
+                if not deadline.left():
+                    raise
+        return self._call(step, deadline, repeated=attempts > 1)
+
+    def _call(self, call: Call, deadline: Deadline, *, repeated: bool) -> Answer:
+        document = json.dumps(call.document)
+        with self._my_turn(deadline):
+            left = deadline.left()
+            if not left:
+                raise DeadlineReached
+            if call.effect is Effect.WRITE:
+                left -= min(left * SHARE_FOR_READING_BACK, MOST_FOR_READING_BACK)
+            started = self._clock.monotonic()
+            self._stats = attrs.evolve(
+                self._stats,
+                round_trips=self._stats.round_trips + 1,
+                repeats=self._stats.repeats + repeated,
+                characters_sent=self._stats.characters_sent + len(document),
+            )
+            outcome = "interrupted"
+            received = 0
+            try:
+                text = self._transport.call(call.script, document, timeout=left)
+                received = len(text)
+                answer = self._parsed(text)
+                outcome = "answered"
+            except HvError as error:
+                outcome = type(error).__name__
+                raise
+            except BaseException as interruption:
+                if call.effect is Effect.WRITE:
+                    interruption.add_note(
+                        f"The change sent to {self.address} may have been made: read the state before relying on it."
+                    )
+                raise
+            finally:
+                self._stats = attrs.evolve(self._stats, characters_received=self._stats.characters_received + received)
+                _log.debug(
+                    "%s on %s: %s",
+                    call.script.name,
+                    self.address,
+                    outcome,
+                    extra={
+                        "hv_script": call.script.name,
+                        "hv_effect": call.effect.value,
+                        "hv_address": self.address,
+                        "hv_outcome": outcome,
+                        "hv_seconds": self._clock.monotonic() - started,
+                        "hv_characters_sent": len(document),
+                        "hv_characters_received": received,
+                    },
+                )
+            return answer
+
+    def _parsed(self, text: str) -> Answer:
+        try:
+            return parse_answer(text, address=self.address, received_at=self._clock.now())
+        except HvError:
+            # Whoever answered this is not to be asked again over the same connection.
+            self._transport.close()
+            raise
+
+    @contextmanager
+    def _my_turn(self, deadline: Deadline) -> Generator[None, None, None]:
+        # Ctrl-C can strike between acquiring and the next statement. The lock knows its owner, so releasing it is
+        # tried in any case, and refused where it had not been acquired.
+        try:
+            if not self._turn.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
+                raise self._out_of_time(deadline)
+            if self._closed:
+                raise ConfigurationError(f"The session with {self.address} is closed.")
+            yield
+        finally:
+            with suppress(RuntimeError):
+                self._turn.release()
+
+    def _out_of_time(self, deadline: Deadline) -> TransportTimeoutError:
+        return TransportTimeoutError(
+            f"There was no answer of {self.address} within {deadline.total:.3g} seconds.",
+            address=self.address,
+            after=deadline.total,
+            may_have_run=False,
+            fenced=True,
+        )
+
+
+def _checked(timeout: float | None) -> float:
+    if timeout is None:
+        return DEFAULT_TIMEOUT
+    if not 0 < timeout < math.inf:
+        raise ConfigurationError(f"A timeout is a finite number of seconds above zero, not {timeout!r}.")
+    return timeout

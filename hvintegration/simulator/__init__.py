@@ -1,0 +1,31 @@
+"""A Hyper-V host in memory: the shipped scripts as Python functions over a world.
+
+For trying things out, for tests of what is built on this package, and for its own. From the same world and the same
+question it answers as a real PowerShell with the Hyper-V cmdlets does.
+"""
+
+from __future__ import annotations
+
+from hvintegration.simulator.clock import VirtualClock
+from hvintegration.simulator.transport import Simulator
+from hvintegration.simulator.world import (
+    Fault,
+    GuestService,
+    Machine,
+    OperatingSystem,
+    ServiceSetting,
+    World,
+    demo_world,
+)
+
+__all__ = [
+    "Fault",
+    "GuestService",
+    "Machine",
+    "OperatingSystem",
+    "ServiceSetting",
+    "Simulator",
+    "VirtualClock",
+    "World",
+    "demo_world",
+]

@@ -1,0 +1,160 @@
+"""The shipped scripts as Python functions, line by line: same question, same world, same answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from hvintegration.operations.refusals import COMPONENT_NOT_FOUND
+from hvintegration.simulator.hyperv import CmdletError, Component, HyperV, VirtualMachine
+
+__all__ = ["FUNCTIONS", "answer"]
+
+Request: TypeAlias = Mapping[str, Any]
+Function: TypeAlias = Callable[[HyperV, Request, "list[dict[str, Any]]"], "dict[str, Any]"]
+
+
+def answer(name: str, hyperv: HyperV, request: Request) -> dict[str, Any]:
+    """What the script *name* writes for *request*."""
+    failures: list[dict[str, Any]] = []
+    try:
+        result: dict[str, Any] | None = FUNCTIONS[name](hyperv, request, failures)
+    except CmdletError as error:
+        result = None
+        failures.append(_failure(error, None))
+    return {"schema": 1, "result": result, "errors": failures}
+
+
+def _get_host(hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]) -> dict[str, Any]:
+    world = hyperv.get_vm_host()
+    return {
+        "name": world.computer,
+        "os_caption": world.os.caption,
+        "os_version": world.os.version,
+        "os_build": world.os.build,
+        "language": world.locale,
+        "module_version": "2.0.0.0",
+        "powershell_version": "7.6.9",
+        "powershell_edition": "Core",
+        "language_mode": "FullLanguage",
+    }
+
+
+def _get_vms(hyperv: HyperV, request: Request, failures: list[dict[str, Any]]) -> dict[str, Any]:
+    problems: list[CmdletError] = []
+    name = request["name"]
+    if request["vm_id"] is not None:
+        found = hyperv.get_vm(problems, vm_id=request["vm_id"])
+    elif name is not None and not re.search(r"[*?\[\]`]", name):
+        found = hyperv.get_vm(problems, name=name[1:])
+    else:
+        found = hyperv.get_vm(problems)
+    failures.extend(_failure(problem, problem.target) for problem in problems)
+    if not found and not failures:
+        hyperv.get_vm_host()
+    return {"vms": [_vm_record(hyperv, vm, request, failures) for vm in found]}
+
+
+def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: list[dict[str, Any]]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"id": vm.id, "name": vm.name, "state": vm.state, "info": None, "services": None}
+    try:
+        if request["info"]:
+            entry["info"] = {
+                "status": vm.status,
+                "heartbeat": vm.heartbeat,
+                "generation": vm.generation,
+                "version": vm.version,
+                "uptime_seconds": vm.uptime_seconds,
+                "notes": vm.notes,
+                "addresses": list(vm.addresses),
+                "clustered": vm.is_clustered,
+                "integration_services_version": "0.0",
+            }
+        if request["services"]:
+            entry["services"] = list(map(_service_record, hyperv.get_vm_integration_service(vm)))
+    except CmdletError as error:
+        failures.append(_failure(error, vm.id))
+    return entry
+
+
+def _set_services(hyperv: HyperV, request: Request, failures: list[dict[str, Any]]) -> dict[str, Any]:
+    machines: dict[str, VirtualMachine] = {}
+    components: dict[str, list[Component]] = {}
+    unreadable: dict[str, CmdletError] = {}
+    plan: list[Component | None] = []
+    for index, change in enumerate(request["changes"]):
+        vm_id = change["vm_id"]
+        if vm_id not in machines and vm_id not in unreadable:
+            try:
+                (machine,) = hyperv.get_vm(vm_id=vm_id)
+                components[vm_id] = hyperv.get_vm_integration_service(machine)
+                machines[vm_id] = machine
+            except CmdletError as error:
+                unreadable[vm_id] = error
+        component = None
+        if vm_id in machines:
+            fits = [item for item in components[vm_id] if item.kind.component_id == change["component_id"]]
+            component = fits[-1] if fits else None
+            if component is None:
+                failures.append(
+                    {"id": COMPONENT_NOT_FOUND, "category": "ObjectNotFound", "message": "", "target": str(index)}
+                )
+        else:
+            failures.append(_failure(unreadable[vm_id], str(index)))
+        plan.append(component)
+    changes = [_change(hyperv, component, request, index, failures) for index, component in enumerate(plan)]
+    vms: list[dict[str, Any]] = []
+    for vm_id, machine in machines.items():
+        try:
+            services = list(map(_service_record, hyperv.get_vm_integration_service(machine)))
+            vms.append({"id": vm_id, "name": machine.name, "state": machine.state, "services": services})
+        except CmdletError as error:
+            failures.append(_failure(error, vm_id))
+    return {"changes": changes, "vms": vms}
+
+
+def _change(
+    hyperv: HyperV,
+    component: Component | None,
+    request: Request,
+    index: int,
+    failures: list[dict[str, Any]],
+) -> dict[str, Any] | None:
+    if component is None:
+        return None
+    enabled = request["changes"][index]["enabled"]
+    differs = component.enabled is not enabled
+    if differs and not request["dry_run"]:
+        try:
+            hyperv.set_vm_integration_service(component, enabled=enabled)
+        except CmdletError as error:
+            failures.append(_failure(error, str(index)))
+            return None
+    return {"before": component.enabled, "changed": differs}
+
+
+def _service_record(component: Component) -> dict[str, Any]:
+    primary, secondary = (*component.statuses, None, None)[:2]
+    primary_text, secondary_text = (*component.texts, None, None)[:2]
+    return {
+        "id": component.id,
+        "name": component.name,
+        "enabled": component.enabled,
+        "primary": primary,
+        "primary_text": primary_text,
+        "secondary": secondary,
+        "secondary_text": secondary_text,
+    }
+
+
+def _failure(error: CmdletError, target: str | None) -> dict[str, Any]:
+    return {"id": error.error_id, "category": error.category, "message": error.message, "target": target}
+
+
+FUNCTIONS: Final[dict[str, Function]] = {
+    "get_host": _get_host,
+    "get_vms": _get_vms,
+    "set_services": _set_services,
+}
+"""By script name."""

@@ -1,0 +1,364 @@
+"""The Hyper-V cmdlets that the scripts use, over a world.
+
+They behave as the documented cmdlets do: the order of services, translated names, statuses that follow from both ends,
+error ids and categories. Faults of the world strike when a cmdlet reaches a machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from hvintegration.errors import ConnectionLostError
+from hvintegration.service_kind import HOST_MANAGED, ServiceKind
+from hvintegration.simulator.settling import Settling
+from hvintegration.simulator.world import Fault, Machine, Store, World
+
+__all__ = ["CmdletError", "Component", "HyperV", "VirtualMachine"]
+
+
+class CmdletError(Exception):
+    """An error record of a cmdlet."""
+
+    def __init__(self, error_id: str, category: str, message: str, target: str | None) -> None:
+        super().__init__(message)
+        self.error_id = error_id
+        self.category = category
+        self.message = message
+        self.target = target
+
+
+@attrs.frozen(kw_only=True)
+class Component:
+    """An integration service, as ``Get-VMIntegrationService`` shows it."""
+
+    machine_id: str
+    kind: ServiceKind
+    id: str
+    name: str
+    enabled: bool
+    statuses: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class VirtualMachine:
+    """A virtual machine, as ``Get-VM`` shows it."""
+
+    id: str
+    name: str
+    state: str
+    status: str
+    heartbeat: str | None
+    generation: int
+    version: str
+    uptime_seconds: int
+    notes: str
+    addresses: tuple[str, ...]
+    is_clustered: bool
+
+
+STATUS_NUMBERS: Final = {
+    2: "Ok",
+    3: "Degraded",
+    6: "Error",
+    7: "NonRecoverableError",
+    12: "NoContact",
+    13: "LostCommunication",
+    15: "Paused",
+    32775: "ProtocolMismatch",
+    32782: "ApplicationCritical",
+    32783: "CommunicationTimedOut",
+    32784: "CommunicationFailed",
+    32896: "Disabled",
+}
+PAUSED: Final = "Paused"
+
+_TEXTS: Final = {
+    "Ok": "OK",
+    "NoContact": "No Contact",
+    "LostCommunication": "Lost Communication",
+    "NonRecoverableError": "Non-Recoverable Error",
+    "ProtocolMismatch": (
+        "The protocol version of the component installed in the virtual machine does not match the version expected by"
+        " the hosting system"
+    ),
+}
+_REFUSALS: Final = {
+    "vm_not_found": (
+        "InvalidParameter",
+        "InvalidArgument",
+        'Hyper-V was unable to find a virtual machine with name "{0}".',
+    ),
+    "vm_id_not_found": (
+        "ObjectNotFound",
+        "ObjectNotFound",
+        'Hyper-V was unable to find a virtual machine with id "{0}".',
+    ),
+    "vm_gone": (
+        "ObjectNotFound",
+        "ObjectNotFound",
+        (
+            "Hyper-V encountered an error trying to access an object on computer '{0}' because the object was not"
+            " found. The object might have been deleted. Verify that the Virtual Machine Management service on the"
+            " computer is running."
+        ),
+    ),
+    "access_denied": (
+        "AccessDenied",
+        "PermissionDenied",
+        (
+            "You do not have the required permission to complete this task. Contact the administrator of the"
+            " authorization policy for the computer '{0}'."
+        ),
+    ),
+}
+"""Error id, category and sentence by key in a world's messages."""
+_HEARTBEATS: Final = {
+    "NoContact": "NoContact",
+    "LostCommunication": "LostCommunication",
+    PAUSED: "Paused",
+}
+_APPLICATIONS: Final = {"Ok": "OkApplicationsHealthy", "ApplicationCritical": "OkApplicationsCritical"}
+_UPTIME_SECONDS: Final = 93784
+
+
+class HyperV:
+    """The module, as one PowerShell session has it.
+
+    Args:
+        store: Where the world is.
+        pause: How to let time pass for a slow machine.
+        settling: What has been switched or started too recently to have contact.
+        address: For the error when PowerShell dies.
+    """
+
+    def __init__(self, store: Store, pause: Callable[[float], None], settling: Settling, address: str) -> None:
+        self._store = store
+        self._pause = pause
+        self._settling = settling
+        self._address = address
+
+    def get_vm_host(self) -> World:
+        """``Get-VMHost``."""
+        return self._world("GetVMHost")
+
+    def get_vm(
+        self, problems: list[CmdletError] | None = None, *, vm_id: str | None = None, name: str | None = None
+    ) -> list[VirtualMachine]:
+        """``Get-VM``, by id, by name (no wildcards in it) or all; errors go into *problems*, or are raised."""
+        world = self._world("GetVM")
+        machines = world.machines
+        if vm_id is not None:
+            machine = self._by_id(world, "GetVM", vm_id, problems)
+            machines = [] if machine is None else [machine]
+        elif name is not None:
+            machines = [machine for machine in machines if machine.name.lower() == name.lower()]
+            if not machines:
+                _report(_refusal(world, "GetVM", "vm_not_found", about=name, target=name), problems)
+        reached = [machine for machine in machines if self._reach(world, "Get-VM", machine, problems)]
+        return [self._virtual_machine(machine) for machine in reached]
+
+    def get_vm_integration_service(self, vm: VirtualMachine) -> list[Component]:
+        """``Get-VMIntegrationService -VM``."""
+        cmdlet = "GetVMIntegrationService"
+        world = self._world(cmdlet)
+        machine = self._by_id(world, cmdlet, vm.id, None)
+        assert machine is not None
+        self._reach(world, "Get-VMIntegrationService", machine, None)
+        self._pause(machine.delay_ms / 1000)
+        return [self._component(world, machine, kind) for kind in HOST_MANAGED]
+
+    def set_vm_integration_service(self, component: Component, *, enabled: bool) -> None:
+        """``Enable-`` or ``Disable-VMIntegrationService -VMIntegrationService``."""
+        verb = "Enable" if enabled else "Disable"
+        cmdlet = f"{verb}VMIntegrationService"
+        world = self._world(cmdlet)
+        machine = self._by_id(world, cmdlet, component.machine_id, None)
+        assert machine is not None
+        self._reach(world, f"{verb}-VMIntegrationService", machine, None)
+        with self._store.changing() as changed:
+            for candidate in changed.machines:
+                if candidate.id == component.machine_id:
+                    _switch(changed, candidate, component.kind, enabled=enabled)
+                    return
+
+    # -- what all cmdlets do --------------------------------------------------------------------------------------
+
+    def _world(self, cmdlet: str) -> World:
+        world = self._store.read()
+        self._settling.look(world)
+        if world.access == "denied":
+            raise _refusal(world, cmdlet, "access_denied", about=world.computer, target=None)
+        return world
+
+    def _by_id(self, world: World, cmdlet: str, vm_id: str, problems: list[CmdletError] | None) -> Machine | None:
+        for machine in world.machines:
+            if machine.id == vm_id:
+                return machine
+        _report(_refusal(world, cmdlet, "vm_id_not_found", about=vm_id, target=vm_id), problems)
+        return None
+
+    def _reach(self, world: World, name: str, machine: Machine, problems: list[CmdletError] | None) -> bool:
+        fault = self._strike(name, machine) if world.faults else None
+        if fault is None:
+            return True
+        cmdlet = name.replace("-", "")
+        if fault.action == "delay":
+            self._pause(fault.seconds)
+            return True
+        if fault.action == "exit":
+            raise ConnectionLostError(
+                f"PowerShell ({self._address}) ended.", address=self._address, may_have_run=True, fenced=True
+            )
+        if fault.action == "remove":
+            error = _refusal(world, cmdlet, "vm_gone", about=world.computer, target=machine.name)
+        else:
+            error_id = f"{fault.id},Microsoft.HyperV.PowerShell.Commands.{cmdlet}"
+            error = CmdletError(error_id, fault.category, fault.message, machine.name)
+        _report(error, problems)
+        return False
+
+    def _strike(self, name: str, machine: Machine) -> Fault | None:
+        """The first fault that fits; it is used up by one, and what it removes is removed."""
+
+        def fits(fault: Fault) -> bool:
+            return (
+                (fault.cmdlet is None or fault.cmdlet.lower() == name.lower())
+                and (fault.machine is None or fault.machine == machine.name)
+                and (fault.times is None or fault.times > 0)
+            )
+
+        found = next(filter(fits, self._store.read().faults), None)
+        if found is None or (found.times is None and found.action != "remove"):
+            return found
+        with self._store.changing() as world:
+            found = next(filter(fits, world.faults), None)
+            if found is not None and found.times is not None:
+                found.times -= 1
+            if found is not None and found.action == "remove":
+                world.machines[:] = [other for other in world.machines if other.name != machine.name]
+        return found
+
+    # -- what they show -------------------------------------------------------------------------------------------
+
+    def _virtual_machine(self, machine: Machine) -> VirtualMachine:
+        running = machine.state == "Running"
+        reports = running and machine.setting(ServiceKind.KVP).enabled and _guest_side_runs(machine, ServiceKind.KVP)
+        return VirtualMachine(
+            id=machine.id,
+            name=machine.name,
+            state=machine.state,
+            status="Operating normally",
+            heartbeat=None if machine.state == "Off" else self._heartbeat(machine),
+            generation=machine.generation,
+            version=machine.version,
+            uptime_seconds=_UPTIME_SECONDS if running else 0,
+            notes=machine.notes,
+            addresses=tuple(machine.addresses) if reports else (),
+            is_clustered=machine.is_clustered,
+        )
+
+    def _heartbeat(self, machine: Machine) -> str:
+        if not machine.setting(ServiceKind.HEARTBEAT).enabled:
+            return "Disabled"
+        statuses = self._statuses(machine, ServiceKind.HEARTBEAT)
+        if not statuses:
+            return "Unknown"
+        if statuses[0] in {"Ok", "Degraded"}:
+            return _APPLICATIONS.get(statuses[1] if len(statuses) > 1 else "", "OkApplicationsUnknown")
+        return _HEARTBEATS.get(statuses[0], "Error")
+
+    def _component(self, world: World, machine: Machine, kind: ServiceKind) -> Component:
+        assert kind.component_id is not None
+        setting = machine.setting(kind)
+        statuses = self._statuses(machine, kind)
+        texts = [_TEXTS.get(status, status) for status in statuses]
+        for index, override in enumerate((setting.primary_text, setting.secondary_text)):
+            if override is not None and index < len(texts):
+                texts[index] = override
+        return Component(
+            machine_id=machine.id,
+            kind=kind,
+            id=f"Microsoft:{machine.id.upper()}\\{kind.component_id.upper()}",
+            name=world.names.get(kind.key) or _shipped_name(kind, world.locale),
+            enabled=setting.enabled,
+            statuses=statuses,
+            texts=tuple(texts),
+        )
+
+    def _statuses(self, machine: Machine, kind: ServiceKind) -> tuple[str, ...]:
+        if machine.state in {"Off", "Saved"}:
+            return ()
+        setting = machine.setting(kind)
+        heartbeat = kind is ServiceKind.HEARTBEAT
+        if setting.primary is not None:
+            primary = _member(setting.primary)
+        elif machine.state == "Paused" and heartbeat:
+            primary = PAUSED
+        elif not setting.enabled:
+            primary = "Ok"
+        elif not _guest_side_runs(machine, kind):
+            primary = "LostCommunication" if machine.guest == "windows" else "NoContact"
+        else:
+            primary = "NoContact" if self._settling.holds(machine, kind) else "Ok"
+        if setting.secondary is not None:
+            return (primary, _member(setting.secondary))
+        if heartbeat and machine.guest == "windows" and primary == "Ok":
+            return (primary, "Ok")
+        return (primary,)
+
+
+def _report(error: CmdletError, problems: list[CmdletError] | None) -> None:
+    if problems is None:
+        raise error
+    problems.append(error)
+
+
+def _refusal(world: World, cmdlet: str, key: str, *, about: str, target: str | None) -> CmdletError:
+    """The error of that key in a world's messages; *about* is what its sentence speaks of."""
+    identifier, category, sentence = _REFUSALS[key]
+    message = world.messages.get(key, sentence).replace("{0}", about)
+    return CmdletError(f"{identifier},Microsoft.HyperV.PowerShell.Commands.{cmdlet}", category, message, target)
+
+
+def _member(status: str) -> str:
+    """A status as an enumeration shows it: a known number by its name."""
+    number = int(status) if re.fullmatch(r"\s*[+-]?\d+\s*", status) else None
+    return status if number is None else STATUS_NUMBERS.get(number, str(number))
+
+
+def _shipped_name(kind: ServiceKind, locale: str) -> str:
+    language = locale.split("-", maxsplit=1)[0].lower()
+    return kind.names(language)[0] if language in {"de", "fr"} else kind.label
+
+
+def _guest_side_runs(machine: Machine, kind: ServiceKind) -> bool:
+    if machine.guest == "windows":
+        service = machine.guest_service(kind)
+        return service is not None and service.status == "Running"
+    if machine.guest == "linux":
+        return not kind.linux_daemons or any(daemon in kind.linux_daemons for daemon in machine.daemons)
+    return False
+
+
+def _switch(world: World, machine: Machine, kind: ServiceKind, *, enabled: bool) -> None:
+    """Make the change and note it down; both or, if interrupted, neither."""
+    setting = machine.setting(kind)
+    service = machine.guest_service(kind)
+    changes = len(world.journal)
+    before = (setting.enabled, service.status if service is not None else "")
+    try:
+        setting.enabled = enabled
+        world.journal.append(f"{'enable' if enabled else 'disable'} {machine.name} {kind.key}")
+        if service is not None and machine.state == "Running" and service.start_type != "Disabled":
+            service.status = "Running" if enabled else "Stopped"
+    except BaseException:
+        del world.journal[changes:]
+        setting.enabled = before[0]
+        if service is not None:
+            service.status = before[1]
+        raise

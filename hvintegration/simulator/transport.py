@@ -1,0 +1,84 @@
+"""The simulator as a transport."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from hvintegration.clock import Clock, Deadline, SystemClock
+from hvintegration.errors import ConfigurationError, TransportTimeoutError
+from hvintegration.powershell import Script
+from hvintegration.simulator.functions import answer
+from hvintegration.simulator.hyperv import HyperV
+from hvintegration.simulator.settling import Settling
+from hvintegration.simulator.world import FileStore, MemoryStore, Store, World
+
+__all__ = ["Simulator"]
+
+
+class Simulator:
+    """A simulated host. Its address is ``sim:``, or ``sim:FILE``.
+
+    Args:
+        world: The world that it answers from: an object, which stays yours to change and to look at, or the path of a
+            world file, which other processes may change as well.
+        clock: The clock that it and its sessions go by; :class:`VirtualClock` makes all waiting instant. The
+            machine's own clock if None.
+        settle: Seconds without contact after a machine was started or a service switched on.
+
+    Raises:
+        ConfigurationError: There is no such world file, or it holds no world.
+
+    >>> import hvintegration as hv
+    >>> world = hv.simulator.demo_world()
+    >>> host = hv.Host(hv.Simulator(world, clock=hv.VirtualClock()))
+    >>> host.vms["demovm"].services["vss"].disable().enabled
+    False
+    >>> world.journal
+    ['disable demovm vss']
+    """
+
+    def __init__(
+        self, world: World | str | os.PathLike[str], *, clock: Clock | None = None, settle: float = 0.0
+    ) -> None:
+        if settle < 0:
+            raise ConfigurationError(f"settle is a number of seconds, not {settle!r}.")
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.requests = 0
+        self._store: Store = MemoryStore(world) if isinstance(world, World) else FileStore(world)
+        self._settling = Settling(settle, self.clock.monotonic)
+        self._settling.look(self._store.read())
+
+    def __str__(self) -> str:
+        return f"sim:{self._store}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    @property
+    def world(self) -> World:
+        """The world as it is now; the object itself, or what the file says."""
+        return self._store.read()
+
+    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
+        deadline = Deadline(timeout, self.clock)
+
+        def pause(seconds: float) -> None:
+            left = deadline.left()
+            self.clock.sleep(min(seconds, left))
+            if seconds > left:
+                raise TransportTimeoutError(
+                    f"{self} did not answer within {timeout:g} seconds.",
+                    address=str(self),
+                    after=timeout,
+                    may_have_run=True,
+                    fenced=True,
+                )
+
+        self.requests += 1
+        hyperv = HyperV(self._store, pause, self._settling, str(self))
+        return json.dumps(answer(script.name, hyperv, json.loads(document)))
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,1 @@
+"""Ways to a host. Each is one class with ``call`` and ``close``."""

@@ -1,0 +1,217 @@
+"""PowerShell remoting without I/O: psrpcore's state machine, guarded, asked one script at a time.
+
+Whoever carries the bytes (a child process, an SSH channel, WSMan) sends what :meth:`Conversation.outgoing` gives and
+hands what comes back to :meth:`Conversation.receive`.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+import xml.parsers.expat
+from typing import Any, Final
+
+import psrpcore
+import psrpcore.types
+
+from hvintegration.errors import ConnectionLostError, ProtocolError, RemoteError
+from hvintegration.operations.conversation import MAX_LENGTH
+from hvintegration.operations.refusals import remote_error
+from hvintegration.powershell import Script
+
+__all__ = ["Conversation"]
+
+FRAGMENT_SIZE: Final = 32 * 1024
+MAX_CLIXML_DEPTH: Final = 64
+_FRAGMENT_HEADER: Final = struct.Struct(">QQBI")
+_MESSAGE_HEADER_LENGTH: Final = 40
+
+
+_events: Any = psrpcore
+"""The decorator that registers psrpcore's event classes hides their types."""
+
+
+class _RefusedError(Exception):
+    """What came is not let through to psrpcore."""
+
+
+class _MessageGuard:
+    """Looks at one message as it arrives: no document type (so no entities), no deep nesting."""
+
+    def __init__(self) -> None:
+        self._header_left = _MESSAGE_HEADER_LENGTH
+        self._depth = 0
+        self._parser = xml.parsers.expat.ParserCreate()
+        self._parser.StartElementHandler = self._enter
+        self._parser.EndElementHandler = self._leave
+        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+
+    def feed(self, data: bytes) -> None:
+        header, data = data[: self._header_left], data[self._header_left :]
+        self._header_left -= len(header)
+        if data:
+            self._parser.Parse(data)
+
+    def _enter(self, _name: str, _attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > MAX_CLIXML_DEPTH:
+            raise _RefusedError(f"nests more than {MAX_CLIXML_DEPTH} levels")
+
+    def _leave(self, _name: str) -> None:
+        self._depth -= 1
+
+    def _refuse_doctype(self, *_: object) -> None:
+        raise _RefusedError("has a document type")
+
+
+class _Guard:
+    """Looks at everything that arrives before it is deserialized."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, _MessageGuard] = {}
+
+    def feed(self, payload: bytes) -> None:
+        while payload:
+            if len(payload) < _FRAGMENT_HEADER.size:
+                raise _RefusedError("ends within a fragment")
+            object_id, fragment_id, flags, length = _FRAGMENT_HEADER.unpack_from(payload)
+            data = payload[_FRAGMENT_HEADER.size : _FRAGMENT_HEADER.size + length]
+            payload = payload[_FRAGMENT_HEADER.size + length :]
+            if len(data) < length:
+                raise _RefusedError("ends within a fragment")
+            if fragment_id == 0:
+                self._messages[object_id] = _MessageGuard()
+            if object_id not in self._messages:
+                raise _RefusedError("lacks the beginning of a message")
+            self._messages[object_id].feed(data)
+            if flags & 0x2:
+                del self._messages[object_id]
+
+
+class Conversation:
+    """A runspace pool over there, and at most one running pipeline in it."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._pool: Any = psrpcore.ClientRunspacePool()
+        self._guard = _Guard()
+        self._pipeline: Any = None
+        self._received = 0
+        self._outputs: list[object] = []
+        self._records: list[psrpcore.types.ErrorRecord] = []
+        self._doing = ""
+        self._pool.open()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the runspace pool is ready for scripts."""
+        return self._pool.state is psrpcore.types.RunspacePoolState.Opened
+
+    @property
+    def finished(self) -> bool:
+        """Whether the pipeline has ended, so that :meth:`result` can tell how."""
+        assert self._pipeline is not None
+        return self._pipeline.state in {
+            psrpcore.types.PSInvocationState.Completed,
+            psrpcore.types.PSInvocationState.Failed,
+            psrpcore.types.PSInvocationState.Stopped,
+        }
+
+    def start(self, script: Script, document: str) -> uuid.UUID:
+        """Queue a pipeline that runs *script* on *document*. Its id."""
+        self._received = 0
+        self._outputs = []
+        self._records = []
+        self._doing = f"run {script.name}"
+        self._pipeline = psrpcore.ClientPowerShell(self._pool)
+        self._pipeline.add_script(script.text)
+        self._pipeline.add_parameter("Document", document)
+        self._pipeline.start()
+        pipeline_id: uuid.UUID = self._pipeline.pipeline_id
+        return pipeline_id
+
+    def outgoing(self) -> psrpcore.PSRPPayload | None:
+        """The next piece to be sent, or None."""
+        payload: psrpcore.PSRPPayload | None = self._pool.data_to_send(FRAGMENT_SIZE)
+        return payload
+
+    def receive(self, payload: bytes) -> None:
+        """Take in what arrived.
+
+        Raises:
+            ProtocolError: It is not PowerShell remoting, or more or deeper than an answer may be.
+            ConnectionLostError: The runspace pool ended.
+        """
+        self.count(len(payload))
+        try:
+            self._guard.feed(payload)
+            self._pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, None))
+            while (event := self._pool.next_event()) is not None:
+                self._take(event)
+        except ConnectionLostError:
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, _RefusedError) else "is not PowerShell remoting"
+            raise ProtocolError(
+                f"What {self._address} sent {reason}.",
+                address=self._address,
+                received=payload[_FRAGMENT_HEADER.size + _MESSAGE_HEADER_LENGTH :][:400].decode("utf-8", "replace"),
+            ) from error
+
+    def count(self, length: int) -> None:
+        """Count what arrived towards the limit of one call.
+
+        Raises:
+            ProtocolError: It is more than an answer may have.
+        """
+        self._received += length
+        if self._received > MAX_LENGTH:
+            raise ProtocolError(f"{self._address} sent more than {MAX_LENGTH} bytes.", address=self._address)
+
+    def _take(self, event: Any) -> None:  # noqa: ANN401 - see _events
+        if isinstance(event, _events.PipelineOutputEvent):
+            self._outputs.append(event.data)
+        elif isinstance(event, _events.ErrorRecordEvent):
+            self._records.append(event.record)
+        elif isinstance(event, _events.PipelineStateEvent):
+            if event.reason is not None:
+                self._records.insert(0, event.reason)
+        elif isinstance(event, _events.RunspacePoolStateEvent) and self._pool.state in {
+            psrpcore.types.RunspacePoolState.Broken,
+            psrpcore.types.RunspacePoolState.Closed,
+        }:
+            raise ConnectionLostError(
+                f"PowerShell on {self._address} ended the session.", address=self._address, may_have_run=True
+            )
+
+    def result(self) -> str:
+        """The document that the script wrote; the pipeline is let go of.
+
+        Raises:
+            RemoteError: The script was refused, or failed without writing one.
+            ProtocolError: It wrote something else.
+        """
+        assert self._pipeline is not None
+        self._pipeline.close()
+        self._pipeline = None
+        outputs, self._outputs = self._outputs, []
+        if len(outputs) == 1 and isinstance(outputs[0], str):
+            return str(outputs[0])
+        if not outputs and self._records:
+            raise self._refusal(self._records[0])
+        raise ProtocolError(
+            f"{self._address} wrote {len(outputs)} objects where one document belongs.",
+            address=self._address,
+            received=" ".join(str(output) for output in outputs[:5]),
+        )
+
+    def _refusal(self, record: psrpcore.types.ErrorRecord) -> RemoteError:
+        exception = getattr(record, "Exception", None)
+        category = getattr(getattr(record, "CategoryInfo", None), "Category", None)
+        return remote_error(
+            host=self._address,
+            error_id=str(getattr(record, "FullyQualifiedErrorId", "") or ""),
+            category=str(getattr(category, "name", "") or ""),
+            message=str(getattr(exception, "Message", "") or ""),
+            doing=self._doing,
+        )

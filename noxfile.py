@@ -1,0 +1,156 @@
+"""Everything that is run on this repository.
+
+With nox installed: ``nox -s tests``. With nothing but Python 3.11 or later: ``python noxfile.py tests``, which keeps
+nox in a virtual environment of its own under ``.nox``. What follows ``--`` goes to the program that a session runs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+NOX = "nox>=2025.11.12"
+HERE = Path(__file__).resolve().parent
+
+
+def run_as_script(arguments: list[str]) -> int:
+    """Install nox into a virtual environment, unless it is there, and let it run this file."""
+    if sys.version_info < (3, 11):  # noqa: UP036  # whoever runs it may have an older one
+        sys.exit("hvintegration needs Python 3.11 or later; this is {}.{}.".format(*sys.version_info))
+    folder = HERE / ".nox" / "bootstrap-{}.{}".format(*sys.version_info)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    finished = folder / "installed.txt"
+    if not (python.exists() and finished.exists() and finished.read_text("utf-8") == NOX):
+        print(f"Preparing {folder} ...", flush=True)  # noqa: T201  # it takes some seconds
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", NOX], check=True)
+        finished.write_text(NOX, "utf-8")
+    if arguments and not arguments[0].startswith("-"):
+        arguments = ["--session", *arguments]
+    return subprocess.call([python, "-m", "nox", "--noxfile", __file__, *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_script(sys.argv[1:]))
+
+import nox  # noqa: E402  # as a script, this file ends above: nox need not be there
+
+nox.needs_version = NOX.removeprefix("nox")
+nox.options.sessions = ["lint", "types", "tests", "tests_bare", "coverage", "docs"]
+
+DIST = HERE / "dist"
+PYPROJECT = nox.project.load_toml(HERE / "pyproject.toml")
+
+# Keeps the current folder off sys.path, in child processes too: what is imported is what is installed.
+INSTALLED_ONLY = {"PYTHONSAFEPATH": "1"}
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group of pyproject.toml."""
+    return list(nox.project.dependency_groups(PYPROJECT, name))
+
+
+def install_wheel(session: nox.Session, extras: str, *requirements: str) -> None:
+    """Install the wheel that the session ``build`` made. Fails if it is not what gets imported."""
+    [wheel] = DIST.glob("*.whl")
+    session.install(f"{wheel}{extras}", *requirements)
+    session.install("--force-reinstall", "--no-deps", str(wheel))  # also if an older one of this version is there
+    session.run("python", "-c", SHOW_INSTALLED, str(HERE / "hvintegration"), env=INSTALLED_ONLY, log=False)
+
+
+SHOW_INSTALLED = """
+import pathlib, sys, hvintegration
+folder = pathlib.Path(hvintegration.__file__).parent
+print("Tested is", folder)
+sys.exit("That is the source tree!" if folder == pathlib.Path(sys.argv[1]) else 0)
+"""
+
+
+def measured_tests(session: nox.Session, *arguments: str) -> None:
+    """Run pytest and keep what it covered for the session ``coverage``."""
+    env = INSTALLED_ONLY | {"COVERAGE_FILE": str(HERE / f".coverage.{session.name}")}
+    session.run("coverage", "erase", env=env)
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", *arguments, *session.posargs, env=env)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Show what the package does, on a simulated host."""
+    session.install(".[cli]")
+    session.run("python", "-m", "hvintegration", "demo", *session.posargs, env=INSTALLED_ONLY)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the source distribution, and from it the wheel."""
+    session.install("build")
+    for old in DIST.glob("hvintegration-*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(DIST), silent=True)
+
+
+@nox.session(requires=["build"])
+def tests(session: nox.Session) -> None:
+    """Run all tests against the wheel."""
+    install_wheel(session, "[cli,pandas]", *group("tests"))
+    measured_tests(session)
+
+
+@nox.session(requires=["build"])
+def tests_bare(session: nox.Session) -> None:
+    """Run the tests that need no engine without any extra: neither rich nor pandas is there."""
+    install_wheel(session, "", *group("tests"))
+    measured_tests(session, "-m", "not engine")
+
+
+@nox.session(requires=["build"])
+def tests_lowest(session: nox.Session) -> None:
+    """Run the tests that need no engine with the lowest versions of the dependencies that pyproject.toml allows."""
+    session.install("uv")
+    here = {"VIRTUAL_ENV": session.virtualenv.location}
+    project = ("--requirements", "pyproject.toml", "--extra", "cli", "--extra", "pandas")
+    session.run("uv", "pip", "install", "--resolution", "lowest-direct", *project, env=here)
+    install_wheel(session, "[cli,pandas]", *group("tests"))
+    session.run("uv", "pip", "list", env=here)
+    session.run("pytest", "-n", "2", "-m", "not engine", *session.posargs, env=INSTALLED_ONLY)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Report what the test sessions before it covered, all together; fail below 95 %."""
+    session.install(*(requirement for requirement in group("tests") if requirement.startswith("coverage")))
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format. To repair what can be: ``ruff check --fix && ruff format``."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy on the package and the tests, pyright on the package and a user's code."""
+    session.install("--editable", ".[cli,pandas]", *group("typing"))
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html; a broken reference is an error."""
+    session.install("--editable", ".[cli,pandas]", *group("docs"))
+    session.run("sphinx-build", "--nitpicky", "--fail-on-warning", "--keep-going", "docs", "docs/_build/html")
+
+
+@nox.session(requires=["build"])
+def bench(session: nox.Session) -> None:
+    """Measure: run the benchmarks in tests/benchmarks/bench_*.py and show their figures."""
+    install_wheel(session, "[cli,pandas]", *group("bench"))
+    quiet = ("-p", "no:randomly", "--timeout", "0", "--capture", "no", "--override-ini", "python_files=bench_*.py")
+    session.run("pytest", *quiet, "tests/benchmarks", *session.posargs, env=INSTALLED_ONLY)

@@ -1,0 +1,100 @@
+"""The public API as a user would use it. Checked by mypy and pyright, both strict; never run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import assert_type
+
+import hvintegration as hv
+from hvintegration.powershell import GET_HOST, Script
+
+
+class Reversed:
+    """A transport of one's own."""
+
+    def call(self, script: object, document: str, /, *, timeout: float) -> str:
+        return document[::-1]
+
+    def close(self) -> None:
+        pass
+
+
+def hv_script() -> Script:
+    return GET_HOST
+
+
+def use(directory: Path) -> None:
+    with hv.connect("sim:", timeout=10) as host:
+        assert_type(host, hv.Host)
+        assert_type(host.address, str)
+        assert_type(host.info().language, str | None)
+        assert_type(host.session.stats.round_trips, int)
+        assert_type(host.session.stats.requests, int | None)
+
+        rows = host.vms.list(timeout=5)
+        assert_type(rows, hv.Rows[hv.VM])
+        assert_type(rows[0], hv.VM)
+        assert_type(rows[1:], hv.Rows[hv.VM])
+        assert_type(rows.errors, tuple[hv.Failure, ...])
+        for vm in rows:
+            assert_type(vm.id, str)
+            assert_type(vm.info().addresses, tuple[str, ...])
+
+        vm = host.vms["demovm"]
+        assert_type(vm, hv.VM)
+        assert_type(host.vms.get("demovm", timeout=5), hv.VM)
+        assert_type(vm.info().heartbeat, str | None)
+        assert_type(vm.info().read_at, datetime)
+
+        states = vm.services.list()
+        assert_type(states, hv.Rows[hv.ServiceState])
+        assert_type(states.where(lambda state: state.health is hv.Health.PROBLEM), hv.Rows[hv.ServiceState])
+
+        service = vm.services["Guest Service Interface"]
+        assert_type(service, hv.IntegrationService)
+        assert_type(vm.services[hv.ServiceKind.VSS].kind, hv.ServiceKind)
+        state = service.enable(timeout=30)
+        assert_type(state, hv.ServiceState)
+        assert_type(service.disable(), hv.ServiceState)
+        assert_type(service.state(), hv.ServiceState)
+        assert_type(service.wait_until_ok(timeout=60), hv.ServiceState)
+        assert_type(state.health, hv.Health)
+        assert_type(state.kind, hv.ServiceKind | None)
+        assert_type(state.primary, str | None)
+        assert_type(state.notes, tuple[str, ...])
+
+        inventory = host.inventory()
+        assert_type(inventory, hv.Inventory)
+        assert_type(inventory.vms[0].info, hv.VMInfo)
+        assert_type(inventory.services, hv.Rows[hv.ServiceState])
+        assert_type(inventory.errors, hv.Rows[hv.Failure])
+
+        wanted: list[tuple[hv.VM | str, hv.ServiceKind | str, bool]] = [(vm, "heartbeat", True), ("web", "vss", False)]
+        changes = host.set_services(wanted, dry_run=True, timeout=30)
+        assert_type(changes, hv.Rows[hv.ServiceChange])
+        assert_type(changes[0].outcome, hv.ChangeOutcome)
+        assert_type(changes[0].error, hv.Failure | None)
+        host.set_services((vm, kind, True) for kind in ("kvp", hv.ServiceKind.VSS))
+
+        try:
+            host.vms["nobody"]
+        except hv.errors.VMNotFoundError as error:
+            assert_type(error.host_message, str)
+            assert_type(error.hint, str | None)
+        except hv.errors.TransportError as error:
+            assert_type(error.may_have_run, bool)
+
+    world = hv.World(locale="fr-FR")
+    clock = hv.VirtualClock()
+    hv.Host(hv.Simulator(world, clock=clock, settle=2.5))
+    hv.Host(hv.Simulator(directory / "world.json"))
+    hv.Host(hv.Local(["/usr/bin/pwsh", "-WorkingDirectory", "/"]))
+    hv.Host(hv.Local(directory / "pwsh"))
+    hv.Host(Reversed())
+    transports: Sequence[hv.Transport] = [hv.Local("pwsh"), hv.Simulator(world), Reversed()]
+    assert_type(transports[0].call(hv_script(), "{}", timeout=1.0), str)
+    hv.Credential("admin", "secret")
+    assert_type(hv.ServiceKind.find("Takt"), hv.ServiceKind)
+    assert_type(hv.ServiceKind.KVP.linux_daemons, tuple[str, ...])

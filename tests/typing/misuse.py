@@ -1,0 +1,52 @@
+"""The public API as it must not be used. Every line below the marker must be refused by mypy, and is never run."""
+
+import hvintegration as hv
+
+host = hv.Host(hv.Simulator(hv.World()))
+vm = host.vms["demovm"]
+service = vm.services["vss"]
+state = service.state()
+
+# -- every line below is wrong ------------------------------------------------------------------------------------
+hv.connect()
+hv.connect(42)
+hv.connect("sim:", credential="admin:secret")
+hv.connect("sim:", "admin")
+hv.Host("sim:")
+hv.Host(hv.Local("pwsh"), timeout=3)
+hv.Local(42)
+hv.Simulator(42)
+hv.Simulator(hv.World(), clock=3.0)
+hv.Credential("admin")
+for each in host.vms: print(each)
+for each in vm.services: print(each)
+"demovm" in host.vms
+"vss" in vm.services
+host.vms[0]
+host.vms.list(5)
+host.vms.get("demovm", 5)
+host.info(5)
+host.name = "HV02"
+vm.name = "other"
+vm.id = "other"
+vm.services[0]
+vm.services["vss"] = service
+service.enable(True)
+service.enable(wait=True)
+service.disable("now")
+service.kind = hv.ServiceKind.KVP
+service.wait_until_ok(60)
+state.enabled = True
+state.health = hv.Health.OK
+state.status
+host.set_services([("demovm", "vss")])
+host.set_services([("demovm", "vss", "on")])
+host.set_services([(vm.info(), "vss", True)])
+host.set_services("demovm", "vss", True)
+host.set_services([], force=True)
+host.inventory().vms["demovm"]
+host.inventory()["demovm"]
+hv.ServiceKind.HEARTBEATS
+hv.ServiceKind.find(3)
+hv.errors.VMNotFoundError("gone")
+hv.ServiceState()

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hvintegration import errors
+from hvintegration.errors import EXCERPT_LENGTH, HvError, UnknownServiceError, excerpt
+from hvintegration.models import Health
+
+MESSAGE = "Something went wrong on hv01."
+HINT = "Do something else."
+TRANSPORT = {"message": MESSAGE, "address": "ssh://hv01", "hint": HINT}
+REMOTE = {
+    "message": MESSAGE,
+    "host": "hv01",
+    "error_id": "OperationFailed,Microsoft.HyperV.PowerShell.Commands.GetVM",
+    "category": "NotSpecified",
+    "host_message": "Der Vorgang ist fehlgeschlagen.\nÜberhaupt.",
+    "hint": HINT,
+}
+POSSIBLY_RUN = {"may_have_run": True, "fenced": True}
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "HvError": {"message": MESSAGE, "hint": HINT},
+    "ConfigurationError": {"message": MESSAGE, "hint": HINT},
+    "UnknownServiceError": {"name": "hartbeat", "suggestions": ("Heartbeat", "VSS")},
+    "TransportError": TRANSPORT | POSSIBLY_RUN,
+    "ConnectError": TRANSPORT,
+    "AuthenticationError": TRANSPORT,
+    "UntrustedHostError": TRANSPORT | {"expected": None, "offered": "SHA256:abc"},
+    "BusyError": TRANSPORT,
+    "TransportTimeoutError": TRANSPORT | POSSIBLY_RUN | {"after": 2.5},
+    "ConnectionLostError": TRANSPORT | POSSIBLY_RUN,
+    "ProtocolError": TRANSPORT | POSSIBLY_RUN | {"received": "<html>\x1b[31m"},
+    "OutcomeUnknownError": {"address": "hv01", "asked": ("enable VSS of a", "disable VSS of b"), "reason": "lost"},
+    "RemoteError": REMOTE,
+    "NotFoundError": REMOTE,
+    "VMNotFoundError": REMOTE,
+    "ServiceNotFoundError": REMOTE,
+    "AmbiguousError": {"message": MESSAGE, "host": "hv01", "candidates": ("id-1", "id-2")},
+    "PermissionDeniedError": REMOTE,
+    "UnsupportedError": REMOTE | {"needs": "the Hyper-V module for PowerShell"},
+    "InvalidStateError": REMOTE | {"action": "start", "current": "Running", "expected": "Off"},
+    "CommandFailedError": REMOTE,
+    "DecodeError": {"path": "$.result", "expected": "an object", "found": "[1, 2]"},
+    "WaitTimeoutError": {"message": MESSAGE, "wanted": "ok", "last": Health.PROBLEM, "hint": HINT},
+}
+
+TREE = """
+HvError
+  ConfigurationError (ValueError)
+  UnknownServiceError (KeyError)
+  TransportError
+    ConnectError
+      AuthenticationError
+      UntrustedHostError
+    BusyError
+    TransportTimeoutError (TimeoutError)
+    ConnectionLostError
+    ProtocolError
+    OutcomeUnknownError
+  RemoteError
+    NotFoundError (KeyError)
+      VMNotFoundError
+      ServiceNotFoundError
+    AmbiguousError
+    PermissionDeniedError
+    UnsupportedError
+    InvalidStateError
+    CommandFailedError
+  DecodeError
+  WaitTimeoutError (TimeoutError)
+"""
+
+ATTRIBUTES = {
+    "HvError": {"hint"},
+    "UnknownServiceError": {"name", "suggestions"},
+    "TransportError": {"address", "may_have_run", "fenced"},
+    "UntrustedHostError": {"expected", "offered"},
+    "TransportTimeoutError": {"after"},
+    "ProtocolError": {"excerpt"},
+    "OutcomeUnknownError": {"asked", "known"},
+    "RemoteError": {"host", "error_id", "category", "host_message"},
+    "AmbiguousError": {"candidates"},
+    "UnsupportedError": {"needs"},
+    "InvalidStateError": {"action", "current", "expected"},
+    "DecodeError": {"address", "path", "expected", "found"},
+    "WaitTimeoutError": {"wanted", "last"},
+}
+
+
+def descendants(cls: type[HvError]) -> Iterator[type[HvError]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from descendants(child)
+
+
+def drawn(cls: type[HvError], indent: str = "") -> str:
+    bases = [base.__name__ for base in cls.__bases__ if not issubclass(base, HvError) and base is not Exception]
+    line = f"{indent}{cls.__name__}" + (f" ({bases[0]})" if bases else "")
+    return "\n".join([line, *(drawn(child, indent + "  ") for child in cls.__subclasses__())])
+
+
+ALL = tuple(cls for cls in descendants(HvError) if cls.__module__ == errors.__name__)
+every_class = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+
+
+def made(cls: type[HvError]) -> HvError:
+    return cls(**ARGUMENTS[cls.__name__])
+
+
+def test_the_tree_is_that_of_the_design() -> None:
+    assert drawn(HvError) == TREE.strip()
+
+
+def test_every_class_is_public_and_every_public_name_is_a_class() -> None:
+    assert {cls.__name__ for cls in ALL} == set(errors.__all__)
+
+
+@every_class
+def test_an_error_has_the_attributes_of_the_design(cls: type[HvError]) -> None:
+    expected = set().union(*(ATTRIBUTES.get(base.__name__, set()) for base in cls.__mro__))
+    assert set(vars(made(cls))) - {"__notes__"} == expected
+
+
+@every_class
+def test_an_argument_is_kept_as_the_attribute_of_its_name(cls: type[HvError]) -> None:
+    error = made(cls)
+    facts = {name: value for name, value in ARGUMENTS[cls.__name__].items() if name in vars(error)}
+    assert {name: getattr(error, name) for name in facts} == facts
+
+
+@every_class
+def test_the_text_is_one_sentence_and_no_repr(cls: type[HvError]) -> None:
+    text = str(made(cls))
+    assert (text[0].isupper(), text[-1] in ".?", text.isprintable()) == (True, True, True)
+
+
+@every_class
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickling_keeps_class_text_attributes_and_notes(cls: type[HvError], protocol: int) -> None:
+    error = made(cls)
+    error.add_note("Added later.")
+    again = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301  # its own pickle
+    assert (type(again), str(again), again.args, vars(again)) == (cls, str(error), error.args, vars(error))
+
+
+@every_class
+def test_copying_keeps_everything(cls: type[HvError]) -> None:
+    error = made(cls)
+    again = copy.deepcopy(error)
+    assert (type(again), again.args, vars(again)) == (cls, error.args, vars(error))
+
+
+@every_class
+@pytest.mark.parametrize("pickled", [False, True], ids=["fresh", "pickled"])
+def test_the_hint_is_shown_once_below_a_traceback(cls: type[HvError], *, pickled: bool) -> None:
+    error = made(cls)
+    shown = pickle.loads(pickle.dumps(error)) if pickled else error  # noqa: S301  # its own pickle
+    lines = "".join(traceback.format_exception(shown)).splitlines()
+    assert lines.count(f"Hint: {error.hint}") == (0 if error.hint is None else 1)
+
+
+def test_without_a_hint_there_is_no_note() -> None:
+    assert hasattr(errors.ConfigurationError(MESSAGE), "__notes__") is False
+
+
+RETRYABLE = {"BusyError", "TransportTimeoutError", "ConnectionLostError", "InvalidStateError", "WaitTimeoutError"}
+
+
+def test_only_what_can_succeed_later_by_itself_is_retryable() -> None:
+    assert {cls.__name__ for cls in ALL if cls.retryable} == RETRYABLE
+
+
+@pytest.mark.parametrize("cls", [errors.ConnectError, errors.AuthenticationError, errors.BusyError])
+def test_where_nothing_was_sent_nothing_has_run(cls: type[errors.ConnectError | errors.BusyError]) -> None:
+    error = cls(MESSAGE, address="hv01")
+    assert (error.may_have_run, error.fenced) == (False, True)
+
+
+def test_an_unparsable_answer_means_that_the_script_may_have_run() -> None:
+    error = errors.ProtocolError(MESSAGE, address="hv01")
+    assert (error.may_have_run, error.fenced, error.excerpt) == (True, False, "")
+
+
+def test_an_unknown_outcome_names_all_that_was_asked() -> None:
+    error = errors.OutcomeUnknownError(address="hv01", asked=("enable VSS of a", "disable VSS of b"), reason="lost")
+    assert str(error) == "It is unknown whether hv01 carried out: enable VSS of a; disable VSS of b (lost)."
+
+
+@pytest.mark.parametrize(
+    ("suggestions", "end"),
+    [((), "."), (("VSS",), ". Did you mean 'VSS'?"), (("VSS", "Shutdown"), ". Did you mean 'VSS' or 'Shutdown'?")],
+    ids=["none", "one", "two"],
+)
+def test_an_unknown_service_suggests_what_is_close(suggestions: tuple[str, ...], end: str) -> None:
+    assert str(UnknownServiceError("vsss", suggestions)) == f"No integration service is known as 'vsss'{end}"
+
+
+def test_an_ambiguous_name_is_answered_with_the_ids() -> None:
+    error = errors.AmbiguousError(MESSAGE, host="hv01", candidates=("id-1", "id-2"))
+    assert error.hint == "Use an id instead of the name: id-1, id-2"
+
+
+def test_what_was_found_is_cut_short() -> None:
+    error = errors.DecodeError(path="$", expected="an object", found="x" * 100_000)
+    assert (len(error.found), len(str(error)) < 2 * EXCERPT_LENGTH) == (EXCERPT_LENGTH, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ""),
+        ("plain text", "plain text"),
+        ("Grüße, 日本語", "Grüße, 日本語"),
+        ("two\r\nlines\tand a tab", "two  lines and a tab"),
+        ("\x1b[31mred\x07", " [31mred "),
+        ("evil\u202eexe.txt", "evil exe.txt"),
+        ("half \ud800 a pair", "half   a pair"),
+        ("x" * EXCERPT_LENGTH, "x" * EXCERPT_LENGTH),
+        ("x" * (EXCERPT_LENGTH + 1), "x" * (EXCERPT_LENGTH - 1) + "…"),
+        ("x" * 1_000_000, "x" * (EXCERPT_LENGTH - 1) + "…"),
+    ],
+    ids=["empty", "plain", "letters", "line breaks", "escape", "bidi", "surrogate", "fits", "one too many", "huge"],
+)
+def test_an_excerpt_is_one_bounded_line_without_control_characters(text: str, line: str) -> None:
+    assert excerpt(text) == line
