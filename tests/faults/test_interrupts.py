@@ -1,0 +1,126 @@
+"""Ctrl-C at any moment of a read and of a write, and the next call after it."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from hvintegration import Host, Local, Simulator, World
+from hvintegration.simulator import Fault, demo_world
+from hvintegration.simulator.world import FileStore
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX interval timers")
+
+
+def interrupt_after(seconds: float, action: Callable[[], object]) -> KeyboardInterrupt | None:
+    """Do *action*, with a KeyboardInterrupt in the main thread, as Ctrl-C raises it, after *seconds*."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        action()
+        time.sleep(seconds + 0.01)
+    except KeyboardInterrupt as interruption:
+        return interruption
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return None
+
+
+def in_another_thread(question: Callable[[], object]) -> object:
+    """The answer as another thread gets it, which a turn that was not given back would keep waiting."""
+    answers: list[object] = []
+    thread = threading.Thread(target=lambda: answers.append(question()), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert answers, "the other thread got no answer"
+    return answers[0]
+
+
+def flip_interrupted(host: Host, world: Callable[[], World], *, times: int, longest: float, seed: int) -> None:
+    """Switch a service again and again, each time interrupted at another moment, and look at what became of it."""
+    moments = random.Random(seed)
+    vm = host.vms["demovm"]
+    service = vm.services["heartbeat"]
+    for _ in range(times):
+        before = service.state().enabled
+        changes = len(world().journal)
+        interrupt_after(moments.uniform(0, longest), service.disable if before else service.enable)
+        after = in_another_thread(service.state)
+        made = world().journal[changes:]
+        assert len(made) <= 1
+        assert after == service.state()
+        assert service.state().enabled is (before if not made else not before)
+
+
+def test_the_simulator_survives_ctrl_c_at_any_moment() -> None:
+    world = demo_world()
+    host = Host(Simulator(world))
+
+    flip_interrupted(host, lambda: world, times=300, longest=0.002, seed=1)
+
+
+def test_powershell_survives_ctrl_c_at_any_moment(misbehaving: Callable[..., Host], world_file: Path) -> None:
+    host = misbehaving("none")
+
+    flip_interrupted(host, lambda: World.load(world_file), times=20, longest=0.02, seed=2)
+
+
+@pytest.mark.engine
+def test_the_engine_survives_ctrl_c_at_any_moment(
+    engine: str, world_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYPERV_WORLD", str(world_file))
+
+    with Host(Local(engine)) as host:
+        flip_interrupted(host, lambda: World.load(world_file), times=12, longest=0.06, seed=3)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_ctrl_c_ends_a_silent_call_at_once(
+    engine: str, world_file: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setenv("HYPERV_WORLD", str(world_file))
+    with Host(Local(engine)) as host:
+        service = host.vms["demovm"].services["vss"]
+        with FileStore(world_file).changing() as world:
+            world.faults = [Fault(action="delay", seconds=600, machine="demovm", times=1)]
+        began = time.monotonic()
+
+        interruption = interrupt_after(0.5, service.state if verb == "read" else service.disable)
+
+        notes = getattr(interruption, "__notes__", [])
+        assert time.monotonic() - began < 1.5
+        assert ["may have been made" in note for note in notes] == ([] if verb == "read" else [True])
+        assert service.state().enabled is True
+        assert World.load(world_file).journal == []
+
+
+def test_one_thread_waiting_does_not_keep_the_turn(misbehaving: Callable[..., Host], world_file: Path) -> None:
+    host = misbehaving("none")
+    with FileStore(world_file).changing() as world:
+        world.machine("spare").state = "Running"
+    waiting = threading.Thread(target=lambda: host.vms["spare"].services["vss"].wait_until_ok(timeout=3), daemon=True)
+    errors: list[object] = []
+    threading.excepthook, before = (lambda failed: errors.append(failed.exc_type)), threading.excepthook
+    try:
+        waiting.start()
+        for _ in range(20):
+            assert len(host.inventory(timeout=2).vms) == 5
+        waiting.join()
+    finally:
+        threading.excepthook = before
+    assert [getattr(error, "__name__", "") for error in errors] == ["WaitTimeoutError"]
