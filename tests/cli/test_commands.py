@@ -1,0 +1,551 @@
+"""What every command answers, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hvintegration import Local, ServiceKind, World
+from hvintegration.cli import main
+from hvintegration.service_kind import HOST_MANAGED
+from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
+from hvintegration.testing import HOSTILE_NAMES, machine_id
+
+COMMANDS = ["host", "vms", "services", "enable", "disable", "wait", "kinds", "demo"]
+HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
+
+
+@attrs.frozen
+class Run:
+    """What a run of the command gave."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401  # whatever JSON holds
+        return json.loads(self.out)
+
+    @property
+    def csv(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.out)))
+
+
+Command = Callable[..., Run]
+
+
+def run(*arguments: str) -> Run:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(arguments)
+        except SystemExit as end:
+            status = int(end.code or 0)
+    return Run(status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def world() -> World:
+    return demo_world()
+
+
+@pytest.fixture
+def world_file(tmp_path: Path) -> Path:
+    return tmp_path / "world.json"
+
+
+@pytest.fixture
+def on(world: World, world_file: Path) -> Command:
+    """Runs the command on *world* as it is then."""
+
+    def run_on(*arguments: str) -> Run:
+        if not world_file.exists():
+            world.save(world_file)
+        return run("--host", f"sim:{world_file}", *arguments)
+
+    return run_on
+
+
+def journal(world_file: Path) -> list[str]:
+    return World.load(world_file).journal
+
+
+# -- looking ------------------------------------------------------------------------------------------------------
+
+
+def test_host_in_all_formats(on: Command) -> None:
+    shown = on("host")
+    data = on("host", "--format", "json").json
+    rows = on("host", "--format", "csv").csv
+
+    assert (shown.status, shown.err) == (0, "")
+    assert ["language", "de-DE"] in [line.split() for line in shown.out.splitlines()]
+    assert (data["schema"], data["errors"]) == (1, [])
+    assert (data["result"]["name"], data["result"]["os_build"]) == ("HV01", "20348")
+    assert {"Attribute": "name", "Value": "HV01"} in rows
+
+
+def test_vms_in_all_formats(on: Command) -> None:
+    shown = on("vms")
+    data = on("vms", "--format", "json").json
+    rows = on("vms", "--format", "csv").csv
+
+    names = ["demovm", "backup", "web", "legacy", "spare"]
+    assert (shown.status, shown.err) == (0, "")
+    assert [line.split()[0] for line in shown.out.splitlines()[2:]] == names
+    assert [vm["name"] for vm in data["result"]] == names
+    assert data["result"][0]["addresses"] == ["192.0.2.5"]
+    assert [row["VM"] for row in rows] == names
+    assert rows[4]["State"] == "Off"
+
+
+def test_services_of_all_in_all_formats(on: Command) -> None:
+    shown = on("services")
+    data = on("services", "--format", "json").json
+    rows = on("services", "--format", "csv").csv
+
+    assert (shown.status, shown.err) == (0, "")
+    assert len(shown.out.splitlines()) == 2 + 30
+    assert len(data["result"]) == len(rows) == 30
+    assert {state["kind"] for state in data["result"]} == {kind.key for kind in HOST_MANAGED}
+    assert rows[1]["Name on the host"] == "Takt"
+
+
+def test_services_of_some_by_name_and_id_in_the_order_asked_for(on: Command) -> None:
+    done = on("services", "web", machine_id(1).upper(), "--format", "json")
+
+    assert done.status == 0
+    assert [state["vm_name"] for state in done.json["result"]] == ["web"] * 6 + ["demovm"] * 6
+
+
+def test_json_is_ascii(on: Command) -> None:
+    done = on("services", "demovm", "--format", "json")
+
+    assert done.out.isascii()
+    assert done.json["result"][2]["name"] == "Austausch von Schlüsselwertepaaren"
+
+
+def test_a_host_without_virtual_machines(on: Command, world: World) -> None:
+    world.machines.clear()
+
+    assert on("vms", "--format", "json").json == {"schema": 1, "result": [], "errors": []}
+    assert on("services").status == 0
+    assert on("enable", "vss", "--all").status == 0
+
+
+def test_kinds_need_no_host() -> None:
+    shown = run("kinds")
+    data = run("--format", "json", "kinds").json
+    rows = run("kinds", "--format", "csv").csv
+
+    assert (shown.status, shown.err) == (0, "")
+    assert [entry["key"] for entry in data["result"]] == [kind.key for kind in ServiceKind]
+    assert [row["Windows service"] for row in rows] == [kind.windows_service for kind in ServiceKind]
+    assert [row["Component id"] for row in rows] == [kind.component_id or "" for kind in ServiceKind]
+    assert all(kind.label in shown.out for kind in ServiceKind)
+
+
+def test_wait_answers_with_the_state(on: Command) -> None:
+    shown = on("wait", "Heartbeat", "demovm")
+    data = on("wait", "vmicheartbeat", "demovm", "--format", "json").json
+
+    assert (shown.status, shown.err) == (0, "")
+    assert len(shown.out.splitlines()) == 3
+    assert (data["result"]["kind"], data["result"]["health"]) == ("heartbeat", "ok")
+
+
+# -- switching ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("service", ["gsi", "Guest Service Interface", "Gastdienstschnittstelle", "vmicguestinterface"])
+def test_enable_and_disable(on: Command, world_file: Path, service: str) -> None:
+    enabled = on("enable", service, "demovm", "backup", "--format", "json")
+    again = on("enable", service, "demovm", "--format", "json")
+    disabled = on("disable", service, "demovm", "--format", "json")
+
+    assert [change["outcome"] for change in enabled.json["result"]] == ["changed", "changed"]
+    assert [change["outcome"] for change in again.json["result"]] == ["unchanged"]
+    assert [change["state"]["enabled"] for change in disabled.json["result"]] == [False]
+    assert (enabled.status, again.status, disabled.status) == (0, 0, 0)
+    key = "guest_service_interface"
+    assert journal(world_file) == [f"enable demovm {key}", f"enable backup {key}", f"disable demovm {key}"]
+
+
+def test_several_services_at_once(on: Command, world_file: Path) -> None:
+    done = on("disable", "vss, Time Synchronization", "demovm", "--format", "csv")
+
+    assert [(row["Service"], row["Outcome"]) for row in done.csv] == [
+        ("VSS", "changed"),
+        ("Time Synchronization", "changed"),
+    ]
+    assert journal(world_file) == ["disable demovm vss", "disable demovm time_sync"]
+
+
+def test_all(on: Command, world_file: Path) -> None:
+    done = on("disable", "vss", "--all")
+
+    assert done.status == 0
+    assert len(journal(world_file)) == 5
+
+
+def test_a_dry_run_changes_nothing(on: Command, world_file: Path) -> None:
+    done = on("disable", "vss,gsi", "--all", "--dry-run", "--format", "json")
+
+    assert done.status == 0
+    assert {change["outcome"] for change in done.json["result"]} == {"would_change", "unchanged"}
+    assert journal(world_file) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--format", "json", "disable", "vss", "demovm", "backup", "--dry-run"],
+        ["disable", "--format", "json", "--dry-run", "vss", "demovm", "backup"],
+        ["disable", "vss", "--dry-run", "demovm", "--format", "json", "backup"],
+        ["disable", "vss", "demovm", "--dry-run", "backup", "--format=json"],
+        ["--format", "csv", "disable", "vss", "demovm", "backup", "--dry-run", "--format", "json"],
+    ],
+)
+def test_options_may_stand_anywhere(on: Command, arguments: list[str]) -> None:
+    assert [change["vm_name"] for change in on(*arguments).json["result"]] == ["demovm", "backup"]
+
+
+# -- what fails ---------------------------------------------------------------------------------------------------
+
+
+def test_one_that_cannot_be_read_is_a_partial_failure(on: Command, world: World) -> None:
+    world.faults = [Fault(machine="backup", cmdlet="Get-VMIntegrationService", message="Fehler.")]
+
+    for command in ("vms", "services"):
+        done = on(command, "--format", "json")
+        assert done.status == 3
+        assert done.err == "hvintegration: backup could not be read: Fehler.\n"
+        assert [error["vm_name"] for error in done.json["errors"]] == ["backup"]
+        assert "backup" not in [entry.get("vm_name", entry.get("name")) for entry in done.json["result"]]
+
+
+def test_only_failures_are_a_failure(on: Command, world: World) -> None:
+    world.faults = [Fault(cmdlet="Get-VMIntegrationService")]
+
+    done = on("services", "--format", "json")
+
+    assert (done.status, done.json["result"], len(done.json["errors"])) == (1, [], 5)
+
+
+def test_one_that_cannot_be_changed_is_a_partial_failure(on: Command, world: World, world_file: Path) -> None:
+    world.faults = [Fault(machine="backup", cmdlet="Disable-VMIntegrationService", message="Fehler.")]
+
+    done = on("disable", "vss", "demovm", "backup")
+    data = on("disable", "shutdown", "demovm", "backup", "--format", "json")
+
+    assert (done.status, data.status) == (3, 3)
+    assert done.err == "hvintegration: VSS of backup was not disabled: Fehler.\n"
+    assert [line.split() for line in done.out.splitlines()[2:]] == [
+        ["demovm", "VSS", "disabled", "changed", "disabled"],
+        ["backup", "VSS", "disabled", "failed", "problem"],
+    ]
+    assert [error["message"] for error in data.json["errors"]] == ["Fehler."]
+    assert journal(world_file) == ["disable demovm vss", "disable demovm shutdown"]
+
+
+def test_all_that_cannot_be_changed_is_a_failure(on: Command, world: World, world_file: Path) -> None:
+    world.faults = [Fault(cmdlet="Disable-VMIntegrationService", message="Fehler.")]
+
+    done = on("disable", "vss", "--all")
+
+    assert done.status == 1
+    assert done.err.count("was not disabled: Fehler.") == 5
+    assert journal(world_file) == []
+
+
+def test_all_but_those_that_cannot_be_listed(on: Command, world: World) -> None:
+    world.faults = [Fault(machine="backup", cmdlet="Get-VM", message="Fehler.")]
+
+    done = on("disable", "vss", "--all", "--format", "json")
+
+    assert done.status == 3
+    assert len(done.json["result"]) == 4
+    assert [error["message"] for error in done.json["errors"]] == ["Fehler."]
+    assert "could not be read: Fehler." in done.err
+
+
+def test_access_denied(on: Command, world: World) -> None:
+    world.access = "denied"
+
+    done = on("vms", "--format", "json")
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("hvintegration: error: sim:")
+    assert "does not let this user" in done.err
+    assert "\nhint: Use an elevated session" in done.err
+
+
+@pytest.mark.parametrize("command", ["enable", "disable", "wait"])
+def test_an_unknown_service(on: Command, world_file: Path, command: str) -> None:
+    done = on(command, "Hartbeat", "demovm")
+
+    assert (done.status, done.out) == (2, "")
+    assert "No integration service is known as 'Hartbeat'. Did you mean 'Heartbeat'?" in done.err
+    assert "\nhint: Use a key" in done.err
+    assert journal(world_file) == []
+
+
+def test_an_unknown_service_is_noticed_before_any_host_is_asked() -> None:
+    assert "Hartbeat" in run("--host", "nowhere:", "enable", "vss,Hartbeat", "demovm").err
+
+
+def test_a_service_that_the_host_does_not_switch(on: Command) -> None:
+    done = on("enable", "vmicrdv", "demovm")
+
+    assert done.status == 2
+    assert "has no switch on the host" in done.err
+
+
+@pytest.mark.parametrize("arguments", [["services"], ["enable", "vss"], ["wait", "vss"]])
+def test_an_unknown_virtual_machine(on: Command, world_file: Path, arguments: list[str]) -> None:
+    done = on(*arguments, "demo*")
+
+    assert (done.status, done.out) == (1, "")
+    assert "has no virtual machine named 'demo*'" in done.err
+    assert done.err.endswith("hint: 'hvintegration vms' lists all that this user may see.\n")
+    assert journal(world_file) == []
+
+
+def test_an_unknown_virtual_machine_among_others(on: Command, world_file: Path) -> None:
+    shown = on("services", "demovm", "nosuch", "web", "--format", "json")
+    changed = on("disable", "vss", "demovm", "nosuch")
+
+    assert shown.status == 3
+    assert [state["vm_name"] for state in shown.json["result"]] == ["demovm"] * 6 + ["web"] * 6
+    assert [error["vm_name"] for error in shown.json["errors"]] == ["nosuch"]
+    assert shown.err.startswith("hvintegration: nosuch could not be read: ")
+    assert changed.status == 1
+    assert journal(world_file) == []
+
+
+def test_none_of_several_virtual_machines(on: Command) -> None:
+    done = on("services", "no", "nosuch", "--format", "json")
+
+    assert (done.status, done.json["result"], len(done.json["errors"])) == (1, [], 2)
+
+
+def test_an_ambiguous_virtual_machine(on: Command, world: World, world_file: Path) -> None:
+    world.machines[1].name = "demovm"
+
+    for arguments in (["services"], ["disable", "vss"], ["wait", "vss"]):
+        done = on(*arguments, "demovm")
+        assert (done.status, done.out) == (1, "")
+        assert "2 virtual machines named 'demovm'" in done.err
+        assert f"hint: Use an id instead of the name: {machine_id(1)}, {machine_id(2)}" in done.err
+    assert journal(world_file) == []
+    assert on("disable", "vss", machine_id(2)).status == 0
+    assert on("services", "demovm", "web").status == 3
+
+
+def test_waiting_in_vain(on: Command) -> None:
+    off = on("wait", "heartbeat", "spare")
+    problem = on("wait", "vss", "backup", "--timeout", "0.2")
+
+    assert (off.status, off.out, problem.status, problem.out) == (1, "", 1, "")
+    assert "cannot become ok: the virtual machine is Off.\nhint: Start the virtual machine first." in off.err
+    assert "did not become ok in time; it was problem (LostCommunication)" in problem.err
+
+
+def test_too_slow(on: Command, world: World) -> None:
+    world.machines[0].delay_ms = 5000
+
+    done = on("services", "demovm", "--timeout", "0.2")
+
+    assert (done.status, done.out) == (1, "")
+    assert "did not answer within" in done.err
+
+
+def test_an_outcome_that_is_unknown(on: Command, world: World) -> None:
+    world.machines[0].delay_ms = 300
+    world.faults = [Fault(action="delay", cmdlet="Disable-VMIntegrationService", seconds=10)]
+
+    done = on("disable", "vss", "demovm", "--timeout", "0.8")
+
+    assert (done.status, done.out) == (4, "")
+    assert "It is unknown whether" in done.err
+    assert "disable VSS of demovm" in done.err
+    assert "\nhint: Read the state" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["frobnicate"], "invalid choice"),
+        (["vms", "--nosuch"], "unrecognized arguments: --nosuch"),
+        (["services", "demovm", "--nosuch"], "unrecognized arguments: --nosuch"),
+        (["enable", "vss", "demovm", "--dry"], "unrecognized arguments: --dry"),
+        (["vms", "demovm"], "unrecognized arguments: demovm"),
+        (["wait", "vss"], "the following arguments are required: VM"),
+        (["wait", "vss", "demovm", "web"], "unrecognized arguments: web"),
+        (["enable"], "the following arguments are required: SERVICE"),
+        (["enable", "vss"], "give the names of virtual machines, or --all"),
+        (["enable", "vss", "demovm", "--all"], "give the names of virtual machines, or --all"),
+        (["enable", "vss", "--all", "demovm"], "give the names of virtual machines, or --all"),
+        (["vms", "--format", "yaml"], "invalid choice: 'yaml'"),
+        (["vms", "--timeout", "0"], "'0' is no number of seconds above zero"),
+        (["vms", "--timeout", "-1"], "'-1' is no number of seconds above zero"),
+        (["vms", "--timeout", "nan"], "'nan' is no number of seconds above zero"),
+        (["vms", "--timeout", "soon"], "'soon' is no number of seconds above zero"),
+        (["--host", "nowhere", "vms"], "'nowhere' is no address"),
+        (["--host", "sim:/nosuch/world.json", "vms"], "cannot be read"),
+        (["--host", "sim:", "services", ""], "cannot be the name or id"),
+    ],
+)
+def test_misuse(arguments: list[str], says: str) -> None:
+    done = run(*arguments)
+
+    assert (done.status, done.out) == (2, "")
+    assert f"hvintegration: error: {says}" in done.err or says in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has a PowerShell of its own")
+def test_this_machine_is_asked_by_default() -> None:
+    done = run("vms")
+
+    assert done.status == 2
+    assert done.err.startswith("hvintegration: error: local: needs a program")
+    assert "\nhint: Name a PowerShell" in done.err
+
+
+# -- other people's text ------------------------------------------------------------------------------------------
+
+
+def harmless(text: str) -> bool:
+    return all(character == "\n" or unicodedata.category(character) != "Cc" for character in text)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_hostile_names(on: Command, world: World, world_file: Path, name: str) -> None:
+    world.machines = [Machine(id=machine_id(1), name=name), Machine(id=machine_id(2), name="w")]
+    world.faults = [Fault(machine=name, cmdlet="Enable-VMIntegrationService", message=f"Nein: {name}")]
+
+    listed = on("services", "--", name)
+    data = on("services", "--format", "json", machine_id(1))
+    failed = on("enable", "gsi", machine_id(1))
+
+    assert (listed.status, data.status, failed.status) == (0, 0, 1)
+    assert len(listed.out.splitlines()) == 8
+    assert harmless(listed.out + failed.out + failed.err)
+    assert len(failed.err.splitlines()) == 1
+    assert data.out.isascii()
+    assert data.json["result"][0]["vm_name"] == name
+    assert journal(world_file) == []
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "+1", "@SUM(A1)", "-2+3"])
+def test_csv_holds_no_formulas(on: Command, world: World, name: str) -> None:
+    world.machines[0].name = name
+
+    assert on("vms", "--format", "csv").csv[0]["VM"] == f"'{name}"
+
+
+@settings(deadline=None, max_examples=40)
+@given(name=st.text(min_size=1).filter(lambda name: "\0" not in name), text=st.text())
+def test_whatever_a_name_is(tmp_path_factory: pytest.TempPathFactory, name: str, text: str) -> None:
+    path = tmp_path_factory.mktemp("cli") / "world.json"
+    odd = ServiceSetting(primary="Error", primary_text=text)
+    World(machines=[Machine(id=machine_id(1), name=name, services={"vss": odd})]).save(path)
+
+    shown = run("--host", f"sim:{path}", "services")
+    data = run("--host", f"sim:{path}", "services", "--format", "json")
+
+    assert (shown.status, shown.err, len(shown.out.splitlines())) == (0, "", 8)
+    assert harmless(shown.out)
+    assert (data.json["result"][5]["vm_name"], data.json["result"][5]["primary_text"]) == (name, text)
+
+
+# -- help, and the demonstration ----------------------------------------------------------------------------------
+
+
+def test_help_lists_commands_and_exit_statuses() -> None:
+    done = run("--help")
+
+    assert (done.status, done.err) == (0, "")
+    assert all(f"    {command} " in done.out for command in COMMANDS)
+    assert all(f"\n  {status} " in done.out for status in (0, 1, 2, 3, 4, 130))
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command(command: str) -> None:
+    done = run(command, "--help")
+
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"usage: hvintegration {command} ")
+    assert "--format" in done.out
+
+
+def test_version() -> None:
+    done = run("--version")
+
+    assert done.status == 0
+    assert done.out.startswith("hvintegration ")
+
+
+def test_the_demonstration_shows_what_it_promises() -> None:
+    done = run("demo")
+
+    assert (done.status, done.err) == (0, "")
+    for fact in (
+        "de-DE",
+        "Gastdienstschnittstelle",
+        "Austausch von Schlüsselwertepaaren",
+        "demovm  Guest Service Interface  yes      problem  NoContact",
+        "demovm  Guest Service Interface  yes      ok      Ok",
+        "demovm  VSS      no       disabled  Ok",
+        "backup  VSS      yes      problem  LostCommunication",
+        "would_change",
+        "unchanged",
+        "UnknownServiceError: No integration service is known as 'Hartbeat'. Did you mean 'Heartbeat'?",
+        "VMNotFoundError: sim: has no virtual machine named 'demo*'",
+        "InvalidStateError: Heartbeat of spare cannot become ok: the virtual machine is Off.",
+        "(exit status 0)",
+        "(exit status 1)",
+    ):
+        assert fact in done.out
+    assert "Traceback" not in done.out
+
+
+def test_the_demonstration_is_the_same_each_time() -> None:
+    assert run("demo") == run("demo")
+
+
+def test_the_demonstration_leaves_python_as_it_was() -> None:
+    before = sys.displayhook
+
+    run("demo")
+
+    assert sys.displayhook is before
+
+
+@pytest.mark.engine
+def test_a_real_powershell(engine: str, on: Command, world_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPERV_WORLD", str(world_file))
+    simulated = on("services", "--format", "csv")
+
+    asked = run("--host", str(Local(engine)), "services", "--format", "csv")
+    done = run("--host", str(Local(engine)), "enable", "gsi", "demovm")
+
+    assert asked == simulated
+    assert done.status == 0
+    assert journal(world_file) == ["enable demovm guest_service_interface"]
