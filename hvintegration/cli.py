@@ -11,22 +11,18 @@ The exit statuses are explained at the end of ``--help``.
 from __future__ import annotations
 
 import argparse
-import code
 import contextlib
-import errno
 import importlib.metadata
 import json
 import math
-import os
-import shlex
 import sys
-import traceback
-from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Final, NoReturn, TextIO, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn, TypeAlias
 
 import attrs
 
 from hvintegration.clock import Deadline, SystemClock
+from hvintegration.demo import demonstrate
 from hvintegration.display import Table, clean
 from hvintegration.errors import (
     ConfigurationError,
@@ -34,15 +30,12 @@ from hvintegration.errors import (
     OutcomeUnknownError,
     RemoteError,
     UnknownServiceError,
-    VMNotFoundError,
 )
 from hvintegration.host import Host, connect
 from hvintegration.models import (
     SCHEMA_VERSION,
     ChangeOutcome,
     Failure,
-    HostInfo,
-    Inventory,
     Plain,
     Record,
     Rows,
@@ -50,12 +43,9 @@ from hvintegration.models import (
     ServiceState,
     VMInfo,
 )
+from hvintegration.screen import RichMissingError, Screen, complain, hint, progress, write
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT
-
-if TYPE_CHECKING:
-    import rich.console
-    import rich.table
 
 __all__ = ["main"]
 
@@ -99,17 +89,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _parse(argv)
         return options.run(options)
     except HvError as error:
-        _complain(f"error: {error}")
-        _hint(error)
+        complain(f"error: {error}")
+        hint(error)
         return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), FAILED)
-    except _RichMissingError:
-        _complain("error: Tables on a terminal need the extra: pip install 'hvintegration[cli]'")
+    except RichMissingError:
+        complain("error: Tables on a terminal need the extra: pip install 'hvintegration[cli]'")
         return FAILED
     except KeyboardInterrupt as interruption:
-        _complain(" ".join(["interrupted.", *getattr(interruption, "__notes__", ())]))
+        complain(" ".join(["interrupted.", *getattr(interruption, "__notes__", ())]))
         return INTERRUPTED
     finally:
-        _write("")
+        write("")
 
 
 _STATUSES: Final = {OutcomeUnknownError: OUTCOME_UNKNOWN, ConfigurationError: MISUSED, UnknownServiceError: MISUSED}
@@ -212,7 +202,7 @@ class _Version(argparse.Action):
             version = importlib.metadata.version("hvintegration")
         except importlib.metadata.PackageNotFoundError:
             version = "(not installed)"
-        _write(f"{parser.prog} {version}\n")
+        write(f"{parser.prog} {version}\n")
         parser.exit()
 
 
@@ -264,7 +254,7 @@ def _asking(question: Question) -> Callable[[_Options], int]:
 
     def run(options: _Options) -> int:
         show = _shower(options.format)
-        with _progress(f"Asking {options.host} ..."), connect(options.host, timeout=options.left()) as host:
+        with progress(f"Asking {options.host} ..."), connect(options.host, timeout=options.left()) as host:
             result = question(host, options)
         return show(result)
 
@@ -362,6 +352,11 @@ def _kinds(options: _Options) -> int:
     return _shower(options.format)(_Result(Table(columns, rows), data))
 
 
+def _demo(_: _Options) -> int:
+    demonstrate(main)
+    return DONE
+
+
 def _listed(of: type[Record], items: Sequence[Record], errors: Sequence[Failure]) -> _Result:
     rows = Rows(of, items, errors)
     table = rows.table()
@@ -393,14 +388,14 @@ def _shower(form: str) -> Callable[[_Result], int]:
     """What shows a result in that format, and answers its exit status.
 
     Raises:
-        _RichMissingError: The format needs rich here. It is raised before any machine is asked.
+        RichMissingError: The format needs rich here. It is raised before any machine is asked.
     """
-    write = _WRITERS.get(form) or _table_writer()
+    show_result = _WRITERS.get(form) or _table_writer()
 
     def show(result: _Result) -> int:
-        write(result)
+        show_result(result)
         for complaint in result.complaints:
-            _complain(complaint)
+            complain(complaint)
         return result.status
 
     return show
@@ -409,7 +404,7 @@ def _shower(form: str) -> Callable[[_Result], int]:
 def _write_json(result: _Result) -> None:
     errors = [error.to_dict() for error in result.errors]
     document = {"schema": SCHEMA_VERSION, "result": result.data, "errors": errors}
-    _write(json.dumps(document, indent=2) + "\n")
+    write(json.dumps(document, indent=2) + "\n")
 
 
 def _write_csv(result: _Result) -> None:
@@ -417,14 +412,14 @@ def _write_csv(result: _Result) -> None:
     if sys.stdout.isatty():
         rows = (tuple(clean(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
         table = attrs.evolve(table, rows=tuple(rows))
-    _write(table.to_csv())
+    write(table.to_csv())
 
 
 _WRITERS: Final = {"json": _write_json, "csv": _write_csv}
 
 
 def _table_writer() -> Callable[[_Result], None]:
-    screen = _Screen()
+    screen = Screen()
 
     def write(result: _Result) -> None:
         # What went wrong is on standard error, in full sentences.
@@ -432,209 +427,3 @@ def _table_writer() -> Callable[[_Result], None]:
         screen.table(Table(columns, tuple(row[: len(columns)] for row in result.table.rows)))
 
     return write
-
-
-class _Screen:
-    """Standard output: a terminal, drawn on with rich, or a file of plain text."""
-
-    def __init__(self) -> None:
-        self._console = _console(sys.stdout)
-
-    def line(self, text: str = "", style: str = "") -> None:
-        """A line of text in a style of rich's."""
-        if self._console is None:
-            _write(clean(text) + "\n")
-        else:
-            self._console.print(clean(text), style=style)
-
-    def table(self, table: Table) -> None:
-        """A table. On a terminal words stay whole: if it is too narrow, the columns on the right are left out."""
-        if self._console is None:
-            _write(table.to_text() + "\n")
-            return
-        fitted = _fitted(self._console, table)
-        self._console.print(fitted)
-        if left_out := table.columns[len(fitted.columns) :]:
-            self.line(f"Too narrow for: {', '.join(left_out)}", "dim")
-
-
-GAP: Final = 2
-LONG_WORD: Final = 40
-"""Words longer than this, or than half of the terminal, are broken after all."""
-
-
-def _fitted(console: rich.console.Console, table: Table) -> rich.table.Table:
-    import rich.measure
-
-    drawn = table.to_rich()
-    needs = [
-        rich.measure.measure_renderables(console, console.options, [column.header, *column.cells])
-        for column in drawn.columns
-    ]
-    longest = min(LONG_WORD, max(1, (console.width - GAP) // 2))
-    least = [min(need.minimum, longest) + GAP for need in needs]
-    count = len(needs)
-    while count > 1 and sum(least[:count]) - GAP > console.width:
-        count -= 1
-    drawn = attrs.evolve(table, columns=table.columns[:count], rows=tuple(row[:count] for row in table.rows)).to_rich()
-    drawn.show_edge = drawn.pad_edge = False
-    drawn.padding = (0, GAP - 1, 0, 0)
-    spare = max(0, console.width + GAP - sum(least[:count]))
-    for index in sorted(range(count), key=lambda index: needs[index].maximum):
-        more = min(needs[index].maximum + GAP - least[index], spare)
-        drawn.columns[index].width = least[index] - GAP + more
-        drawn.columns[index].overflow = "fold"
-        spare -= more
-    return drawn
-
-
-class _RichMissingError(Exception):
-    """A terminal is to be drawn on, and rich is not installed."""
-
-
-def _console(stream: TextIO) -> rich.console.Console | None:
-    """A console of rich's if *stream* is a terminal, otherwise None."""
-    if not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
-        return None
-    try:
-        import rich.console
-    except ImportError as error:
-        raise _RichMissingError from error
-    colour = not os.environ.get("NO_COLOR")
-    return rich.console.Console(file=stream, color_system="auto" if colour else None, markup=False, highlight=False)
-
-
-@contextlib.contextmanager
-def _progress(doing: str) -> Generator[None]:
-    """Shows on standard error that something is going on, if that is a terminal."""
-    with contextlib.suppress(_RichMissingError):
-        if (console := _console(sys.stderr)) is not None:
-            import rich.text
-
-            with console.status(rich.text.Text(clean(doing))):
-                yield
-            return
-    yield
-
-
-def _complain(sentence: str) -> None:
-    sys.stderr.write(f"hvintegration: {clean(sentence)}\n")
-
-
-def _hint(error: HvError) -> None:
-    hint = "'hvintegration vms' lists all that this user may see." if isinstance(error, VMNotFoundError) else error.hint
-    if hint:
-        sys.stderr.write(f"hint: {clean(hint)}\n")
-
-
-def _write(text: str) -> None:
-    """Write to standard output, now. Whoever reads it may stop doing so: then the rest goes nowhere."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno not in {errno.EPIPE, errno.EINVAL}:  # Windows says EINVAL of a broken pipe.
-            raise SystemExit(f"hvintegration: error: The output cannot be written: {error.strerror}") from None
-
-
-# -- the demonstration --------------------------------------------------------------------------------------------
-
-DEMO: Final = """\
-# A German host with five virtual machines. It is simulated, and waiting takes no time.
-import hvintegration as hv
-clock = hv.VirtualClock()
-host = hv.Host(hv.Simulator(hv.simulator.demo_world(), clock=clock, settle=8))
-host.info()
-
-# Every virtual machine with its services, in one round trip.
-host.inventory()
-host.session.stats.round_trips
-
-# The services of one. Its host names them in German; nothing depends on that.
-vm = host.vms["demovm"]
-vm.services.list()
-
-# Switch one on by its English name; "Gastdienstschnittstelle" or "vmicguestinterface" would do.
-service = vm.services["Guest Service Interface"]
-service.enable()
-
-# The guest needs a while. Waiting is a look now and then, until a deadline.
-service.wait_until_ok(timeout=60)
-clock.monotonic()
-
-# Switched off, a service goes on reporting Ok. Its health says what is the case.
-vm.services["vmicvss"].disable()
-
-# What is wrong on this host, and what does that mean?
-host.inventory().services.where(lambda state: state.health is hv.Health.PROBLEM)
-host.vms["backup"].services["VSS"].state().notes
-
-# Many changes in one round trip; with dry_run, what they would do.
-changes = [(vm, "Guest Service Interface", True) for vm in host.vms.list()]
-host.set_services(changes, dry_run=True)
-host.set_services(changes)
-
-# Errors say what to do. Names are never patterns.
-vm.services["Hartbeat"]
-host.vms["demo*"]
-host.vms["spare"].services["Heartbeat"].wait_until_ok()
-
-# The same as a command, for scripts; --format json is there too.
-$ hvintegration --host sim: services legacy
-$ hvintegration --host sim: disable "Time Synchronization" web spare --dry-run --format csv
-$ hvintegration --host sim: enable heartbeat nosuch
-"""
-"""Lines of Python and, after a dollar sign, commands. Nothing of what they answer is written down anywhere."""
-
-
-def _demo(_: _Options) -> int:
-    screen = _Screen()
-    python = _Demonstrator(screen)
-    for line in DEMO.splitlines():
-        if line.startswith("#"):
-            screen.line(line, "italic green")
-        elif line.startswith("$"):
-            screen.line(line, "bold cyan")
-            with contextlib.redirect_stderr(sys.stdout):
-                status = main(shlex.split(line)[2:])
-            screen.line(f"(exit status {status})", "dim")
-        elif line:
-            screen.line(f">>> {line}", "bold cyan")
-            python.run(line)
-        else:
-            screen.line()
-    return DONE
-
-
-class _Demonstrator(code.InteractiveInterpreter):
-    """Runs lines of Python and shows what they answer, as a notebook would."""
-
-    def __init__(self, screen: _Screen) -> None:
-        super().__init__()
-        self._screen = screen
-
-    def run(self, line: str) -> None:
-        """Run a line."""
-        before, sys.displayhook = sys.displayhook, self._show
-        try:
-            self.runsource(line)
-        finally:
-            sys.displayhook = before
-
-    def showtraceback(self) -> None:
-        """Show an error of the package as Python does; any other is none of the demonstration's."""
-        error = sys.exception()
-        assert error is not None
-        if not isinstance(error, HvError):
-            raise error
-        for line in "".join(traceback.format_exception_only(error)).splitlines():
-            self._screen.line(line, "red")
-
-    def _show(self, value: object) -> None:
-        if isinstance(value, ServiceState):
-            value = Rows(ServiceState, [value])
-        if isinstance(value, HostInfo | Inventory | Rows):
-            self._screen.table(value.table())
-        elif value is not None:
-            self._screen.line(repr(value))

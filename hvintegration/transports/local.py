@@ -35,6 +35,7 @@ __all__ = ["Local"]
 _ARGUMENTS: Final = ("-NoLogo", "-NoProfile", "-s")
 _CHUNK: Final = 64 * 1024
 _LINES_AHEAD: Final = 64
+_SLICE: Final = 0.5  # Seconds of one wait: on Windows, Ctrl-C is noticed between waits only.
 _SECONDS_TO_END: Final = 0.4
 _SECONDS_TO_DIE: Final = 5.0
 _COMPLAINT_LENGTH: Final = 4096
@@ -172,17 +173,21 @@ class _Process:
     def write(self, line: bytes, deadline: Deadline) -> None:
         written = threading.Event()
         self._unsent.put((line, written))
-        if not written.wait(deadline.left()):
-            raise self._too_late(deadline)
+        while not written.wait(min(deadline.left(), _SLICE)):
+            if not deadline.left():
+                raise self._too_late(deadline)
 
     def read_line(self, deadline: Deadline) -> bytes:
-        try:
-            line = self._lines.get(timeout=deadline.left())
-        except queue.Empty:
-            raise self._too_late(deadline) from None
-        if isinstance(line, TransportError):
-            raise line
-        return line
+        while True:
+            try:
+                line = self._lines.get(timeout=min(deadline.left(), _SLICE))
+            except queue.Empty:
+                if not deadline.left():
+                    raise self._too_late(deadline) from None
+            else:
+                if isinstance(line, TransportError):
+                    raise line
+                return line
 
     def end(self) -> None:
         """Close its input, which ends a healthy PowerShell, and wait a moment for it."""

@@ -43,7 +43,7 @@ LEVELS = [
     ],
     ["session"],
     ["integration_service", "vm", "host"],
-    ["", "testing", "cli", "__main__"],
+    ["", "testing", "screen", "demo", "cli", "__main__"],
 ]
 ORDER = [name for level in LEVELS for name in level]
 
