@@ -32,6 +32,7 @@ LEVELS = [
         "transports.base",
         "transports.psrp",
         "transports.out_of_process",
+        "transports.child_process",
         "transports.local",
         "simulator.clock",
         "simulator.world",
