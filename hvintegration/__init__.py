@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hvintegration import errors
 from hvintegration.clock import Clock, SystemClock
 from hvintegration.credential import Credential
-from hvintegration.host import Host, VMs, connect
+from hvintegration.host import Host, RequestedChange, VMs, connect
 from hvintegration.integration_service import IntegrationService
 from hvintegration.models import (
     ChangeOutcome,
@@ -28,6 +28,7 @@ from hvintegration.models import (
     VMInfo,
     VMInventory,
 )
+from hvintegration.powershell import Script
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.session import Session, SessionStats
 from hvintegration.transports.base import Transport
@@ -52,7 +53,9 @@ __all__ = [
     "Inventory",
     "Local",
     "OperationalStatus",
+    "RequestedChange",
     "Rows",
+    "Script",
     "ServiceChange",
     "ServiceKind",
     "ServiceState",

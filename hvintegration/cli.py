@@ -190,7 +190,10 @@ def _common_options() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--host", metavar="ADDRESS", help="the Hyper-V host (default: local:)")
     common.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help=f"that it may take in all (default: {DEFAULT_TIMEOUT:g})"
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help=f"how long all of it may take (default: {DEFAULT_TIMEOUT:g})",
     )
     common.add_argument("--format", choices=("table", *_WRITERS), help="of what is shown (default: table)")
     return common

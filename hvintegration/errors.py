@@ -34,7 +34,7 @@ attributes. All of them can be pickled. ``hint`` says what to do next and is als
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 __all__ = [
     "AmbiguousError",
@@ -94,7 +94,7 @@ class HvError(Exception):
             package is idempotent, so calling it again is safe.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     hint: str | None
 
@@ -348,12 +348,12 @@ class InvalidStateError(RemoteError):
     """The thing is in a state in which this cannot be done.
 
     Attributes:
+        retryable: True if the host said so, since what is in the way may pass; False if the state is one that only
+            somebody can change.
         action: What was to be done.
         current: The state it is in, or an empty text where the host does not say.
         expected: The state it would have to be in, likewise.
     """
-
-    retryable = True
 
     def __init__(
         self,
@@ -369,6 +369,7 @@ class InvalidStateError(RemoteError):
         hint: str | None = None,
     ) -> None:
         super().__init__(message, host=host, error_id=error_id, category=category, host_message=host_message, hint=hint)
+        self.retryable = bool(error_id)
         self.action = action
         self.current = current
         self.expected = expected

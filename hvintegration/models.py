@@ -146,8 +146,21 @@ class _Value:
             ("Attribute", "Value"), tuple((name, _cell(_plain(item))) for name, item in self._fields().items())
         )
 
+    def __str__(self) -> str:
+        return self.table().to_text()
+
     def _repr_html_(self) -> str:
         return self.table().to_html()
+
+    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: FBT001 - IPython's protocol
+        del cycle
+        printer.text(str(self))
+
+
+class _Printer(Protocol):
+    """What IPython hands to ``_repr_pretty_``, which stands in where HTML cannot be shown."""
+
+    def text(self, text: str, /) -> None: ...
 
 
 def _cell(plain: Plain) -> Cell:
@@ -502,6 +515,10 @@ class Rows(Sequence[T_co]):
     def _repr_html_(self) -> str:
         return self.table().to_html()
 
+    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: FBT001 - IPython's protocol
+        del cycle
+        printer.text(str(self))
+
 
 @attrs.frozen(kw_only=True)
 class VMInventory(_Value):
@@ -556,12 +573,9 @@ class Inventory(_Value):
 
     @property
     def services(self) -> Rows[ServiceState]:
-        """The services of all virtual machines in one sequence."""
-        return Rows(ServiceState, [state for vm in self.vms for state in vm.services])
+        """The services of all virtual machines in one sequence; its ``errors`` are those of the inventory."""
+        return Rows(ServiceState, [state for vm in self.vms for state in vm.services], self.errors)
 
     def table(self) -> Table:
         """One row per virtual machine; errors are notes below it."""
         return Rows(VMInventory, self.vms, self.errors).table()
-
-    def __str__(self) -> str:
-        return self.table().to_text()

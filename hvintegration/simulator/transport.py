@@ -57,7 +57,7 @@ class Simulator:
 
     @property
     def world(self) -> World:
-        """The world as it is now; the object itself, or what the file says."""
+        """The world as it is now; the object itself, or what the file says, to be looked at only."""
         return self._store.read()
 
     def call(self, script: Script, document: str, /, *, timeout: float) -> str:

@@ -351,19 +351,31 @@ class FileStore:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = Path(path)
+        self._known: tuple[tuple[int, int, int], World] | None = None
 
     def __str__(self) -> str:
         return str(self._path)
 
     def read(self) -> World:
-        """The world as it is now."""
-        return World.load(self._path)
+        """The world as it is now, to be looked at only."""
+        found = self._version()
+        if self._known is None or self._known[0] != found:
+            self._known = (found, World.load(self._path))
+        return self._known[1]
+
+    def _version(self) -> tuple[int, int, int]:
+        """What changes when the file is replaced."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
 
     @contextlib.contextmanager
     def changing(self) -> Generator[World, None, None]:
         """The world, to be changed by nobody else meanwhile; it is written back afterwards."""
         with self._path.with_name(f"{self._path.name}.lock").open("a+b") as turn, _locked(turn.fileno()):
-            world = self.read()
+            world = World.load(self._path)
             yield world
             world.save(self._path)
 

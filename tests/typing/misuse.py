@@ -18,8 +18,8 @@ hv.Local(42)
 hv.Simulator(42)
 hv.Simulator(hv.World(), clock=3.0)
 hv.Credential("admin")
-for each in host.vms: print(each)
-for each in vm.services: print(each)
+list(host.vms)
+list(vm.services)
 "demovm" in host.vms
 "vss" in vm.services
 host.vms[0]

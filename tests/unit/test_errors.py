@@ -88,7 +88,7 @@ ATTRIBUTES = {
     "RemoteError": {"host", "error_id", "category", "host_message"},
     "AmbiguousError": {"candidates"},
     "UnsupportedError": {"needs"},
-    "InvalidStateError": {"action", "current", "expected"},
+    "InvalidStateError": {"action", "current", "expected", "retryable"},
     "DecodeError": {"address", "path", "expected", "found"},
     "WaitTimeoutError": {"wanted", "last"},
 }
@@ -170,11 +170,17 @@ def test_without_a_hint_there_is_no_note() -> None:
     assert hasattr(errors.ConfigurationError(MESSAGE), "__notes__") is False
 
 
-RETRYABLE = {"BusyError", "TransportTimeoutError", "ConnectionLostError", "InvalidStateError", "WaitTimeoutError"}
+RETRYABLE = {"BusyError", "TransportTimeoutError", "ConnectionLostError", "WaitTimeoutError"}
 
 
 def test_only_what_can_succeed_later_by_itself_is_retryable() -> None:
     assert {cls.__name__ for cls in ALL if cls.retryable} == RETRYABLE
+
+
+def test_a_state_is_retryable_where_the_host_says_so_and_not_where_somebody_must_act() -> None:
+    busy = errors.InvalidStateError(MESSAGE, host="hv01", action="enable", error_id="InvalidState,X")
+    off = errors.InvalidStateError(MESSAGE, host="hv01", action="wait", current="Off", expected="Running")
+    assert (busy.retryable, off.retryable) == (True, False)
 
 
 @pytest.mark.parametrize("cls", [errors.ConnectError, errors.AuthenticationError, errors.BusyError])

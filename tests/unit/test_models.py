@@ -448,4 +448,4 @@ def test_an_inventory_shows_its_virtual_machines_and_errors() -> None:
 
 
 def test_an_inventory_has_all_services_in_one_sequence() -> None:
-    assert INVENTORY.services == Rows(ServiceState, [state(), state(enabled=False)])
+    assert INVENTORY.services == Rows(ServiceState, [state(), state(enabled=False)], INVENTORY.errors)
