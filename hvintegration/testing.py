@@ -369,6 +369,14 @@ class TransportContract(HostContract):
         assert changes[3].error is not None
         assert changes[3].error.category == "ObjectNotFound"
 
+    def test_a_switch_is_one_round_trip(self, host: Host) -> None:
+        service = host.vms["demovm"].services["gsi"]
+
+        for verb in (service.enable, service.wait_until_ok, service.disable, service.disable):
+            before = host.session.stats.round_trips
+            verb()
+            assert host.session.stats.round_trips == before + 1, verb
+
     def test_switching_twice_is_switching_once(self, host: Host, store: FileStore) -> None:
         service = host.vms["demovm"].services["shutdown"]
 
@@ -549,6 +557,31 @@ class TransportContract(HostContract):
         self.put(store, world)
 
         assert vm.services["vss"].disable().enabled is False
+        assert store.read().journal == ["disable demovm vss"]
+
+    def test_changes_that_a_host_dies_between_are_each_made_once(self, host: Host, store: FileStore) -> None:
+        demovm, web = host.vms["demovm"], host.vms["web"]
+        world = self.default_world()
+        world.faults = [Fault(cmdlet="Disable-VMIntegrationService", machine="web", action="exit", times=1)]
+        self.put(store, world)
+
+        changes = host.set_services([(demovm, "vss", False), (web, "vss", False)])
+
+        assert [change.outcome for change in changes] == [ChangeOutcome.CONFIRMED, ChangeOutcome.CHANGED]
+        assert store.read().journal == ["disable demovm vss", "disable web vss"]
+
+    def test_changes_that_a_host_falls_silent_between_are_told_apart(self, host: Host, store: FileStore) -> None:
+        demovm, web = host.vms["demovm"], host.vms["web"]
+        world = self.default_world()
+        world.faults = [
+            Fault(cmdlet="Disable-VMIntegrationService", machine="web", action="delay", seconds=600, times=1)
+        ]
+        self.put(store, world)
+
+        changes = host.set_services([(demovm, "vss", False), (web, "vss", False)], timeout=12)
+
+        assert [change.outcome for change in changes] == [ChangeOutcome.CONFIRMED, ChangeOutcome.FAILED]
+        assert changes[1].error is not None
         assert store.read().journal == ["disable demovm vss"]
 
     def test_a_read_of_a_silent_host_ends_in_time_and_the_next_one_works(self, host: Host, store: FileStore) -> None:
