@@ -169,8 +169,11 @@ def test_interrupted(world_file: Path, arguments: list[str]) -> None:
     world.faults = [Fault(action="delay", cmdlet="Get-VMIntegrationService", seconds=50, times=1)]
     world.save(world_file)
 
+    # A program that was started in the background finds SIGINT ignored, and so do its children.
+    listening = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    command = [sys.executable, "-c", f"{listening} from hvintegration.cli import main; sys.exit(main())"]
     with subprocess.Popen(
-        [*COMMAND, "--host", f"sim:{world_file}", *arguments],
+        [*command, "--host", f"sim:{world_file}", *arguments],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -27,6 +27,8 @@ def interrupt_after(seconds: float, action: Callable[[], object]) -> KeyboardInt
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    tracing = sys.gettrace()
+    sys.settrace(None)  # An interrupt within the measuring of coverage would leave its lock locked.
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         action()
@@ -36,6 +38,7 @@ def interrupt_after(seconds: float, action: Callable[[], object]) -> KeyboardInt
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        sys.settrace(tracing)
     return None
 
 
