@@ -28,7 +28,7 @@ DEFAULT_TIMEOUT: Final = 60.0
 READ_ATTEMPTS: Final = 3
 """How often a read is sent at most while the connection gets lost under it."""
 
-SHARE_FOR_READING_BACK: Final = 0.25
+LEAST_FOR_READING_BACK: Final = 5.0
 MOST_FOR_READING_BACK: Final = 15.0
 
 _log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Session:
             if not left:
                 raise DeadlineReached
             if call.effect is Effect.WRITE:
-                left -= min(left * SHARE_FOR_READING_BACK, MOST_FOR_READING_BACK)
+                left -= _for_reading_back(left)
             started = self._clock.monotonic()
             self._stats = attrs.evolve(
                 self._stats,
@@ -214,6 +214,11 @@ class Session:
             may_have_run=False,
             fenced=True,
         )
+
+
+def _for_reading_back(left: float) -> float:
+    """Seconds that a write leaves for fencing and reading back: a quarter, within limits, and never more than half."""
+    return min(max(left / 4, LEAST_FOR_READING_BACK), MOST_FOR_READING_BACK, left / 2)
 
 
 def _checked(timeout: float | None) -> float:

@@ -6,7 +6,6 @@ import unicodedata
 from html.parser import HTMLParser
 
 import pytest
-import rich.console
 
 from hvintegration.display import Cell, Table, clean
 
@@ -84,7 +83,9 @@ def csv_rows(text: str) -> list[list[str]]:
 
 
 def rich_text(table: Table, width: int = 100) -> str:
-    console = rich.console.Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    console = pytest.importorskip("rich.console").Console(
+        file=io.StringIO(), width=width, color_system=None, legacy_windows=False
+    )
     console.print(table.to_rich())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
-import pandas
 import pytest
 
 from hvintegration.models import (
@@ -394,16 +393,19 @@ def test_rows_become_dictionaries() -> None:
 
 
 def test_rows_become_a_data_frame() -> None:
+    pandas = pytest.importorskip("pandas")
     frame = THREE.to_pandas()
     assert isinstance(frame, pandas.DataFrame)
     assert (frame["vm_name"].tolist(), frame["health"].tolist()) == ([*"abc"], ["ok"] * 3)
 
 
 def test_a_data_frame_has_columns_for_nested_values() -> None:
+    pytest.importorskip("pandas")
     assert Rows(ServiceChange, [CHANGE]).to_pandas()["state.health"].tolist() == ["ok"]
 
 
 def test_no_rows_become_a_data_frame_without_rows() -> None:
+    pytest.importorskip("pandas")
     assert len(NONE.to_pandas()) == 0
 
 
