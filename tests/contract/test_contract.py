@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hvintegration import Host, Local, Simulator, Transport, VirtualClock
+from hvintegration import Host, Local, Script, Simulator, Transport, VirtualClock
 from hvintegration.testing import HostContract, TransportContract
 
 
@@ -24,17 +25,51 @@ class TestLocalEngine(TransportContract):
         return Local(engine)
 
 
+class Kept:
+    """A transport that stays open when a host is closed, for one process to serve a whole class of tests."""
+
+    def __init__(self, inner: Local) -> None:
+        self._inner = inner
+
+    def __str__(self) -> str:
+        return str(self._inner)
+
+    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+        return self._inner.call(script, document, timeout=timeout)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def constrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("constrained")
+
+
+@pytest.fixture(scope="module")
+def constrained_process(engine: str, constrained_folder: Path) -> Iterator[Local]:
+    session = constrained_folder / "constrained.pssc"
+    session.write_text(
+        "@{ SchemaVersion = '2.0.0.0'; GUID = '5f0c2f0e-0000-4000-8000-000000000001';"
+        " SessionType = 'Default'; LanguageMode = 'ConstrainedLanguage' }"
+    )
+    local = Local([engine, "-ConfigurationFile", str(session)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYPERV_WORLD", str(constrained_folder / "world.json"))
+        yield local
+    local.close()
+
+
 @pytest.mark.engine
 class TestConstrainedLanguage(TransportContract):
     @pytest.fixture
-    def transport(self, engine: str, world_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Transport:
-        monkeypatch.setenv("HYPERV_WORLD", str(world_file))
-        session = tmp_path / "constrained.pssc"
-        session.write_text(
-            "@{ SchemaVersion = '2.0.0.0'; GUID = '5f0c2f0e-0000-4000-8000-000000000001';"
-            " SessionType = 'Default'; LanguageMode = 'ConstrainedLanguage' }"
-        )
-        return Local([engine, "-ConfigurationFile", str(session)])
+    def world_file(self, constrained_folder: Path) -> Path:
+        self.default_world().save(constrained_folder / "world.json")
+        return constrained_folder / "world.json"
+
+    @pytest.fixture
+    def transport(self, constrained_process: Local, world_file: Path) -> Transport:
+        return Kept(constrained_process)
 
     def test_the_language_is_constrained(self, host: Host) -> None:
         assert host.info().language_mode == "ConstrainedLanguage"
