@@ -6,8 +6,6 @@ here, so that no text can add markup, move a cursor or become a formula. This mo
 
 from __future__ import annotations
 
-import csv
-import html
 import io
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -103,11 +101,13 @@ class Table:
         """A plain ``<table>`` in which every cell is escaped; notes follow it as paragraphs."""
         head = _html_row("th", map(clean, self.columns))
         body = "".join(_html_row("td", map(_shown, row)) for row in self.rows)
-        notes = "".join(f"<p>{html.escape(clean(note))}</p>" for note in self.notes)
+        notes = "".join(f"<p>{_escaped(clean(note))}</p>" for note in self.notes)
         return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{notes}"
 
     def to_csv(self) -> str:
         """Comma-separated values with a title line; formulas are defused, all other text is kept as it is."""
+        import csv
+
         target = io.StringIO()
         writer = csv.writer(target, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(self.columns)
@@ -147,5 +147,11 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
+def _escaped(text: str) -> str:
+    import html  # late, as csv: `import hvintegration` is to be light
+
+    return html.escape(text)
+
+
 def _html_row(tag: str, cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f"<{tag}>{_escaped(cell)}</{tag}>" for cell in cells) + "</tr>"

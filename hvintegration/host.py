@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, TypeAlias
-from urllib.parse import urlsplit
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
@@ -50,6 +49,8 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
 
 
 def _transport(address: str, credential: Credential | None) -> Transport:
+    from urllib.parse import urlsplit  # late, for a light `import hvintegration`
+
     scheme, separator, rest = address.partition(":")
     if "@" in rest and urlsplit(f"//{rest.removeprefix('//')}").password is not None:
         raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")

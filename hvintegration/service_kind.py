@@ -8,7 +8,6 @@ the Linux kernel (``drivers/hv``, ``tools/hv``, ``include/linux/hyperv.h``).
 
 from __future__ import annotations
 
-import difflib
 import enum
 import functools
 import unicodedata
@@ -212,6 +211,8 @@ class ServiceKind(enum.Enum):
             return text
         found = _by_text().get(_folded(text)) or cls.of_component(text)
         if found is None:
+            import difflib  # late, for a light `import hvintegration`
+
             close = difflib.get_close_matches(_folded(text), _by_text(), n=3, cutoff=0.6)
             raise UnknownServiceError(text, tuple(dict.fromkeys(_by_text()[name].label for name in close)))
         return found
@@ -219,7 +220,7 @@ class ServiceKind(enum.Enum):
     @classmethod
     def of_component(cls, identifier: str) -> ServiceKind | None:
         """The service with that component GUID or live ``Id``, or None: later Windows versions may have more."""
-        return _by_component().get(component_id_of(identifier))
+        return _component(identifier.rpartition("\\")[2])[1]
 
 
 _FACTS: Final[dict[ServiceKind, _Facts]] = {
@@ -383,12 +384,14 @@ def component_id_of(identifier: str) -> str:
 
     A text of another form comes back trimmed and in lower case.
     """
-    return _normal_component_id(identifier.rpartition("\\")[2])
+    return _component(identifier.rpartition("\\")[2])[0]
 
 
 @functools.lru_cache(maxsize=64)
-def _normal_component_id(text: str) -> str:
-    return text.rpartition(":")[2].strip().strip("{}").lower()
+def _component(text: str) -> tuple[str, ServiceKind | None]:
+    """The component GUID in what follows the backslash of an ``Id``, and which service that is."""
+    component_id = text.rpartition(":")[2].strip().strip("{}").lower()
+    return component_id, _by_component().get(component_id)
 
 
 _DASHES: Final = dict.fromkeys(map(ord, "-_\u2010\u2011\u2012\u2013\u2014"), " ")

@@ -114,5 +114,8 @@ def texts(record: JsonObject, name: str, path: str) -> tuple[str, ...]:
 
 def decode_list(items: list[Json], path: str, decode: Callable[[JsonObject, str], T]) -> tuple[T, ...]:
     """Each item, which must be an object, through *decode*, which is given the item and its path."""
-    places = (f"{path}[{index}]" for index in range(len(items)))
-    return tuple([decode(as_object(item, place), place) for item, place in zip(items, places, strict=True)])
+    decoded: list[T] = []
+    for index, item in enumerate(items):
+        place = f"{path}[{index}]"
+        decoded.append(decode(as_object(item, place), place))
+    return tuple(decoded)
