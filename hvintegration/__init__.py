@@ -10,34 +10,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hvintegration import errors
-from hvintegration.clock import Clock, SystemClock
-from hvintegration.credential import Credential
-from hvintegration.host import Host, RequestedChange, VMs, connect
-from hvintegration.integration_service import IntegrationService
-from hvintegration.models import (
-    ChangeOutcome,
-    Failure,
-    Health,
-    HostInfo,
-    Inventory,
-    OperationalStatus,
-    Rows,
-    ServiceChange,
-    ServiceState,
-    VMInfo,
-    VMInventory,
-)
-from hvintegration.powershell import Script
-from hvintegration.service_kind import Impact, ServiceKind
-from hvintegration.session import Session, SessionStats
-from hvintegration.transports.base import Transport
-from hvintegration.vm import VM, VMServices
-
 if TYPE_CHECKING:
-    from hvintegration import simulator
+    from hvintegration import errors, simulator
+    from hvintegration.clock import Clock, SystemClock
+    from hvintegration.credential import Credential
+    from hvintegration.host import Host, RequestedChange, VMs, connect
+    from hvintegration.integration_service import IntegrationService
+    from hvintegration.models import (
+        ChangeOutcome,
+        Failure,
+        Health,
+        HostInfo,
+        Inventory,
+        OperationalStatus,
+        Rows,
+        ServiceChange,
+        ServiceState,
+        VMInfo,
+        VMInventory,
+    )
+    from hvintegration.powershell import Script
+    from hvintegration.service_kind import Impact, ServiceKind
+    from hvintegration.session import Session, SessionStats
     from hvintegration.simulator import Simulator, VirtualClock, World
+    from hvintegration.transports.base import Transport
     from hvintegration.transports.local import Local
+    from hvintegration.vm import VM, VMServices
 
 __all__ = [
     "VM",
@@ -75,23 +73,54 @@ __all__ = [
     "simulator",
 ]
 
-_LATE = {
+_HOMES = {
+    "ChangeOutcome": "hvintegration.models",
+    "Clock": "hvintegration.clock",
+    "Credential": "hvintegration.credential",
+    "Failure": "hvintegration.models",
+    "Health": "hvintegration.models",
+    "Host": "hvintegration.host",
+    "HostInfo": "hvintegration.models",
+    "Impact": "hvintegration.service_kind",
+    "IntegrationService": "hvintegration.integration_service",
+    "Inventory": "hvintegration.models",
     "Local": "hvintegration.transports.local",
+    "OperationalStatus": "hvintegration.models",
+    "RequestedChange": "hvintegration.host",
+    "Rows": "hvintegration.models",
+    "Script": "hvintegration.powershell",
+    "ServiceChange": "hvintegration.models",
+    "ServiceKind": "hvintegration.service_kind",
+    "ServiceState": "hvintegration.models",
+    "Session": "hvintegration.session",
+    "SessionStats": "hvintegration.session",
     "Simulator": "hvintegration.simulator",
+    "SystemClock": "hvintegration.clock",
+    "Transport": "hvintegration.transports.base",
+    "VM": "hvintegration.vm",
+    "VMInfo": "hvintegration.models",
+    "VMInventory": "hvintegration.models",
+    "VMServices": "hvintegration.vm",
+    "VMs": "hvintegration.host",
     "VirtualClock": "hvintegration.simulator",
     "World": "hvintegration.simulator",
+    "connect": "hvintegration.host",
 }
+"""Where each public name lives. It is loaded when it is first used: importing the package loads nothing."""
 
 
 def __getattr__(name: str) -> object:
-    import importlib.metadata
+    import importlib
 
     if name == "__version__":
+        import importlib.metadata
+
         return importlib.metadata.version("hvintegration")
-    if name == "simulator":
-        return importlib.import_module("hvintegration.simulator")
-    if name in _LATE:
-        value: object = getattr(importlib.import_module(_LATE[name]), name)
+    if name in {"errors", "simulator"}:
+        return importlib.import_module(f"hvintegration.{name}")
+    if name in _HOMES:
+        value: object = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

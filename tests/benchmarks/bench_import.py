@@ -21,7 +21,9 @@ def milliseconds(statement: str, times: int = 15) -> float:
 def test_import() -> None:
     nothing = milliseconds("pass")
     ours = milliseconds("import hvintegration") - nothing
+    used = milliseconds("import hvintegration as hv; hv.connect") - nothing
     theirs = milliseconds("import pypsrp.client") - nothing
 
     print(f"\n  import hvintegration   {ours:6.0f} ms   (limit 80)")
+    print(f"    and all that connect() needs, loaded with the first use: {used:4.0f} ms")
     print(f"  import pypsrp.client   {theirs:6.0f} ms")
