@@ -17,7 +17,6 @@ __all__ = [
     "integer",
     "list_field",
     "object_field",
-    "optional_flag",
     "optional_text",
     "text",
     "texts",
@@ -64,14 +63,6 @@ def flag(record: JsonObject, name: str, path: str) -> bool:
     value = record.get(name)
     if value is not True and value is not False:
         _wrong(f"{path}.{name}", "true or false", value)
-    return value
-
-
-def optional_flag(record: JsonObject, name: str, path: str) -> bool | None:
-    """A field that is true, false or null."""
-    value = record.get(name)
-    if value is not None and type(value) is not bool:
-        _wrong(f"{path}.{name}", "true, false or null", value)
     return value
 
 

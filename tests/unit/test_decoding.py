@@ -15,7 +15,6 @@ CASES: list[tuple[Read, str, list[object], list[object]]] = [
     (decoding.text, "a text", ["", "x"], [None, MISSING, 1, True, ["x"], {}]),
     (decoding.optional_text, "a text or null", ["", "x", None], [1, False, ["x"], {}]),
     (decoding.flag, "true or false", [True, False], [None, MISSING, 0, 1, "true", []]),
-    (decoding.optional_flag, "true, false or null", [True, False, None], [0, 1, "false"]),
     (decoding.integer, "a whole number", [0, -1, 2**70], [None, MISSING, True, 1.0, "1", []]),
     (decoding.list_field, "a list", [[], [1, "x"]], [None, MISSING, {}, "x", 1]),
     (decoding.object_field, "an object", [{}, {"a": 1}], [None, MISSING, [], "x", 1]),
@@ -52,7 +51,7 @@ def test_a_field_that_does_not_fit_is_refused_with_path_expectation_and_find(
     assert (refused.value.path, refused.value.expected, refused.value.found) == ("$.x[3].name", expected, found)
 
 
-@pytest.mark.parametrize("read", [decoding.optional_text, decoding.optional_flag], ids=name_of)
+@pytest.mark.parametrize("read", [decoding.optional_text], ids=name_of)
 def test_a_field_that_may_be_null_may_be_missing(read: Read) -> None:
     assert read({}, "name", "$") is None
 
