@@ -18,7 +18,16 @@ from hvintegration.models import Failure
 from hvintegration.operations.conversation import Answer, ErrorEntry
 from hvintegration.operations.decoding import JsonObject
 
-__all__ = ["COMPONENT_NOT_FOUND", "failure_of", "is_absent", "is_busy", "refusal_of", "remote_error", "result_of"]
+__all__ = [
+    "COMPONENT_NOT_FOUND",
+    "failure_of",
+    "is_absent",
+    "is_busy",
+    "is_refusal_of_scripts",
+    "refusal_of",
+    "remote_error",
+    "result_of",
+]
 
 COMPONENT_NOT_FOUND = "ComponentNotFound"
 """Error id of the package's own script: the virtual machine has no component of that GUID."""
@@ -62,7 +71,7 @@ def remote_error(
             **facts,
             hint="Install the feature Hyper-V-PowerShell on the host, or use a host that has the Hyper-V role.",
         )
-    if short in _SCRIPTS_REFUSED:
+    if is_refusal_of_scripts(error_id):
         return UnsupportedError(
             f"{host} takes no scripts at this endpoint{about}{said}", needs="an endpoint that runs scripts", **facts
         )
@@ -131,6 +140,11 @@ def failure_of(entry: ErrorEntry, *, host: str, names: Mapping[str, str]) -> Fai
 def is_absent(error_id: str) -> bool:
     """Whether the virtual machine or its component is not there."""
     return _short(error_id) in {"ObjectNotFound", COMPONENT_NOT_FOUND}
+
+
+def is_refusal_of_scripts(error_id: str) -> bool:
+    """Whether the endpoint runs no scripts, only commands of its own."""
+    return _short(error_id) in _SCRIPTS_REFUSED
 
 
 def is_busy(error_id: str) -> bool:

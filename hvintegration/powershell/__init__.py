@@ -37,6 +37,12 @@ class Script:
     effect: Effect
 
     @property
+    def function(self) -> str:
+        """The function that a restricted endpoint has in its place, such as ``Get-HvIntegrationVms``."""
+        verb, *nouns = self.name.split("_")
+        return f"{verb.capitalize()}-HvIntegration{''.join(map(str.capitalize, nouns))}"
+
+    @property
     def text(self) -> str:
         """PowerShell with one parameter, ``Document``."""
         return _text(self.name)

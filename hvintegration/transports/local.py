@@ -9,15 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import (
-    ConfigurationError,
-    ConnectError,
-    ConnectionLostError,
-    HvError,
-    TransportError,
-)
+from hvintegration.clock import Deadline
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, TransportError
 from hvintegration.powershell import Script
+from hvintegration.transports.connection import KeptConnection
 
 if TYPE_CHECKING:
     from hvintegration.transports.out_of_process import Client
@@ -47,8 +42,7 @@ class Local:
     def __init__(self, program: str | os.PathLike[str] | Sequence[str] | None = None) -> None:
         self._program = program
         self._command = _command(program)
-        self._requests = 0
-        self._connection: _Connection | None = None
+        self._kept = KeptConnection(lambda: _Connection(self._command, str(self)), fences_at_once=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self._program is None else repr(self._program)})"
@@ -59,58 +53,38 @@ class Local:
     @property
     def requests(self) -> int:
         """Packets sent over all connections so far."""
-        return self._requests + (self._connection.client.requests if self._connection is not None else 0)
+        return self._kept.requests
 
     def call(self, script: Script, document: str, /, *, timeout: float) -> str:
         """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
-        deadline = Deadline(timeout, SystemClock())
-        try:
-            if self._connection is None:
-                self._connection = _Connection(self._command, str(self))
-                self._connection.open(deadline)
-            return self._connection.client.call(script, document, deadline)
-        except TransportError as error:
-            error.fenced = self._discard()
-            raise
-        except HvError:
-            raise
-        except BaseException:
-            self._discard()
-            raise
+        return self._kept.call(script, document, timeout)
 
     def close(self) -> None:
         """End the process."""
-        if self._connection is not None:
-            self._connection.process.end()
-            self._discard()
-
-    def _discard(self) -> bool:
-        """Kill the process; whether it is certainly dead."""
-        if self._connection is None:
-            return True
-        # Forgotten first: interrupted in what follows, the process is killed when the connection is collected.
-        connection, self._connection = self._connection, None
-        self._requests += connection.client.requests
-        return connection.process.kill()
+        self._kept.close()
 
 
 class _Connection:
     """A running PowerShell and the conversation with it."""
 
-    client: Client
+    _client: Client
 
     def __init__(self, command: Sequence[str], address: str) -> None:
         from hvintegration.transports.child_process import ChildProcess
         from hvintegration.transports.out_of_process import Client
 
-        self.process = ChildProcess(command, address)
-        self.client = Client(self.process, address)
-        weakref.finalize(self, self.process.kill)
+        self._process = ChildProcess(command, address)
+        self._client = Client(self._process, address)
+        weakref.finalize(self, self._process.kill)
+
+    @property
+    def requests(self) -> int:
+        return self._client.requests
 
     def open(self, deadline: Deadline) -> None:
-        self.process.start()
+        self._process.start()
         try:
-            self.client.open(deadline)
+            self._client.open(deadline)
         except ConnectionLostError as error:
             raise ConnectError(
                 f"PowerShell did not start: {error}", address=error.address, hint="Is it a PowerShell?"
@@ -118,6 +92,16 @@ class _Connection:
         except TransportError as error:
             error.may_have_run = False
             raise
+
+    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+        return self._client.call(script, document, deadline)
+
+    def close(self) -> None:
+        self._process.end()
+        self._process.kill()
+
+    def fence(self, _deadline: Deadline) -> bool:
+        return self._process.kill()
 
 
 def _command(program: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...]:

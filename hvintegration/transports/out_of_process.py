@@ -95,7 +95,7 @@ class Client:
 
     def _send_data(self, target: uuid.UUID, deadline: Deadline) -> None:
         while (payload := self._conversation.outgoing()) is not None:
-            data = base64.b64encode(payload.data)
+            data = base64.b64encode(payload)
             self._send(b"<Data Stream='Default' PSGuid='%b'>%b</Data>\n" % (str(target).encode(), data), deadline)
             while self._receive(target, deadline) != (b"DataAck", target):
                 pass

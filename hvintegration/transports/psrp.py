@@ -14,14 +14,17 @@ from typing import Any, Final
 import psrpcore
 import psrpcore.types
 
-from hvintegration.errors import ConnectionLostError, ProtocolError, RemoteError
+from hvintegration.errors import ConnectionLostError, ProtocolError, RemoteError, UnsupportedError
 from hvintegration.operations.conversation import MAX_LENGTH
-from hvintegration.operations.refusals import remote_error
+from hvintegration.operations.refusals import is_refusal_of_scripts, remote_error
 from hvintegration.powershell import Script
+from hvintegration.transports.library_logs import watch_libraries, without_library_logs
+
+watch_libraries()
 
 __all__ = ["Conversation"]
 
-FRAGMENT_SIZE: Final = 32 * 1024
+PIECE_LENGTH: Final = 32 * 1024
 MAX_CLIXML_DEPTH: Final = 64
 _FRAGMENT_HEADER: Final = struct.Struct(">QQBI")
 _MESSAGE_HEADER_LENGTH: Final = 40
@@ -99,8 +102,16 @@ class Conversation:
         self._received = 0
         self._outputs: list[object] = []
         self._records: list[psrpcore.types.ErrorRecord] = []
-        self._doing = ""
-        self._pool.open()
+        self._script: Script | None = None
+        self._by_name = False
+        with without_library_logs():
+            self._pool.open()
+
+    @property
+    def pool_id(self) -> uuid.UUID:
+        """The runspace pool's id."""
+        pool_id: uuid.UUID = self._pool.runspace_pool_id
+        return pool_id
 
     @property
     def opened(self) -> bool:
@@ -118,22 +129,30 @@ class Conversation:
         }
 
     def start(self, script: Script, document: str) -> uuid.UUID:
-        """Queue a pipeline that runs *script* on *document*. Its id."""
+        """Queue a pipeline that runs *script* on *document*. Its id.
+
+        Where a script was refused before, the pipeline calls the function of its name instead.
+        """
         self._received = 0
         self._outputs = []
         self._records = []
-        self._doing = f"run {script.name}"
-        self._pipeline = psrpcore.ClientPowerShell(self._pool)
-        self._pipeline.add_script(script.text)
-        self._pipeline.add_parameter("Document", document)
-        self._pipeline.start()
+        self._script = script
+        with without_library_logs():
+            self._pipeline = psrpcore.ClientPowerShell(self._pool)
+            if self._by_name:
+                self._pipeline.add_command(script.function)
+            else:
+                self._pipeline.add_script(script.text)
+            self._pipeline.add_parameter("Document", document)
+            self._pipeline.start()
         pipeline_id: uuid.UUID = self._pipeline.pipeline_id
         return pipeline_id
 
-    def outgoing(self) -> psrpcore.PSRPPayload | None:
-        """The next piece to be sent, or None."""
-        payload: psrpcore.PSRPPayload | None = self._pool.data_to_send(FRAGMENT_SIZE)
-        return payload
+    def outgoing(self, length: int = PIECE_LENGTH) -> bytes | None:
+        """The next piece to be sent, of at most *length* bytes, or None."""
+        with without_library_logs():
+            payload: psrpcore.PSRPPayload | None = self._pool.data_to_send(length)
+        return None if payload is None else payload.data
 
     def receive(self, payload: bytes) -> None:
         """Take in what arrived.
@@ -144,10 +163,11 @@ class Conversation:
         """
         self.count(len(payload))
         try:
-            self._guard.feed(payload)
-            self._pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, None))
-            while (event := self._pool.next_event()) is not None:
-                self._take(event)
+            with without_library_logs():
+                self._guard.feed(payload)
+                self._pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, None))
+                while (event := self._pool.next_event()) is not None:
+                    self._take(event)
         except ConnectionLostError:
             raise
         except Exception as error:
@@ -192,7 +212,8 @@ class Conversation:
             ProtocolError: It wrote something else.
         """
         assert self._pipeline is not None
-        self._pipeline.close()
+        with without_library_logs():
+            self._pipeline.close()
         self._pipeline = None
         outputs, self._outputs = self._outputs, []
         if len(outputs) == 1 and isinstance(outputs[0], str):
@@ -206,12 +227,25 @@ class Conversation:
         )
 
     def _refusal(self, record: psrpcore.types.ErrorRecord) -> RemoteError:
+        assert self._script is not None
         exception = getattr(record, "Exception", None)
         category = getattr(getattr(record, "CategoryInfo", None), "Category", None)
-        return remote_error(
+        error = remote_error(
             host=self._address,
             error_id=str(getattr(record, "FullyQualifiedErrorId", "") or ""),
             category=str(getattr(category, "name", "") or ""),
             message=str(getattr(exception, "Message", "") or ""),
-            doing=self._doing,
+            doing=f"run {self._script.name}",
         )
+        if self._by_name and isinstance(error, UnsupportedError):
+            return UnsupportedError(
+                f"{self._address} runs no scripts at this endpoint, and has no function {self._script.function}.",
+                host=error.host,
+                needs="the role that `hvintegration jea` writes",
+                error_id=error.error_id,
+                category=error.category,
+                host_message=error.host_message,
+                hint="Write the role with `hvintegration jea FOLDER`, register it there, and name its configuration.",
+            )
+        self._by_name = self._by_name or is_refusal_of_scripts(error.error_id)
+        return error

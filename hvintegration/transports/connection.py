@@ -1,0 +1,129 @@
+"""One connection that is kept between calls, and thrown away after any failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from hvintegration.clock import Deadline, SystemClock
+from hvintegration.errors import HvError, TransportError, UnsupportedError
+from hvintegration.operations.refusals import is_refusal_of_scripts
+from hvintegration.powershell import Effect, Script
+
+__all__ = ["Connection", "KeptConnection"]
+
+MOST_SECONDS_TO_FENCE: Final = 5.0
+"""Of a write's time, a quarter is left for fencing it, but no more than this."""
+
+SECONDS_TO_FENCE_LATER: Final = 10.0
+
+
+class Connection(Protocol):
+    """An open way to a PowerShell, good for one call at a time until the first failure."""
+
+    @property
+    def requests(self) -> int:
+        """Messages of its protocol sent so far."""
+        ...
+
+    def open(self, deadline: Deadline) -> None:
+        """Connect and authenticate.
+
+        Raises:
+            TransportError: That could not be done in time. Nothing ran.
+            RemoteError: The host refuses this user or this endpoint.
+        """
+        ...
+
+    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+        """The document that *script* writes for *document*.
+
+        Raises:
+            TransportError: There is no answer; ``may_have_run`` says what is known of the call.
+            RemoteError: The script was refused. Where the endpoint runs no scripts, later calls call the functions
+                of their names.
+        """
+        ...
+
+    def close(self) -> None:
+        """End it in good order, within a moment."""
+        ...
+
+    def fence(self, deadline: Deadline) -> bool:
+        """Make sure that what was sent does not go on running over there, and let go of everything.
+
+        Returns:
+            Whether that is certain.
+        """
+        ...
+
+
+class KeptConnection:
+    """Makes a connection when it is needed and makes calls over it; after a failure the next call makes a new one.
+
+    Args:
+        make: Makes a connection, which is not open yet.
+        fences_at_once: Whether fencing takes no time, so that reads are fenced as writes are. Otherwise what is left
+            of a read is fenced behind the caller's back.
+    """
+
+    def __init__(self, make: Callable[[], Connection], *, fences_at_once: bool) -> None:
+        self._make = make
+        self._fences_at_once = fences_at_once
+        self._requests = 0
+        self._connection: Connection | None = None
+
+    @property
+    def requests(self) -> int:
+        """Messages sent over all connections so far."""
+        return self._requests + (self._connection.requests if self._connection is not None else 0)
+
+    def call(self, script: Script, document: str, timeout: float) -> str:
+        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
+        waits = script.effect is Effect.WRITE and not self._fences_at_once
+        reserve = min(timeout / 4, MOST_SECONDS_TO_FENCE) if waits else 0.0
+        deadline = Deadline(timeout - reserve, SystemClock())
+        try:
+            if self._connection is None:
+                self._connection = self._make()
+                self._connection.open(deadline)
+            try:
+                return self._connection.call(script, document, deadline)
+            except UnsupportedError as refusal:
+                if not is_refusal_of_scripts(refusal.error_id):
+                    raise
+                # Nothing ran. From now on the connection calls functions of the scripts' names.
+                return self._connection.call(script, document, deadline)
+        except TransportError as error:
+            error.fenced = self._discard(reserve) or not error.may_have_run
+            raise
+        except HvError:
+            raise
+        except BaseException:
+            self._discard(0)
+            raise
+
+    def close(self) -> None:
+        """End the connection in good order."""
+        connection = self._forget()
+        if connection is not None:
+            connection.close()
+
+    def _discard(self, seconds: float) -> bool:
+        """Fence the connection, within *seconds* or behind the caller's back; whether nothing certainly runs on."""
+        connection = self._forget()
+        if connection is None:
+            return True
+        if self._fences_at_once or seconds:
+            return connection.fence(Deadline(seconds, SystemClock()))
+        later = Deadline(SECONDS_TO_FENCE_LATER, SystemClock())
+        threading.Thread(target=connection.fence, args=(later,), name="hvintegration fence", daemon=True).start()
+        return False
+
+    def _forget(self) -> Connection | None:
+        # Forgotten first: interrupted in what follows, the connection lets go of everything when it is collected.
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._requests += connection.requests
+        return connection
