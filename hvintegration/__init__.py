@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from hvintegration import errors, simulator
     from hvintegration.clock import Clock, SystemClock
     from hvintegration.credential import Credential
-    from hvintegration.host import Host, RequestedChange, VMs, connect
+    from hvintegration.host import Host, RequestedChange, VMs, connect, transport_for
     from hvintegration.integration_service import IntegrationService
     from hvintegration.models import (
         ChangeOutcome,
+        CheckOutcome,
+        CheckStep,
         Failure,
         Health,
+        HostCheck,
         HostInfo,
         Inventory,
         OperationalStatus,
@@ -33,24 +36,31 @@ if TYPE_CHECKING:
     from hvintegration.service_kind import Impact, ServiceKind
     from hvintegration.session import Session, SessionStats
     from hvintegration.simulator import Simulator, VirtualClock, World
-    from hvintegration.transports.base import Transport
+    from hvintegration.transports.base import Checkable, Transport
     from hvintegration.transports.local import Local
+    from hvintegration.transports.recording import Recorder, Replay
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
     "VM",
     "ChangeOutcome",
+    "CheckOutcome",
+    "CheckStep",
+    "Checkable",
     "Clock",
     "Credential",
     "Failure",
     "Health",
     "Host",
+    "HostCheck",
     "HostInfo",
     "Impact",
     "IntegrationService",
     "Inventory",
     "Local",
     "OperationalStatus",
+    "Recorder",
+    "Replay",
     "RequestedChange",
     "Rows",
     "Script",
@@ -71,21 +81,28 @@ __all__ = [
     "connect",
     "errors",
     "simulator",
+    "transport_for",
 ]
 
 _HOMES = {
     "ChangeOutcome": "hvintegration.models",
+    "CheckOutcome": "hvintegration.models",
+    "CheckStep": "hvintegration.models",
+    "Checkable": "hvintegration.transports.base",
     "Clock": "hvintegration.clock",
     "Credential": "hvintegration.credential",
     "Failure": "hvintegration.models",
     "Health": "hvintegration.models",
     "Host": "hvintegration.host",
+    "HostCheck": "hvintegration.models",
     "HostInfo": "hvintegration.models",
     "Impact": "hvintegration.service_kind",
     "IntegrationService": "hvintegration.integration_service",
     "Inventory": "hvintegration.models",
     "Local": "hvintegration.transports.local",
     "OperationalStatus": "hvintegration.models",
+    "Recorder": "hvintegration.transports.recording",
+    "Replay": "hvintegration.transports.recording",
     "RequestedChange": "hvintegration.host",
     "Rows": "hvintegration.models",
     "Script": "hvintegration.powershell",
@@ -105,6 +122,7 @@ _HOMES = {
     "VirtualClock": "hvintegration.simulator",
     "World": "hvintegration.simulator",
     "connect": "hvintegration.host",
+    "transport_for": "hvintegration.host",
 }
 """Where each public name lives. It is loaded when it is first used: importing the package loads nothing."""
 

@@ -139,6 +139,7 @@ _STYLES: dict[Cell, str] = {
     "changed": "green",
     "confirmed": "green",
     "would_change": "cyan",
+    "skipped": "dim",
 }
 
 

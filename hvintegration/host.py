@@ -8,14 +8,14 @@ from typing import Self, TypeAlias
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
-from hvintegration.models import HostInfo, Inventory, Rows, ServiceChange
+from hvintegration.models import HostCheck, HostInfo, Inventory, Rows, ServiceChange
 from hvintegration.operations import hosts, inventory, services, vms
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import Session
 from hvintegration.transports.base import Transport
 from hvintegration.vm import VM
 
-__all__ = ["Host", "RequestedChange", "VMs", "connect"]
+__all__ = ["Host", "RequestedChange", "VMs", "connect", "transport_for"]
 
 RequestedChange: TypeAlias = tuple[VM | str, ServiceKind | str, bool]
 """A virtual machine (a handle, an id or a name), a service, and whether it shall be enabled."""
@@ -28,7 +28,7 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
 
     Args:
         address: ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
-            (``sim:FILE`` for one of your own).
+            (``sim:FILE`` for one of your own), ``replay:FILE`` for a recording.
         credential: Who asks; this user if None. Neither of these addresses takes one.
         timeout: Seconds for connecting and for the first answer.
 
@@ -39,7 +39,7 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
         RemoteError: The host refused otherwise.
         TransportError: There is no usable answer.
     """
-    host = Host(_transport(address, credential))
+    host = Host(transport_for(address, credential=credential))
     try:
         host.info(timeout=timeout)
     except BaseException:
@@ -48,7 +48,19 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
     return host
 
 
-def _transport(address: str, credential: Credential | None) -> Transport:
+def transport_for(address: str, *, credential: Credential | None = None) -> Transport:
+    """The way to the host of that address. Nothing is sent.
+
+    For what goes around a transport, such as ``Host(Recorder(transport_for(address), "bug.jsonl"))``, and for
+    :meth:`Host.check` of a host that cannot be reached.
+
+    Args:
+        address: As :func:`connect` takes it.
+        credential: Likewise.
+
+    Raises:
+        ConfigurationError: The address is invalid, or does not go with a credential.
+    """
     from urllib.parse import urlsplit  # late, for a light `import hvintegration`
 
     scheme, separator, rest = address.partition(":")
@@ -62,9 +74,13 @@ def _transport(address: str, credential: Credential | None) -> Transport:
         from hvintegration.simulator import Simulator, demo_world
 
         return Simulator(rest or demo_world())
-    if scheme in {"local", "sim"} and separator:
+    if separator and credential is None and scheme == "replay":
+        from hvintegration.transports.recording import Replay
+
+        return Replay(rest)
+    if scheme in {"local", "sim", "replay"} and separator:
         raise ConfigurationError(f"{scheme}: takes no credential.")
-    raise ConfigurationError(f"{address!r} is no address.", hint="Addresses begin with local: or sim:")
+    raise ConfigurationError(f"{address!r} is no address.", hint="Addresses begin with local:, sim: or replay:")
 
 
 class Host:
@@ -110,6 +126,24 @@ class Host:
             DecodeError: The answer has an unknown shape.
         """
         return self._session.run(hosts.read_host(), timeout)
+
+    def check(self, *, timeout: float | None = None) -> HostCheck:
+        """How far the way to its virtual machines leads: which step failed, and what to do.
+
+        First come the steps of the transport, such as name, port, TLS and authentication; then whether a script is
+        answered, the Hyper-V module, this user's rights, the language mode, the virtual machines, and the services of
+        the first of them. Up to three round trips, and what connecting costs. Changes nothing.
+
+        A step that fails is no exception but what was found; ``ok`` of the answer is False then.
+
+        Args:
+            timeout: Seconds for all of it; 60 if None. The step during which they end has failed.
+
+        Raises:
+            ConfigurationError: The host is closed, or the time-out is none.
+            TransportTimeoutError: Other threads used the connection all the time.
+        """
+        return self._session.check(timeout)
 
     def inventory(self, *, timeout: float | None = None) -> Inventory:
         """Every virtual machine with its details and services, and what could not be read. One round trip.

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChangeOutcome",
+    "CheckOutcome",
+    "CheckStep",
     "Failure",
     "Health",
+    "HostCheck",
     "HostInfo",
     "Inventory",
     "OperationalStatus",
@@ -93,6 +96,20 @@ class ChangeOutcome(enum.StrEnum):
     WOULD_CHANGE = "would_change"
     CONFIRMED = "confirmed"
     FAILED = "failed"
+
+
+class CheckOutcome(enum.StrEnum):
+    """What became of a step of a check.
+
+    Members:
+        OK: It was taken.
+        FAILED: It was not; ``detail`` says why, ``hint`` what to do.
+        SKIPPED: It was not tried, because one before it failed or left nothing to look at.
+    """
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 class Record(Protocol):
@@ -579,3 +596,59 @@ class Inventory(_Value):
     def table(self) -> Table:
         """One row per virtual machine; errors are notes below it."""
         return Rows(VMInventory, self.vms, self.errors).table()
+
+
+@attrs.frozen(kw_only=True)
+class CheckStep(_Value):
+    """A step of a check.
+
+    Attributes:
+        name: What was looked at, such as ``TLS`` or ``rights``.
+        outcome: What became of it.
+        detail: What it found, or why it failed or was skipped. Parts of it can come from the host.
+        hint: What to do, or None.
+        seconds: How long it took.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("Step", "Outcome", "Seconds", "Detail", "What to do")
+
+    name: str
+    outcome: CheckOutcome
+    detail: str
+    hint: str | None
+    seconds: float = attrs.field(eq=False)
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        return (self.name, self.outcome.value, round(self.seconds, 3), self.detail, self.hint)
+
+
+@attrs.frozen(kw_only=True)
+class HostCheck(_Value):
+    """How far the way to a host's virtual machines leads, step by step.
+
+    Attributes:
+        address: The host.
+        steps: All steps, in order. At most one has failed.
+        read_at: When it was finished, in UTC.
+    """
+
+    _derived: ClassVar[tuple[str, ...]] = ("ok",)
+
+    address: str
+    steps: Rows[CheckStep]
+    read_at: datetime = attrs.field(eq=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no step failed."""
+        return self.failed is None
+
+    @property
+    def failed(self) -> CheckStep | None:
+        """The step that failed, or None."""
+        return next((step for step in self.steps if step.outcome is CheckOutcome.FAILED), None)
+
+    def table(self) -> Table:
+        """One row per step."""
+        return self.steps.table()

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
@@ -14,9 +14,11 @@ import attrs
 
 from hvintegration.clock import Clock, Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
+from hvintegration.models import CheckStep, HostCheck, Rows
+from hvintegration.operations.checks import HostSteps, take
 from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Operation, Sleep, parse_answer
 from hvintegration.powershell import Effect
-from hvintegration.transports.base import Transport
+from hvintegration.transports.base import Checkable, Transport
 
 __all__ = ["DEFAULT_TIMEOUT", "Session", "SessionStats"]
 
@@ -118,6 +120,34 @@ class Session:
             raise self._out_of_time(deadline) from None
         finally:
             operation.close()
+
+    def check(self, timeout: float | None = None) -> HostCheck:
+        """Look at the way to the host's virtual machines, step by step; see :meth:`hvintegration.Host.check`.
+
+        Args:
+            timeout: Seconds for all of it, waiting for a turn included; 60 if None.
+
+        Raises:
+            ConfigurationError: The session is closed, or the time-out is none.
+            TransportTimeoutError: The turn did not come in time.
+        """
+        deadline = Deadline(_checked(timeout), self._clock)
+        with self._my_turn(deadline):
+            way = self._transport.steps() if isinstance(self._transport, Checkable) else ()
+        steps = [*((name, self._in_turn(look)) for name, look in way), *HostSteps(self.run).steps()]
+        taken = take(steps, deadline, self._clock)
+        return HostCheck(address=self.address, steps=Rows(CheckStep, taken), read_at=self._clock.now())
+
+    def _in_turn(self, look: Callable[[float], str]) -> Callable[[float], str]:
+        def look_in_turn(seconds: float) -> str:
+            deadline = Deadline(seconds, self._clock)
+            with self._my_turn(deadline):
+                left = deadline.left()
+                if not left:
+                    raise self._out_of_time(deadline)
+                return look(left)
+
+        return look_in_turn
 
     def _take(self, step: Call | Sleep, deadline: Deadline) -> Answer | None:
         if isinstance(step, Sleep):

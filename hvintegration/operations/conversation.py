@@ -32,6 +32,7 @@ __all__ = [
     "ErrorEntry",
     "Operation",
     "Sleep",
+    "is_deeper_than",
     "parse_answer",
 ]
 
@@ -123,7 +124,7 @@ def parse_answer(document: str, *, address: str, received_at: datetime) -> Answe
     """
     if len(document) > MAX_LENGTH:
         _refuse(f"is longer than {MAX_LENGTH} characters", document, address)
-    if _is_deeper_than(document, MAX_DEPTH):
+    if is_deeper_than(document, MAX_DEPTH):
         _refuse(f"has more than {MAX_DEPTH} levels", document, address)
     try:
         envelope: Json = json.loads(document, parse_constant=_no_constant)
@@ -167,7 +168,7 @@ def _no_constant(name: str) -> NoReturn:
 _ALL_BUT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{}'))
 
 
-def _is_deeper_than(document: str, levels: int) -> bool:
+def is_deeper_than(document: str, levels: int) -> bool:
     """Whether brackets nest deeper, found without a parser: strings are taken out, then one level at a time.
 
     What does not go away does not close, and is refused as deep only if it is long.

@@ -20,6 +20,7 @@ from hvintegration.operations.decoding import JsonObject
 
 __all__ = [
     "COMPONENT_NOT_FOUND",
+    "HYPERV_MODULE",
     "failure_of",
     "is_absent",
     "is_busy",
@@ -31,6 +32,9 @@ __all__ = [
 
 COMPONENT_NOT_FOUND = "ComponentNotFound"
 """Error id of the package's own script: the virtual machine has no component of that GUID."""
+
+HYPERV_MODULE = "the Hyper-V module for PowerShell"
+"""What a host without the module needs."""
 
 _MODULE_MISSING = frozenset({"CouldNotAutoLoadModule", "CommandNotFoundException", "Modules_ModuleNotFound"})
 _SCRIPTS_REFUSED = frozenset({"ScriptsNotAllowed", "ScriptBlockNotSupportedInLanguageMode"})
@@ -67,7 +71,7 @@ def remote_error(
     if short in _MODULE_MISSING:
         return UnsupportedError(
             f"{host} cannot {doing}{about}{said}",
-            needs="the Hyper-V module for PowerShell",
+            needs=HYPERV_MODULE,
             **facts,
             hint="Install the feature Hyper-V-PowerShell on the host, or use a host that has the Hyper-V role.",
         )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from hvintegration.powershell import Script
 
-__all__ = ["Transport"]
+__all__ = ["Checkable", "Step", "Transport"]
+
+Step: TypeAlias = tuple[str, Callable[[float], str]]
+"""A step on the way to a host: its name, such as ``TLS``, and what takes it.
+
+That is given the seconds it may take, and answers with what it found, in a sentence or less. It raises
+:class:`~hvintegration.errors.HvError` where the way ends.
+"""
 
 
 @runtime_checkable
@@ -15,7 +23,7 @@ class Transport(Protocol):
 
     A session makes one call at a time. Constructing a transport sends nothing; the first call connects. A transport
     may have two more attributes: ``requests``, how many messages of its protocol it has sent, and ``clock``, a
-    :class:`~hvintegration.clock.Clock` for sessions to go by.
+    :class:`~hvintegration.clock.Clock` for sessions to go by. It may also be :class:`Checkable`.
     """
 
     def call(self, script: Script, document: str, /, *, timeout: float) -> str:
@@ -40,4 +48,17 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Let go of everything. A later call may connect again. Closing twice is no error."""
+        ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A transport that can say how far the way to its host leads."""
+
+    def steps(self) -> Sequence[Step]:
+        """The steps of connecting, in order, such as name, port, TLS, authentication, PowerShell. Sends nothing.
+
+        They are taken in this order, one at a time, up to the first that fails. What a step opens is either kept for
+        the first call, or closed again by that step.
+        """
         ...

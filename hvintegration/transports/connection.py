@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from hvintegration.clock import Deadline, SystemClock
@@ -84,17 +85,37 @@ class KeptConnection:
         waits = script.effect is Effect.WRITE and not self._fences_at_once
         reserve = min(timeout / 4, MOST_SECONDS_TO_FENCE) if waits else 0.0
         deadline = Deadline(timeout - reserve, SystemClock())
-        try:
-            if self._connection is None:
-                self._connection = self._make()
-                self._connection.open(deadline)
+        with self._kept(reserve):
+            connection = self._opened(deadline)
             try:
-                return self._connection.call(script, document, deadline)
+                return connection.call(script, document, deadline)
             except UnsupportedError as refusal:
                 if not is_refusal_of_scripts(refusal.error_id):
                     raise
                 # Nothing ran. From now on the connection calls functions of the scripts' names.
-                return self._connection.call(script, document, deadline)
+                return connection.call(script, document, deadline)
+
+    def open(self, timeout: float) -> None:
+        """Make a connection within *timeout* seconds, for calls to use, unless there is one.
+
+        Raises:
+            TransportError: That could not be done. Nothing ran.
+            RemoteError: The host refuses this user or this endpoint.
+        """
+        with self._kept(0):
+            self._opened(Deadline(timeout, SystemClock()))
+
+    def _opened(self, deadline: Deadline) -> Connection:
+        if self._connection is None:
+            self._connection = self._make()
+            self._connection.open(deadline)
+        return self._connection
+
+    @contextmanager
+    def _kept(self, reserve: float) -> Generator[None, None, None]:
+        """Discards the connection, within *reserve* seconds, where what is done with it fails."""
+        try:
+            yield
         except TransportError as error:
             error.fenced = self._discard(reserve) or not error.may_have_run
             raise

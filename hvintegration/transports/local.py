@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, TransportError
 from hvintegration.powershell import Script
+from hvintegration.transports.base import Step
 from hvintegration.transports.connection import KeptConnection
 
 if TYPE_CHECKING:
@@ -59,9 +60,29 @@ class Local:
         """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
         return self._kept.call(script, document, timeout)
 
+    def steps(self) -> tuple[Step, ...]:
+        """The program is there, and PowerShell starts; see :class:`~hvintegration.transports.base.Checkable`."""
+        return (("program", self._find), ("PowerShell", self._start))
+
     def close(self) -> None:
         """End the process."""
         self._kept.close()
+
+    def _find(self, _seconds: float) -> str:
+        import shutil
+
+        found = shutil.which(self._command[0])
+        if found is None:
+            raise ConnectError(
+                f"There is no program {self._command[0]}, or this user may not start it.",
+                address=str(self),
+                hint="Check the path of the PowerShell in the address.",
+            )
+        return found
+
+    def _start(self, seconds: float) -> str:
+        self._kept.open(seconds)
+        return "It runs."
 
 
 class _Connection:

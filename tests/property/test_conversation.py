@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hvintegration.errors import DecodeError, ProtocolError
-from hvintegration.operations.conversation import MAX_DEPTH, Answer, _is_deeper_than, parse_answer
+from hvintegration.operations.conversation import MAX_DEPTH, Answer, is_deeper_than, parse_answer
 
 READ_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -56,9 +56,9 @@ styles = st.fixed_dictionaries(
 def test_the_depth_check_counts_levels_as_they_are(value: object, style: dict[str, Any]) -> None:
     document = json.dumps(value, **style)
     levels = depth(value)
-    assert _is_deeper_than(document, levels) is False
+    assert is_deeper_than(document, levels) is False
     if levels:
-        assert _is_deeper_than(document, levels - 1) is True
+        assert is_deeper_than(document, levels - 1) is True
 
 
 @given(towers())
