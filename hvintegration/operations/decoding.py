@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, NoReturn, TypeAlias, TypeGuard, TypeVar, cast
 
 from hvintegration.errors import DecodeError
 
@@ -15,6 +15,8 @@ __all__ = [
     "field",
     "flag",
     "integer",
+    "is_list",
+    "is_object",
     "list_field",
     "object_field",
     "optional_text",
@@ -72,6 +74,16 @@ def integer(record: JsonObject, name: str, path: str) -> int:
     if type(value) is not int:
         _wrong(f"{path}.{name}", "a whole number", value)
     return value
+
+
+def is_object(value: object) -> TypeGuard[JsonObject]:
+    """Whether it is an object."""
+    return type(value) is dict
+
+
+def is_list(value: object) -> TypeGuard[list[Json]]:
+    """Whether it is a list."""
+    return type(value) is list
 
 
 def as_object(value: Json, path: str) -> JsonObject:

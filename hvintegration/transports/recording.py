@@ -16,6 +16,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar, cast
 
@@ -25,7 +26,7 @@ from hvintegration import errors
 from hvintegration.clock import Clock, SystemClock
 from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError, excerpt, one_line
 from hvintegration.operations.conversation import MAX_DEPTH, MAX_LENGTH, is_deeper_than, parse_answer
-from hvintegration.operations.decoding import Json, JsonObject, as_object, field, object_field, text
+from hvintegration.operations.decoding import Json, JsonObject, as_object, field, is_list, is_object, object_field, text
 from hvintegration.powershell import Script
 from hvintegration.simulator.clock import VirtualClock
 from hvintegration.transports.base import Checkable, Step, Transport
@@ -340,17 +341,21 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _difference(recorded: Json, asked: Json, path: str = "$") -> str | None:
+def _difference(recorded: object, asked: object, path: str = "$") -> str | None:
     """Where and how the two documents differ first; None if they do not."""
-    if isinstance(recorded, dict) and isinstance(asked, dict):
+    if is_object(recorded) and is_object(asked):
         pairs = [(f"{path}.{key}", recorded.get(key), asked.get(key)) for key in {**recorded, **asked}]
-    elif isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
-        pairs = [(f"{path}[{index}]", *pair) for index, pair in enumerate(zip(recorded, asked, strict=True))]
+    elif is_list(recorded) and is_list(asked):
+        pairs = [(f"{path}[{index}]", *pair) for index, pair in enumerate(zip_longest(recorded, asked))]
     elif type(recorded) is type(asked) and recorded == asked:
         return None
     else:
-        return f"it had {excerpt(json.dumps(recorded))} at {path}, and now has {excerpt(json.dumps(asked))}"
-    return next(filter(None, (_difference(was, now, place) for place, was, now in pairs)), None)
+        return f"it had {_quoted(recorded)} at {path}, and now has {_quoted(asked)}"
+    return next(filter(None, (_difference(before, after, place) for place, before, after in pairs)), None)
+
+
+def _quoted(value: object) -> str:
+    return excerpt(json.dumps(value))
 
 
 # -- errors --------------------------------------------------------------------------------------------------------
@@ -447,16 +452,16 @@ class _Masking:
         except (ValueError, RecursionError):
             return self._hidden(document)
 
-    def value(self, value: Json, key: str = "") -> Json:
+    def value(self, value: object, key: str = "") -> Json:
         """*value*, the texts in it masked; *key* is where it was found."""
         if isinstance(value, str):
             return self._shown(value) if key in _KEPT else self._hidden(value)
-        if isinstance(value, dict):
-            items = cast("JsonObject", value).items()
+        if is_object(value):
             return {
-                name if _OUR_KEY.fullmatch(name) else self._shown(name): self.value(item, name) for name, item in items
+                name if _OUR_KEY.fullmatch(name) else self._shown(name): self.value(item, name)
+                for name, item in value.items()
             }
-        if isinstance(value, list):
+        if is_list(value):
             return [self.value(item, key) for item in value]
         return value
 
