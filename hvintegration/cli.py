@@ -16,7 +16,7 @@ import importlib.metadata
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final, NoReturn, TypeAlias
 
 import attrs
@@ -31,7 +31,7 @@ from hvintegration.errors import (
     RemoteError,
     UnknownServiceError,
 )
-from hvintegration.host import Host, connect
+from hvintegration.host import Host, transport_for
 from hvintegration.models import (
     SCHEMA_VERSION,
     ChangeOutcome,
@@ -46,6 +46,8 @@ from hvintegration.models import (
 from hvintegration.screen import RichMissingError, Screen, complain, hint, progress, write
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT
+from hvintegration.transports.base import Transport
+from hvintegration.transports.recording import Recorder
 
 __all__ = ["main"]
 
@@ -60,6 +62,7 @@ EPILOG: Final = """\
 addresses:
   local:       this machine; local:PATH with a certain PowerShell
   sim:         a simulated host; sim:FILE with a world of your own
+  replay:FILE  a recording, made with --record
 
 exit status:
   0    all went well
@@ -122,6 +125,8 @@ class _Options(argparse.Namespace):
     enable: bool
     dry_run: bool
     deadline: Deadline
+    record: str | None = None
+    address: str | None = None
 
     def left(self) -> float:
         """Seconds left of those that the command may take, never quite none."""
@@ -137,6 +142,10 @@ def _parse(argv: Sequence[str] | None) -> _Options:
         options.vms += others
     if hasattr(options, "all") and options.all is bool(options.vms):
         parser.error("give the names of virtual machines, or --all for every one")
+    if options.address is not None:
+        if options.host not in {_Options.host, options.address}:
+            parser.error("give the address once")
+        options.host = options.address
     options.deadline = Deadline(options.timeout, SystemClock())
     return options
 
@@ -162,6 +171,13 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     command("host", _asking(_host), "show the host itself")
+    checking = command(
+        "check",
+        _check,
+        "find out step by step what keeps a host from answering",
+        "Changes nothing; exit status 1 if a step fails.",
+    )
+    checking.add_argument("address", nargs="?", metavar="ADDRESS", help="the Hyper-V host, as --host takes it")
     command("vms", _asking(_vms), "list the virtual machines")
     listing = command("services", _asking(_services), "list integration services")
     listing.add_argument("vms", nargs="*", metavar="VM", help="name or id; every virtual machine if none is given")
@@ -194,6 +210,9 @@ def _common_options() -> argparse.ArgumentParser:
         type=_seconds,
         metavar="SECONDS",
         help=f"how long all of it may take (default: {DEFAULT_TIMEOUT:g})",
+    )
+    common.add_argument(
+        "--record", metavar="FILE", help="write what is asked and answered to a new file, texts of others masked"
     )
     common.add_argument("--format", choices=("table", *_WRITERS), help="of what is shown (default: table)")
     return common
@@ -257,11 +276,41 @@ def _asking(question: Question) -> Callable[[_Options], int]:
 
     def run(options: _Options) -> int:
         show = _shower(options.format)
-        with progress(f"Asking {options.host} ..."), connect(options.host, timeout=options.left()) as host:
-            result = question(host, options)
-        return show(result)
+        with _way(options) as transport:
+            with progress(f"Asking {options.host} ..."), Host(transport) as host:
+                host.info(timeout=options.left())
+                result = question(host, options)
+            return show(result)
 
     return run
+
+
+def _check(options: _Options) -> int:
+    show = _shower(options.format)
+    with _way(options) as transport:
+        with progress(f"Checking {options.host} ..."), Host(transport) as host:
+            found = host.check(timeout=options.left())
+        failed = found.failed
+        said = () if failed is None else (f"{failed.name} failed: {failed.detail} {failed.hint or ''}".rstrip(),)
+        return show(_Result(found.table(), found.to_dict(), complaints=said, status=DONE if found.ok else FAILED))
+
+
+@contextlib.contextmanager
+def _way(options: _Options) -> Generator[Transport]:
+    """The way to the host that the command line names, recorded if it says so.
+
+    Raises:
+        ConfigurationError: The address is invalid, or the recording cannot be begun.
+        HvError: At the end: not all of it could be recorded.
+    """
+    transport = transport_for(options.host)
+    if options.record is None:
+        yield transport
+        return
+    recorder = Recorder(transport, options.record)
+    yield recorder
+    if recorder.failure is not None:
+        raise recorder.failure
 
 
 def _host(host: Host, options: _Options) -> _Result:
@@ -426,7 +475,7 @@ def _table_writer() -> Callable[[_Result], None]:
 
     def write(result: _Result) -> None:
         # What went wrong is on standard error, in full sentences.
-        columns = tuple(title for title in result.table.columns if title != "Error")
+        columns = tuple(title for title in result.table.columns if title not in {"Error", "What to do"})
         screen.table(Table(columns, tuple(row[: len(columns)] for row in result.table.rows)))
 
     return write
