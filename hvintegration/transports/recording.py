@@ -306,7 +306,7 @@ class _Call:
 def _started(header: JsonObject) -> datetime:
     """When the recording began, from its first line."""
     for key, expected in (("format", FORMAT), ("version", VERSION)):
-        if header.get(key) != expected or isinstance(header.get(key), bool):
+        if header.get(key) != expected:
             raise DecodeError(path=f"$.{key}", expected=repr(expected), found=repr(header.get(key)))
     at = text(header, "recorded_at", "$")
     try:

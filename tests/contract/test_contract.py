@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hvintegration import Host, Local, Script, Simulator, Transport, VirtualClock
+from hvintegration import Host, Local, Recorder, Script, Simulator, Transport, VirtualClock
 from hvintegration.testing import HostContract, TransportContract
 
 
@@ -15,6 +15,12 @@ class TestSimulator(TransportContract):
     @pytest.fixture
     def transport(self, world_file: Path) -> Transport:
         return Simulator(world_file, clock=VirtualClock())
+
+
+class TestRecorder(TransportContract):
+    @pytest.fixture
+    def transport(self, world_file: Path, tmp_path: Path) -> Transport:
+        return Recorder(Simulator(world_file, clock=VirtualClock()), tmp_path / "recording.jsonl", secrets=["demovm"])
 
 
 @pytest.mark.engine
