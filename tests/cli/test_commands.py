@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hvintegration import Local, ServiceKind, World
+from hvintegration import Local, Recorder, ServiceKind, World
 from hvintegration.cli import main
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
 
-COMMANDS = ["host", "vms", "services", "enable", "disable", "wait", "kinds", "demo"]
+COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "kinds", "demo"]
 HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
 
 
@@ -165,6 +165,85 @@ def test_wait_answers_with_the_state(on: Command) -> None:
     assert (shown.status, shown.err) == (0, "")
     assert len(shown.out.splitlines()) == 3
     assert (data["result"]["kind"], data["result"]["health"]) == ("heartbeat", "ok")
+
+
+# -- checking and recording ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["check", "sim:"], ["--host", "sim:", "check"], ["check", "--host", "sim:"]])
+def test_check_in_all_formats(arguments: list[str]) -> None:
+    shown = run(*arguments)
+    data = run(*arguments, "--format", "json").json
+    rows = run(*arguments, "--format", "csv").csv
+
+    assert (shown.status, shown.err) == (0, "")
+    assert "What to do" not in shown.out
+    assert [line.split()[0] for line in shown.out.splitlines()[2:4]] == ["answer", "module"]
+    assert (data["result"]["ok"], data["result"]["address"], data["errors"]) == (True, "sim:", [])
+    assert [row["Outcome"] for row in rows] == ["ok"] * 6
+
+
+def test_check_of_a_host_that_refuses(on: Command, world: World) -> None:
+    world.access = "denied"
+
+    shown = on("check")
+    data = on("check", "--format", "json")
+
+    assert (shown.status, data.status) == (1, 1)
+    assert [line.split()[1] for line in shown.out.splitlines()[2:5]] == ["ok", "ok", "failed"]
+    assert shown.err.startswith("hvintegration: rights failed: ")
+    assert "S-1-5-32-578" in shown.err
+    assert data.json["result"]["ok"] is False
+
+
+def test_check_needs_no_host_that_answers() -> None:
+    done = run("check", "local:/no such/pwsh")
+
+    assert done.status == 1
+    assert "program" in done.out
+    assert "skipped" in done.out
+    assert "hvintegration: program failed: There is no program /no such/pwsh" in done.err
+
+
+def test_what_is_recorded_is_replayed(on: Command, tmp_path: Path) -> None:
+    file = str(tmp_path / "bug.jsonl")
+    recorded = on("disable", "vss", "demovm", "--record", file)
+    replayed = run("--host", f"replay:{file}", "disable", "vss", "demovm")
+
+    assert (recorded.status, recorded.err) == (0, "")
+    assert replayed == recorded
+    again = on("vms", "--record", file)
+    assert (again.status, again.out) == (2, "")
+    assert "exists already" in again.err
+
+
+def test_a_refusal_is_recorded_too(on: Command, world: World, tmp_path: Path) -> None:
+    world.access = "denied"
+    file = str(tmp_path / "bug.jsonl")
+
+    recorded = on("vms", "--record", file)
+    replayed = run("--host", f"replay:{file}", "vms")
+
+    assert recorded.status == replayed.status == 1
+    assert "S-1-5-32-578" in replayed.err
+
+
+def test_a_recording_that_breaks_loses_no_result(on: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bug.jsonl"
+    original = Recorder.call
+
+    def call(recorder: Recorder, *arguments: Any, **options: Any) -> str:  # noqa: ANN401
+        file.unlink(missing_ok=True)
+        return original(recorder, *arguments, **options)
+
+    monkeypatch.setattr(Recorder, "call", call)
+
+    done = on("vms", "--record", str(file))
+
+    assert done.status == 1
+    assert len(done.out.splitlines()) == 2 + 5
+    assert "hvintegration: error: The recording" in done.err
+    assert "ends after call 0" in done.err
 
 
 # -- switching ----------------------------------------------------------------------------------------------------
@@ -408,6 +487,9 @@ def test_an_outcome_that_is_unknown(on: Command, world: World) -> None:
         (["--host", "nowhere", "vms"], "'nowhere' is no address"),
         (["--host", "sim:/nosuch/world.json", "vms"], "cannot be read"),
         (["--host", "sim:", "services", ""], "cannot be the name or id"),
+        (["--host", "sim:", "check", "sim:other"], "give the address once"),
+        (["vms", "--host", "sim:", "--record", "/nosuch/folder/bug"], "cannot be written"),
+        (["vms", "--host", "replay:/nosuch"], "cannot be read"),
     ],
 )
 def test_misuse(arguments: list[str], says: str) -> None:

@@ -33,6 +33,14 @@ def use(directory: Path) -> None:
         assert_type(host.session.stats.round_trips, int)
         assert_type(host.session.stats.requests, int | None)
 
+        check = host.check(timeout=30)
+        assert_type(check, hv.HostCheck)
+        assert_type(check.ok, bool)
+        assert_type(check.steps, hv.Rows[hv.CheckStep])
+        assert_type(check.failed, hv.CheckStep | None)
+        assert_type(check.steps[0].outcome, hv.CheckOutcome)
+        assert_type(check.steps[0].hint, str | None)
+
         rows = host.vms.list(timeout=5)
         assert_type(rows, hv.Rows[hv.VM])
         assert_type(rows[0], hv.VM)
@@ -94,6 +102,10 @@ def use(directory: Path) -> None:
     hv.Host(hv.Local(directory / "pwsh"))
     hv.Host(Reversed())
     transports: Sequence[hv.Transport] = [hv.Local("pwsh"), hv.Simulator(world), Reversed()]
+    recorder = hv.Recorder(hv.transport_for("sim:"), directory / "bug.jsonl", secrets=("a", "b"), keep_texts=False)
+    assert_type(recorder.failure, hv.errors.HvError | None)
+    assert_type(hv.Replay("bug.jsonl").remaining, int)
+    transports = [recorder, hv.Replay(directory / "bug.jsonl")]
     assert_type(transports[0].call(hv_script(), "{}", timeout=1.0), str)
     hv.Credential("admin", "secret")
     assert_type(hv.ServiceKind.find("Takt"), hv.ServiceKind)
