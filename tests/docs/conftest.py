@@ -244,6 +244,8 @@ def _to_dict_table(cls: type[attrs.AttrsInstance]) -> str:
     rows = [(f"`{field.name}`", _json_type(str(field.type)), said.get(field.name, "")) for field in attrs.fields(cls)]
     if cls is hv.ServiceState:
         rows.append(("`health`", "text", "What it means: a value of `Health`."))
+    if cls is hv.HostCheck:
+        rows.append(("`ok`", "boolean", "Whether no step failed."))
     return _table("key | type | meaning", rows)
 
 
@@ -252,6 +254,7 @@ def _json_type(annotation: str) -> str:
     rows = re.fullmatch(r"Rows\[(\w+)\]", base)
     plain = {"str": "text", "bool": "boolean", "int": "whole number", "datetime": "text: ISO 8601, UTC"}
     plain |= {"tuple[str, ...]": "list of texts", "ServiceKind": "text: a key", "ChangeOutcome": "text"}
+    plain |= {"float": "number", "CheckOutcome": "text"}
     named = f"list of `{rows[1]}`" if rows else plain.get(base, f"`{base}`")
     return f"{named}, or null" if optional else named
 
@@ -364,7 +367,10 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
     }
     | {
         f"to_dict_{cls.__name__}": functools.partial(_to_dict_table, cls)
-        for cls in (hv.HostInfo, hv.VMInfo, hv.ServiceState, hv.ServiceChange, hv.Failure, hv.VMInventory, hv.Inventory)
+        for cls in (
+            *(hv.HostInfo, hv.VMInfo, hv.ServiceState, hv.ServiceChange, hv.Failure, hv.VMInventory, hv.Inventory),
+            *(hv.HostCheck, hv.CheckStep),
+        )
     }
     | {
         f"world_{cls.__name__}": functools.partial(_world_table, cls)
