@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import HvError, TransportError, UnsupportedError
+from hvintegration.errors import HvError, RemoteError, TransportError, UnsupportedError
 from hvintegration.operations.refusals import is_refusal_of_scripts
 from hvintegration.powershell import Effect, Script
 
@@ -108,7 +108,11 @@ class KeptConnection:
     def _opened(self, deadline: Deadline) -> Connection:
         if self._connection is None:
             self._connection = self._make()
-            self._connection.open(deadline)
+            try:
+                self._connection.open(deadline)
+            except RemoteError:
+                self._discard(0)
+                raise
         return self._connection
 
     @contextmanager

@@ -188,7 +188,7 @@ class Replay:
 
     Calls must be asked as they were then, in the same order: the same script on the same document. An answer comes
     as it was written, so masked texts stay masked; an error is raised again as the same class, with the address of the
-    host that it came from. What took time then moves only :attr:`clock`, which sessions go by.
+    host that it came from. What took time then moves only its ``clock``, which sessions go by.
 
     Where a name was replaced by ``***``, ask for ``***``.
 

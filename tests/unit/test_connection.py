@@ -1,0 +1,75 @@
+"""A connection that is kept: when it is made, when it is used again, when it is thrown away."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from hvintegration.clock import Deadline
+from hvintegration.errors import ConnectError, HvError, PermissionDeniedError
+from hvintegration.powershell import GET_HOST, Script
+from hvintegration.transports.connection import KeptConnection
+
+
+class Line:
+    """A connection that writes down what is done with it."""
+
+    requests = 1
+
+    def __init__(self, done: list[str], failure: BaseException | None) -> None:
+        self._done = done
+        self._failure = failure
+        self._open = False
+        self.fenced = threading.Event()
+
+    def open(self, deadline: Deadline) -> None:
+        self._done.append(f"open {deadline.total:g}")
+        if self._failure is not None:
+            raise self._failure
+        self._open = True
+
+    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+        assert self._open
+        self._done.append("call")
+        return document
+
+    def close(self) -> None:
+        self._done.append("close")
+
+    def fence(self, deadline: Deadline, /) -> bool:
+        self._done.append("fence")
+        self.fenced.set()
+        return True
+
+
+def test_what_was_opened_ahead_is_used_by_the_first_call() -> None:
+    done: list[str] = []
+    kept = KeptConnection(lambda: Line(done, None), fences_at_once=True)
+
+    kept.open(5)
+    kept.open(5)
+    kept.call(GET_HOST, "{}", 5)
+    kept.close()
+
+    assert done == ["open 5", "call", "close"]
+    assert kept.requests == 1
+
+
+@pytest.mark.parametrize("fences_at_once", [True, False])
+@pytest.mark.parametrize(
+    "failure", [ConnectError("No.", address="x"), PermissionDeniedError("No.", host="x"), KeyboardInterrupt()], ids=repr
+)
+def test_what_could_not_be_opened_is_not_used_by_the_next_call(failure: BaseException, *, fences_at_once: bool) -> None:
+    done: list[str] = []
+    lines = [Line(done, failure), Line(done, None)]
+    made = iter(lines)
+    kept = KeptConnection(lambda: next(made), fences_at_once=fences_at_once)
+
+    with pytest.raises(type(failure)):
+        kept.open(5)
+    assert lines[0].fenced.wait(30)
+
+    assert kept.call(GET_HOST, "{}", 5) == "{}"
+    assert done == ["open 5", "fence", "open 5", "call"]
+    assert not isinstance(failure, HvError) or str(failure) == "No."
