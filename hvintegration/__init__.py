@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hvintegration.simulator import Simulator, VirtualClock, World
     from hvintegration.transports.base import Transport
     from hvintegration.transports.local import Local
+    from hvintegration.transports.winrm import WinRM
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "VMServices",
     "VMs",
     "VirtualClock",
+    "WinRM",
     "World",
     "connect",
     "errors",
@@ -103,6 +105,7 @@ _HOMES = {
     "VMServices": "hvintegration.vm",
     "VMs": "hvintegration.host",
     "VirtualClock": "hvintegration.simulator",
+    "WinRM": "hvintegration.transports.winrm",
     "World": "hvintegration.simulator",
     "connect": "hvintegration.host",
 }

@@ -50,7 +50,7 @@ class Connection(Protocol):
         """End it in good order, within a moment."""
         ...
 
-    def fence(self, deadline: Deadline) -> bool:
+    def fence(self, deadline: Deadline, /) -> bool:
         """Make sure that what was sent does not go on running over there, and let go of everything.
 
         Returns:

@@ -47,13 +47,8 @@ def constrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def constrained_process(engine: str, constrained_folder: Path) -> Iterator[Local]:
-    session = constrained_folder / "constrained.pssc"
-    session.write_text(
-        "@{ SchemaVersion = '2.0.0.0'; GUID = '5f0c2f0e-0000-4000-8000-000000000001';"
-        " SessionType = 'Default'; LanguageMode = 'ConstrainedLanguage' }"
-    )
-    local = Local([engine, "-ConfigurationFile", str(session)])
+def constrained_process(engine: str, constrained_folder: Path, constrained_session: Path) -> Iterator[Local]:
+    local = Local([engine, "-ConfigurationFile", str(constrained_session)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HYPERV_WORLD", str(constrained_folder / "world.json"))
         yield local
