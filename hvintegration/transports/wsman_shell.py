@@ -9,10 +9,12 @@ import base64
 import uuid
 from typing import Any, Final
 from xml.etree import ElementTree
+from xml.parsers.expat import ExpatError
 
 import attrs
+from pypsrp.exceptions import WinRMError
 from pypsrp.shell import SignalCode
-from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan
+from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
 
 from hvintegration.clock import Deadline
 from hvintegration.errors import AuthenticationError, BusyError, ConnectError, HvError, ProtocolError
@@ -86,7 +88,7 @@ class Shell:
         self.http.until(deadline)
         self.http.about_to_send = self._note_created
         try:
-            self._wsman.create(self._resource, shell, options)
+            self._ask(WSManAction.CREATE, shell, options)
         finally:
             self.http.about_to_send = None
 
@@ -103,7 +105,7 @@ class Shell:
         ElementTree.SubElement(line, f"{{{_RSP}}}Command").text = ""
         ElementTree.SubElement(line, f"{{{_RSP}}}Arguments").text = base64.b64encode(beginning).decode()
         self.http.until(deadline)
-        self._wsman.command(self._resource, line, selector_set=self._selectors)
+        self._ask(WSManAction.COMMAND, line)
 
     def send(self, command_id: uuid.UUID, data: bytes, deadline: Deadline) -> None:
         """Send more of what a pipeline begins with."""
@@ -111,7 +113,7 @@ class Shell:
         stream = ElementTree.SubElement(send, f"{{{_RSP}}}Stream", Name="stdin", CommandId=str(command_id).upper())
         stream.text = base64.b64encode(data).decode()
         self.http.until(deadline)
-        self._wsman.send(self._resource, send, selector_set=self._selectors)
+        self._ask(WSManAction.SEND, send)
 
     def receive(self, command_id: uuid.UUID | None, deadline: Deadline) -> list[bytes]:
         """What the pipeline, or the shell itself, has to say by now; waits some seconds for it.
@@ -128,13 +130,13 @@ class Shell:
         options.add_option("WSMAN_CMDSHELL_OPTION_KEEPALIVE", "True")
         self.http.until(deadline)
         seconds = max(1, min(_LONGEST_WAIT, round(deadline.left())))
-        body = self._wsman.receive(self._resource, receive, options, self._selectors, seconds)
+        answer = self._ask(WSManAction.RECEIVE, receive, options, seconds)
         try:
             return [
                 base64.b64decode(stream.text or "", validate=True)
-                for stream in body.findall(f"{{{_RSP}}}ReceiveResponse/{{{_RSP}}}Stream")
+                for stream in answer.findall("s:Body/rsp:ReceiveResponse/rsp:Stream", NAMESPACES)
             ]
-        except (AttributeError, ValueError):
+        except ValueError:
             raise ProtocolError(f"{self._address} sent broken data.", address=self._address) from None
 
     def terminate(self, command_id: uuid.UUID, deadline: Deadline) -> None:
@@ -142,12 +144,28 @@ class Shell:
         signal = ElementTree.Element(f"{{{_RSP}}}Signal", CommandId=str(command_id).upper())
         ElementTree.SubElement(signal, f"{{{_RSP}}}Code").text = SignalCode.TERMINATE
         self.http.until(deadline)
-        self._wsman.signal(self._resource, signal, selector_set=self._selectors)
+        self._ask(WSManAction.SIGNAL, signal)
 
     def delete(self, deadline: Deadline) -> None:
         """End it, with all that runs in it."""
         self.http.until(deadline)
-        self._wsman.delete(self._resource, selector_set=self._selectors)
+        self._ask(WSManAction.DELETE, None)
+
+    def _ask(
+        self,
+        action: str,
+        body: ElementTree.Element | None,
+        options: OptionSet | None = None,
+        seconds: int | None = None,
+    ) -> ElementTree.Element:
+        selectors = None if action == WSManAction.CREATE else self._selectors
+        try:
+            answer: ElementTree.Element = self._wsman.invoke(action, self._resource, body, options, selectors, seconds)
+        except WinRMError:
+            raise ProtocolError(
+                f"{self._address} answered another question than was asked.", address=self._address
+            ) from None
+        return answer
 
     def _judged(self, answer: HttpAnswer) -> bytes:
         """The body of an answer, if it is a good one.
@@ -161,7 +179,7 @@ class Shell:
         try:
             XmlGuard().feed(answer.body)
             envelope = ElementTree.fromstring(answer.body)  # noqa: S314 - the guard has looked at it
-        except (RefusedError, ElementTree.ParseError, ValueError) as error:
+        except (RefusedError, ExpatError, ElementTree.ParseError, ValueError) as error:
             what = str(error) if isinstance(error, RefusedError) else f"is not WSMan (HTTP status {answer.status})"
             raise ProtocolError(
                 f"What {self._address} answered {what}.",
