@@ -245,8 +245,8 @@ class Conversation:
                 error_id=error.error_id,
                 category=error.category,
                 host_message=error.host_message,
-                hint=f"Ask an administrator of the host for the role {self._script.role}. Where nobody has it, write it "
-                "with `hvintegration jea FOLDER`, register it there, and name its configuration.",
+                hint=f"Ask the host's administrator for the role {self._script.role}. `hvintegration jea FOLDER` "
+                "writes it; once it is registered, name its configuration, HvIntegration.",
             )
         self._by_name = self._by_name or is_refusal_of_scripts(error.error_id)
         return error

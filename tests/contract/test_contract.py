@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Host, Local, Script, Simulator, Transport, VirtualClock
+from hvintegration.powershell.jea import ROLES
 from hvintegration.testing import HostContract, TransportContract
 
 
@@ -41,21 +42,28 @@ class Kept:
         pass
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def constrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("constrained")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def constrained_process(engine: str, constrained_folder: Path) -> Iterator[Local]:
-    session = constrained_folder / "constrained.pssc"
-    session.write_text(
+    yield from process(
+        engine,
+        constrained_folder,
         "@{ SchemaVersion = '2.0.0.0'; GUID = '5f0c2f0e-0000-4000-8000-000000000001';"
-        " SessionType = 'Default'; LanguageMode = 'ConstrainedLanguage' }"
+        " SessionType = 'Default'; LanguageMode = 'ConstrainedLanguage' }",
     )
-    local = Local([engine, "-ConfigurationFile", str(session)])
+
+
+def process(engine: str, folder: Path, session: str) -> Iterator[Local]:
+    """A process for a session of that configuration, over the world file in *folder*."""
+    file = folder / "session.pssc"
+    file.write_text(session)
+    local = Local([engine, "-ConfigurationFile", str(file)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYPERV_WORLD", str(constrained_folder / "world.json"))
+        patch.setenv("HYPERV_WORLD", str(folder / "world.json"))
         yield local
     local.close()
 
@@ -73,6 +81,31 @@ class TestConstrainedLanguage(TransportContract):
 
     def test_the_language_is_constrained(self, host: Host) -> None:
         assert host.info().language_mode == "ConstrainedLanguage"
+
+
+@pytest.fixture(scope="class")
+def restricted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("restricted")
+
+
+@pytest.fixture(scope="class")
+def restricted_process(engine: str, restricted_folder: Path) -> Iterator[Local]:
+    session = "@{\n    SchemaVersion = '2.0.0.0'\n    SessionType = 'RestrictedRemoteServer'\n"
+    yield from process(engine, restricted_folder, ROLES[-1].text.replace("@{\n", session, 1))
+
+
+@pytest.mark.engine
+class TestRestrictedEndpoint(TransportContract):
+    """With the role for operators, whose keys are put into the session file: the engine takes no RoleDefinitions."""
+
+    @pytest.fixture
+    def world_file(self, restricted_folder: Path) -> Path:
+        self.default_world().save(restricted_folder / "world.json")
+        return restricted_folder / "world.json"
+
+    @pytest.fixture
+    def transport(self, restricted_process: Local, world_file: Path) -> Transport:
+        return Kept(restricted_process)
 
 
 class TestLiveHost(HostContract):
