@@ -384,7 +384,7 @@ def _jea(options: _Options) -> int:
     command = f".\\{REGISTRATION} -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'"
     return show(
         _Result(
-            Table(("File", "Bytes"), tuple((str(path), len(content)) for path, content in files.items())),
+            Table(("File",), tuple((str(path),) for path in files)),
             {
                 "files": [str(path) for path in files],
                 "configuration_name": CONFIGURATION,
