@@ -221,11 +221,12 @@ class Conversation:
             return UnsupportedError(
                 f"{self._address} runs no scripts at this endpoint, and has no function {self._script.function}.",
                 host=error.host,
-                needs="the role that `hvintegration jea` writes",
+                needs=f"the role {self._script.role}, which `hvintegration jea` writes",
                 error_id=error.error_id,
                 category=error.category,
                 host_message=error.host_message,
-                hint="Write the role with `hvintegration jea FOLDER`, register it there, and name its configuration.",
+                hint=f"Ask the host's administrator for the role {self._script.role}. `hvintegration jea FOLDER` "
+                "writes it; once it is registered, name its configuration, HvIntegration.",
             )
         self._by_name = self._by_name or is_refusal_of_scripts(error.error_id)
         return error

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hvintegration.powershell.jea import ROLES
+
 
 @pytest.fixture(scope="session")
 def constrained_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -15,4 +17,13 @@ def constrained_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "@{ SchemaVersion = '2.0.0.0'; GUID = '5f0c2f0e-0000-4000-8000-000000000001';"
         " SessionType = 'Default'; LanguageMode = 'ConstrainedLanguage' }"
     )
+    return file
+
+
+@pytest.fixture(scope="session")
+def restricted_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session configuration file with the role for operators, whose keys are in it: the engine looks up no roles."""
+    file = tmp_path_factory.mktemp("session") / "restricted.pssc"
+    session = "@{\n    SchemaVersion = '2.0.0.0'\n    SessionType = 'RestrictedRemoteServer'\n"
+    file.write_text(ROLES[-1].text.replace("@{\n", session, 1))
     return file

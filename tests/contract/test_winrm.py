@@ -41,6 +41,12 @@ def constrained_bridge(start_bridge: Callable[..., Bridge], folder: Path, constr
     return start_bridge(auth="ntlm", world=folder / "world.json", program=program)
 
 
+@pytest.fixture(scope="module")
+def restricted_bridge(start_bridge: Callable[..., Bridge], folder: Path, restricted_session: Path) -> Bridge:
+    program = ["-ConfigurationFile", str(restricted_session)]
+    return start_bridge(auth="ntlm", world=folder / "world.json", program=program)
+
+
 class WinRMContract(TransportContract):
     @pytest.fixture
     def world_file(self, folder: Path) -> Path:
@@ -73,3 +79,11 @@ class TestConstrainedLanguage(WinRMContract):
 
     def test_the_language_is_constrained(self, host: Host) -> None:
         assert host.info().language_mode == "ConstrainedLanguage"
+
+
+class TestRestrictedEndpoint(WinRMContract):
+    """An endpoint that runs no scripts, with the role for operators."""
+
+    @pytest.fixture
+    def transport(self, restricted_bridge: Bridge, world_file: Path) -> Transport:
+        return WinRM("127.0.0.1", port=restricted_bridge.port, credential=WHO, configuration_name="HvIntegration")
