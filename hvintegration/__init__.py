@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hvintegration.transports.base import Checkable, Transport
     from hvintegration.transports.local import Local
     from hvintegration.transports.recording import Recorder, Replay
+    from hvintegration.transports.winrm import WinRM
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "VMServices",
     "VMs",
     "VirtualClock",
+    "WinRM",
     "World",
     "connect",
     "errors",
@@ -120,6 +122,7 @@ _HOMES = {
     "VMServices": "hvintegration.vm",
     "VMs": "hvintegration.host",
     "VirtualClock": "hvintegration.simulator",
+    "WinRM": "hvintegration.transports.winrm",
     "World": "hvintegration.simulator",
     "connect": "hvintegration.host",
     "transport_for": "hvintegration.host",

@@ -17,6 +17,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
 import attrs
@@ -43,6 +44,7 @@ from hvintegration.models import (
     ServiceState,
     VMInfo,
 )
+from hvintegration.powershell.jea import CONFIGURATION, REGISTRATION, endpoint_files
 from hvintegration.screen import RichMissingError, Screen, complain, hint, progress, write
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT
@@ -121,6 +123,7 @@ class _Options(argparse.Namespace):
     services: list[ServiceKind]
     vm: str
     vms: list[str]
+    folder: Path
     all: bool
     enable: bool
     dry_run: bool
@@ -194,6 +197,13 @@ def _parser() -> argparse.ArgumentParser:
     waiting.add_argument("services", type=_service_kind, metavar="SERVICE", help=SERVICE)
     waiting.add_argument("vm", metavar="VM", help="name or id")
     command("kinds", _kinds, "list the integration services that there are", "No host is asked.")
+    writing = command(
+        "jea",
+        _jea,
+        "write a restricted endpoint (JEA) to be registered on a host",
+        "Two roles, one to read and one to switch, and the script that registers them. No host is asked.",
+    )
+    writing.add_argument("folder", type=Path, metavar="FOLDER", help="where to write it; made if it is not there")
     command("demo", _demo, "show it all on a simulated host", "What is shown is what happens.")
     return parser
 
@@ -259,6 +269,7 @@ class _Result:
         errors: What failed while the rest did not, for JSON.
         complaints: The same in sentences, for standard error.
         status: Exit status.
+        advice: What to do next, for people; shown below the table.
     """
 
     table: Table
@@ -266,6 +277,7 @@ class _Result:
     errors: tuple[Failure, ...] = ()
     complaints: tuple[str, ...] = ()
     status: int = DONE
+    advice: tuple[str, ...] = ()
 
 
 Question: TypeAlias = Callable[[Host, _Options], _Result]
@@ -404,6 +416,38 @@ def _kinds(options: _Options) -> int:
     return _shower(options.format)(_Result(Table(columns, rows), data))
 
 
+def _jea(options: _Options) -> int:
+    files = {options.folder / name: text.encode("ascii") for name, text in endpoint_files().items()}
+    show = _shower(options.format)
+    try:
+        for path, content in files.items():
+            if path.exists() and path.read_bytes() != content:
+                raise ConfigurationError(
+                    f"{path} is there already, with other content.", hint="Write into an empty folder."
+                )
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        raise ConfigurationError(f"{options.folder} cannot be written: {error.strerror}.") from error
+    command = f".\\{REGISTRATION} -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'"
+    return show(
+        _Result(
+            Table(("File",), tuple((str(path),) for path in files)),
+            {
+                "files": [str(path) for path in files],
+                "configuration_name": CONFIGURATION,
+                "register": command,
+            },
+            advice=(
+                "Copy the folder to the Hyper-V host. There, in a PowerShell that runs as administrator:",
+                f"    {command}",
+                f"Then connect to the configuration {CONFIGURATION}. Groups can be given by name or SID.",
+            ),
+        )
+    )
+
+
 def _demo(_: _Options) -> int:
     demonstrate(main)
     return DONE
@@ -477,5 +521,7 @@ def _table_writer() -> Callable[[_Result], None]:
         # What went wrong is on standard error, in full sentences.
         columns = tuple(title for title in result.table.columns if title not in {"Error", "What to do"})
         screen.table(Table(columns, tuple(row[: len(columns)] for row in result.table.rows)))
+        for line in ("", *result.advice) if result.advice else ():
+            screen.line(line)
 
     return write

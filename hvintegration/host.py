@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
@@ -14,6 +16,9 @@ from hvintegration.service_kind import ServiceKind
 from hvintegration.session import Session
 from hvintegration.transports.base import Transport
 from hvintegration.vm import VM
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 __all__ = ["Host", "RequestedChange", "VMs", "connect", "transport_for"]
 
@@ -27,9 +32,10 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
     """A host that has answered once. One round trip.
 
     Args:
-        address: ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
+        address: ``winrm://HOST`` or ``winrm://HOST:PORT`` for a remote host, ``winrms://`` for one over TLS;
+            ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
             (``sim:FILE`` for one of your own), ``replay:FILE`` for a recording.
-        credential: Who asks; this user if None. Neither of these addresses takes one.
+        credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
         timeout: Seconds for connecting and for the first answer.
 
     Raises:
@@ -61,26 +67,83 @@ def transport_for(address: str, *, credential: Credential | None = None) -> Tran
     Raises:
         ConfigurationError: The address is invalid, or does not go with a credential.
     """
+    scheme, separator, rest = address.partition(":")
+    if "@" in rest and _has_password(rest):
+        raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
+    if scheme not in _MAKERS or not separator:
+        raise ConfigurationError(
+            f"{address!r} is no address.", hint=f"Addresses begin with {', '.join(f'{known}:' for known in _MAKERS)}."
+        )
+    return _MAKERS[scheme](rest, credential)
+
+
+def _has_password(rest: str) -> bool:
+    try:
+        return _authority(rest).password is not None
+    except ValueError:
+        return True  # Whatever is before the @ is not to be repeated in an error.
+
+
+def _authority(rest: str) -> SplitResult:
     from urllib.parse import urlsplit  # late, for a light `import hvintegration`
 
-    scheme, separator, rest = address.partition(":")
-    if "@" in rest and urlsplit(f"//{rest.removeprefix('//')}").password is not None:
-        raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
-    if separator and credential is None and scheme == "local":
-        from hvintegration.transports.local import Local
+    return urlsplit(f"//{rest.removeprefix('//')}")
 
-        return Local(rest or None)
-    if separator and credential is None and scheme == "sim":
-        from hvintegration.simulator import Simulator, demo_world
 
-        return Simulator(rest or demo_world())
-    if separator and credential is None and scheme == "replay":
-        from hvintegration.transports.recording import Replay
+def _local(rest: str, credential: Credential | None) -> Transport:
+    from hvintegration.transports.local import Local
 
-        return Replay(rest)
-    if scheme in {"local", "sim", "replay"} and separator:
+    _refuse_credential("local", credential)
+    return Local(rest or None)
+
+
+def _simulator(rest: str, credential: Credential | None) -> Transport:
+    from hvintegration.simulator import Simulator, demo_world
+
+    _refuse_credential("sim", credential)
+    return Simulator(rest or demo_world())
+
+
+def _replay(rest: str, credential: Credential | None) -> Transport:
+    from hvintegration.transports.recording import Replay
+
+    _refuse_credential("replay", credential)
+    return Replay(rest)
+
+
+def _refuse_credential(scheme: str, credential: Credential | None) -> None:
+    if credential is not None:
         raise ConfigurationError(f"{scheme}: takes no credential.")
-    raise ConfigurationError(f"{address!r} is no address.", hint="Addresses begin with local:, sim: or replay:")
+
+
+def _winrm(rest: str, credential: Credential | None, *, tls: bool) -> Transport:
+    from hvintegration.transports.winrm import WinRM
+
+    host, port, user = _remote(rest)
+    if user is not None:
+        raise ConfigurationError("An address of WinRM has no user.", hint="Pass credential=Credential(...).")
+    return WinRM(host, port=port, tls=tls, credential=credential)
+
+
+def _remote(rest: str) -> tuple[str, int | None, str | None]:
+    """Host, port and user of what follows the scheme."""
+    from urllib.parse import unquote
+
+    with suppress(ValueError):
+        parts = _authority(rest)
+        if rest.startswith("//") and parts.hostname and not (parts.path.strip("/") or parts.query or parts.fragment):
+            return parts.hostname, parts.port, None if parts.username is None else unquote(parts.username)
+    raise ConfigurationError(f"{rest!r} is no address of a host.", hint="It looks like //HOST or //HOST:PORT.")
+
+
+_MAKERS: Final[dict[str, Callable[[str, Credential | None], Transport]]] = {
+    "local": _local,
+    "sim": _simulator,
+    "replay": _replay,
+    "winrm": partial(_winrm, tls=False),
+    "winrms": partial(_winrm, tls=True),
+}
+"""By the scheme of an address: what makes a transport of what follows it."""
 
 
 class Host:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 pytest_plugins = ["hvintegration.testing"]
 
@@ -19,3 +33,123 @@ def engine() -> str:
     if not Path(path).is_file():
         pytest.fail(f"HVINTEGRATION_PWSH names {path}, which is no file")
     return path
+
+
+@attrs.frozen
+class Certificate:
+    """A self-signed certificate for ``localhost`` and 127.0.0.1.
+
+    Attributes:
+        file: PEM file with the certificate and its key.
+        sha256: Its fingerprint, in hexadecimal.
+    """
+
+    file: str
+    sha256: str
+
+
+@pytest.fixture(scope="session")
+def make_certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Certificate]:
+    """Makes self-signed certificates; ``make_certificate("name")`` for another name than ``localhost``."""
+
+    def make(name: str = "localhost") -> Certificate:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        now = datetime.now(UTC)
+        alternatives: list[x509.GeneralName] = [x509.DNSName(name)]
+        if name == "localhost":
+            alternatives.append(x509.IPAddress(ip_address("127.0.0.1")))
+        certificate = (
+            x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        file = tmp_path_factory.mktemp("certificate") / f"{name}.pem"
+        file.write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + certificate.public_bytes(Encoding.PEM)
+        )
+        return Certificate(str(file), certificate.fingerprint(hashes.SHA256()).hex().upper())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def certificate(make_certificate: Callable[..., Certificate]) -> Certificate:
+    """A self-signed certificate for ``localhost``."""
+    return make_certificate()
+
+
+class Bridge:
+    """A WSMan endpoint in front of a real PowerShell, in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], *, tls: bool) -> None:
+        assert process.stdout is not None
+        self._process = process
+        self._base = "https" if tls else "http"
+        self.port = int(process.stdout.readline())
+
+    def stats(self) -> dict[str, Any]:
+        """How often each action of WSMan came, by ``counts``, and how many ``shells`` there are."""
+        found: dict[str, Any] = json.loads(self._ask("stats", None))
+        return found
+
+    def reset(self) -> None:
+        """Count from the beginning."""
+        self._ask("reset", b"{}")
+
+    def misbehave(self, **faults: int) -> None:
+        """Have it misbehave from now on; nothing is good behaviour."""
+        self._ask("faults", json.dumps(faults).encode())
+
+    def stop(self) -> None:
+        """End it, with its shells."""
+        self._process.communicate(timeout=30)
+
+    def _ask(self, path: str, data: bytes | None) -> bytes:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        url = f"{self._base}://127.0.0.1:{self.port}/{path}"
+        with urllib.request.urlopen(  # noqa: S310 - it is http or https
+            url, data, context=context if self._base == "https" else None
+        ) as answer:
+            found: bytes = answer.read()
+        return found
+
+
+@pytest.fixture(scope="session")
+def start_bridge(engine: str) -> Iterator[Callable[..., Bridge]]:
+    """Starts WSMan endpoints in front of the engine; ``HVINTEGRATION_WSMAN_BRIDGE`` names the module that has them.
+
+    ``start_bridge(world=FILE, program=[ARGUMENT, ...], auth=..., certificate=FILE, latency_ms=...)``
+    """
+    module = os.environ.get("HVINTEGRATION_WSMAN_BRIDGE")
+    if not module:
+        pytest.skip("HVINTEGRATION_WSMAN_BRIDGE does not name the module that puts PowerShell behind WSMan")
+    bridges: list[Bridge] = []
+
+    def start(
+        *,
+        world: Path,
+        program: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        **options: str | float,
+    ) -> Bridge:
+        arguments = json.dumps({"engine": [engine, *program], "env": {"HYPERV_WORLD": str(world)}, **options})
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("bridge_process.py")), module, arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | dict(environment or {}),
+            text=True,
+        )
+        bridges.append(Bridge(process, tls="certificate" in options))
+        return bridges[-1]
+
+    yield start
+    for bridge in bridges:
+        bridge.stop()

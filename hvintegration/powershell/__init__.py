@@ -11,7 +11,13 @@ from typing import Final
 
 import attrs
 
-__all__ = ["GET_HOST", "GET_VMS", "SCRIPTS", "SET_SERVICES", "Effect", "Script"]
+__all__ = ["GET_HOST", "GET_VMS", "OPERATOR", "READER", "SCRIPTS", "SET_SERVICES", "Effect", "Script"]
+
+READER: Final = "HvIntegrationReader"
+"""The role, at a restricted endpoint, of those who may look."""
+
+OPERATOR: Final = "HvIntegrationOperator"
+"""The role of those who may look and switch."""
 
 
 class Effect(enum.StrEnum):
@@ -41,6 +47,11 @@ class Script:
         """The function that a restricted endpoint has in its place, such as ``Get-HvIntegrationVms``."""
         verb, *nouns = self.name.split("_")
         return f"{verb.capitalize()}-HvIntegration{''.join(map(str.capitalize, nouns))}"
+
+    @property
+    def role(self) -> str:
+        """The least role that may call it there."""
+        return READER if self.effect is Effect.READ else OPERATOR
 
     @property
     def text(self) -> str:

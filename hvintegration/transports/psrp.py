@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import uuid
-import xml.parsers.expat
 from typing import Any, Final
 
 import psrpcore
@@ -19,13 +18,13 @@ from hvintegration.operations.conversation import MAX_LENGTH
 from hvintegration.operations.refusals import is_refusal_of_scripts, remote_error
 from hvintegration.powershell import Script
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
+from hvintegration.transports.xml_guard import RefusedError, XmlGuard
 
 watch_libraries()
 
 __all__ = ["Conversation"]
 
 PIECE_LENGTH: Final = 32 * 1024
-MAX_CLIXML_DEPTH: Final = 64
 _FRAGMENT_HEADER: Final = struct.Struct(">QQBI")
 _MESSAGE_HEADER_LENGTH: Final = 40
 
@@ -34,37 +33,18 @@ _events: Any = psrpcore
 """The decorator that registers psrpcore's event classes hides their types."""
 
 
-class _RefusedError(Exception):
-    """What came is not let through to psrpcore."""
-
-
 class _MessageGuard:
-    """Looks at one message as it arrives: no document type (so no entities), no deep nesting."""
+    """Looks at one message as it arrives."""
 
     def __init__(self) -> None:
         self._header_left = _MESSAGE_HEADER_LENGTH
-        self._depth = 0
-        self._parser = xml.parsers.expat.ParserCreate()
-        self._parser.StartElementHandler = self._enter
-        self._parser.EndElementHandler = self._leave
-        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._xml = XmlGuard()
 
     def feed(self, data: bytes) -> None:
         header, data = data[: self._header_left], data[self._header_left :]
         self._header_left -= len(header)
         if data:
-            self._parser.Parse(data)
-
-    def _enter(self, _name: str, _attributes: dict[str, str]) -> None:
-        self._depth += 1
-        if self._depth > MAX_CLIXML_DEPTH:
-            raise _RefusedError(f"nests more than {MAX_CLIXML_DEPTH} levels")
-
-    def _leave(self, _name: str) -> None:
-        self._depth -= 1
-
-    def _refuse_doctype(self, *_: object) -> None:
-        raise _RefusedError("has a document type")
+            self._xml.feed(data)
 
 
 class _Guard:
@@ -76,16 +56,16 @@ class _Guard:
     def feed(self, payload: bytes) -> None:
         while payload:
             if len(payload) < _FRAGMENT_HEADER.size:
-                raise _RefusedError("ends within a fragment")
+                raise RefusedError("ends within a fragment")
             object_id, fragment_id, flags, length = _FRAGMENT_HEADER.unpack_from(payload)
             data = payload[_FRAGMENT_HEADER.size : _FRAGMENT_HEADER.size + length]
             payload = payload[_FRAGMENT_HEADER.size + length :]
             if len(data) < length:
-                raise _RefusedError("ends within a fragment")
+                raise RefusedError("ends within a fragment")
             if fragment_id == 0:
                 self._messages[object_id] = _MessageGuard()
             if object_id not in self._messages:
-                raise _RefusedError("lacks the beginning of a message")
+                raise RefusedError("lacks the beginning of a message")
             self._messages[object_id].feed(data)
             if flags & 0x2:
                 del self._messages[object_id]
@@ -171,7 +151,7 @@ class Conversation:
         except ConnectionLostError:
             raise
         except Exception as error:
-            reason = str(error) if isinstance(error, _RefusedError) else "is not PowerShell remoting"
+            reason = str(error) if isinstance(error, RefusedError) else "is not PowerShell remoting"
             raise ProtocolError(
                 f"What {self._address} sent {reason}.",
                 address=self._address,
@@ -241,11 +221,12 @@ class Conversation:
             return UnsupportedError(
                 f"{self._address} runs no scripts at this endpoint, and has no function {self._script.function}.",
                 host=error.host,
-                needs="the role that `hvintegration jea` writes",
+                needs=f"the role {self._script.role}, which `hvintegration jea` writes",
                 error_id=error.error_id,
                 category=error.category,
                 host_message=error.host_message,
-                hint="Write the role with `hvintegration jea FOLDER`, register it there, and name its configuration.",
+                hint=f"Ask the host's administrator for the role {self._script.role}. `hvintegration jea FOLDER` "
+                "writes it; once it is registered, name its configuration, HvIntegration.",
             )
         self._by_name = self._by_name or is_refusal_of_scripts(error.error_id)
         return error

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from hvintegration import Local, Recorder, ServiceKind, World
 from hvintegration.cli import main
+from hvintegration.powershell.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
 
-COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "kinds", "demo"]
+COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "kinds", "jea", "demo"]
 HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
 
 
@@ -302,6 +303,55 @@ def test_options_may_stand_anywhere(on: Command, arguments: list[str]) -> None:
     assert [change["vm_name"] for change in on(*arguments).json["result"]] == ["demovm", "backup"]
 
 
+# -- writing a restricted endpoint --------------------------------------------------------------------------------
+
+
+def test_jea_in_all_formats(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "endpoint"
+    files = [str(folder / name) for name in endpoint_files()]
+
+    shown = run("jea", str(folder))
+    data = run("jea", str(folder), "--format", "json").json
+    rows = run("jea", str(folder), "--format", "csv").csv
+
+    assert (shown.status, shown.err) == (0, "")
+    assert [line.split()[0] for line in shown.out.splitlines()[2:6]] == files
+    assert (
+        "    .\\Register-HvIntegrationEndpoint.ps1 -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'\n" in shown.out
+    )
+    assert [row["File"] for row in rows] == data["result"]["files"] == files
+    assert data["result"]["configuration_name"] == "HvIntegration"
+    assert data["result"]["register"] in shown.out
+
+
+def test_jea_writes_the_files_and_nothing_else(tmp_path: Path) -> None:
+    assert run("jea", str(tmp_path)).status == run("jea", str(tmp_path)).status == 0
+
+    written = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name: path.read_bytes().decode("ascii") for name, path in written.items()} == endpoint_files()
+
+
+def test_jea_overwrites_nothing_that_is_something_else(tmp_path: Path) -> None:
+    other = tmp_path / list(endpoint_files())[-1]
+    other.write_text("mine")
+
+    done = run("jea", str(tmp_path))
+
+    assert (done.status, done.out) == (2, "")
+    assert "is there already, with other content.\nhint: Write into an empty folder.\n" in done.err
+    assert [path.read_text() for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_jea_says_where_it_cannot_write(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+
+    done = run("jea", str(file))
+
+    assert (done.status, done.out) == (2, "")
+    assert f"{file} cannot be written: " in done.err
+
+
 # -- what fails ---------------------------------------------------------------------------------------------------
 
 
@@ -473,6 +523,8 @@ def test_an_outcome_that_is_unknown(on: Command, world: World) -> None:
         (["services", "demovm", "--nosuch"], "unrecognized arguments: --nosuch"),
         (["enable", "vss", "demovm", "--dry"], "unrecognized arguments: --dry"),
         (["vms", "demovm"], "unrecognized arguments: demovm"),
+        (["jea"], "the following arguments are required: FOLDER"),
+        (["jea", "a", "b"], "unrecognized arguments: b"),
         (["wait", "vss"], "the following arguments are required: VM"),
         (["wait", "vss", "demovm", "web"], "unrecognized arguments: web"),
         (["enable"], "the following arguments are required: SERVICE"),

@@ -47,21 +47,21 @@ class Kept:
         pass
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def constrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("constrained")
 
 
-@pytest.fixture(scope="module")
-def constrained_process(engine: str, constrained_folder: Path) -> Iterator[Local]:
-    session = constrained_folder / "constrained.pssc"
-    session.write_text(
-        "@{ SchemaVersion = '2.0.0.0'; GUID = '5f0c2f0e-0000-4000-8000-000000000001';"
-        " SessionType = 'Default'; LanguageMode = 'ConstrainedLanguage' }"
-    )
+@pytest.fixture(scope="class")
+def constrained_process(engine: str, constrained_folder: Path, constrained_session: Path) -> Iterator[Local]:
+    yield from process(engine, constrained_folder, constrained_session)
+
+
+def process(engine: str, folder: Path, session: Path) -> Iterator[Local]:
+    """A process for a session of that configuration, over the world file in *folder*."""
     local = Local([engine, "-ConfigurationFile", str(session)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYPERV_WORLD", str(constrained_folder / "world.json"))
+        patch.setenv("HYPERV_WORLD", str(folder / "world.json"))
         yield local
     local.close()
 
@@ -79,6 +79,30 @@ class TestConstrainedLanguage(TransportContract):
 
     def test_the_language_is_constrained(self, host: Host) -> None:
         assert host.info().language_mode == "ConstrainedLanguage"
+
+
+@pytest.fixture(scope="class")
+def restricted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("restricted")
+
+
+@pytest.fixture(scope="class")
+def restricted_process(engine: str, restricted_folder: Path, restricted_session: Path) -> Iterator[Local]:
+    yield from process(engine, restricted_folder, restricted_session)
+
+
+@pytest.mark.engine
+class TestRestrictedEndpoint(TransportContract):
+    """With the role for operators, whose keys are put into the session file: the engine takes no RoleDefinitions."""
+
+    @pytest.fixture
+    def world_file(self, restricted_folder: Path) -> Path:
+        self.default_world().save(restricted_folder / "world.json")
+        return restricted_folder / "world.json"
+
+    @pytest.fixture
+    def transport(self, restricted_process: Local, world_file: Path) -> Transport:
+        return Kept(restricted_process)
 
 
 class TestLiveHost(HostContract):

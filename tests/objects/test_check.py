@@ -100,7 +100,7 @@ def test_it_is_a_value_like_the_others(clock: hv.VirtualClock) -> None:
     plain = check.to_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert (plain["schema"], plain["address"], plain["ok"]) == (1, "sim:", True)
-    assert plain["steps"][0] == {  # type: ignore[index,call-overload]
+    assert plain["steps"][0] == {  # type: ignore[index]
         "name": "answer",
         "outcome": "ok",
         "detail": "HV01, PowerShell 7.6.9 (Core)",

@@ -95,7 +95,7 @@ def test_a_recording_says_what_made_it_and_what_was_asked(file: Path) -> None:
     recorded(file, answer(name="HV01"))
 
     header, call = lines_of(file)
-    assert (header["format"], header["version"], header["package"]) == ("hvintegration recording", 1, hv.__version__)  # type: ignore[attr-defined]
+    assert (header["format"], header["version"], header["package"]) == ("hvintegration recording", 1, hv.__version__)
     assert header["address"] == "ssh://***@hv01"
     assert (call["script"], call["document"], call["timeout"]) == ("get_host", {}, 5)
     assert 0 <= call["seconds"] < 5

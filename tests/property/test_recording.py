@@ -91,8 +91,9 @@ def told(host: hv.Host, conversation: list[Step]) -> list[object]:
                 plain(vars(value) | {"__notes__": None}),
                 plain(str(value)),
             )
-        if attrs.has(type(value)):
-            return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value)) if field.eq}
+        kind = type(value)
+        if attrs.has(kind):
+            return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind) if field.eq}
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
         return value

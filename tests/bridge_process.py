@@ -1,0 +1,26 @@
+"""Runs a WSMan endpoint until standard input ends.
+
+    python bridge_process.py MODULE ARGUMENTS
+
+MODULE is the file of a Python module with a function ``serve``, ARGUMENTS are those of the function, in JSON. The port
+is printed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+
+if __name__ == "__main__":
+    spec = importlib.util.spec_from_file_location("wsman_bridge", sys.argv[1])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    server = module.serve(**json.loads(sys.argv[2]))
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    for shell in list(server.endpoint.shells.values()):
+        shell.close()

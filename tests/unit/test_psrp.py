@@ -1,0 +1,149 @@
+"""What is said to an endpoint that runs no scripts, with psrpcore's other half as the endpoint."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import psrpcore
+import psrpcore.types
+import pytest
+
+from hvintegration.errors import CommandFailedError, RemoteError, UnsupportedError
+from hvintegration.powershell import GET_HOST, GET_VMS, SET_SERVICES, Script
+from hvintegration.transports.psrp import Conversation
+
+
+class Endpoint:
+    """The far side: runs the functions that it has, and scripts if it may.
+
+    Attributes:
+        functions: What it answers, by function.
+        asked: What it was asked for: the names of commands, and ``script`` for a script.
+    """
+
+    def __init__(self, *, refusal: str | None = "ScriptsNotAllowed", **functions: str) -> None:
+        self.refusal = refusal
+        self.functions = {name.replace("_", "-"): answer for name, answer in functions.items()}
+        self.asked: list[str] = []
+        self._pool = psrpcore.ServerRunspacePool()
+
+    def begin(self, pipeline_id: uuid.UUID) -> None:
+        """What the packet that carries a pipeline says before it."""
+        psrpcore.ServerPipeline(self._pool, pipeline_id)
+
+    def converse(self, conversation: Conversation) -> None:
+        """Hand over what either side has to say until both are silent."""
+        spoken = True
+        while spoken:
+            spoken = False
+            while (data := conversation.outgoing()) is not None:
+                spoken = True
+                self._pool.receive_data(psrpcore.PSRPPayload(data, psrpcore.StreamType.default, None))
+                while (event := self._pool.next_event()) is not None:
+                    if isinstance(event, psrpcore.CreatePipelineEvent):
+                        self._run(event)
+            while (payload := self._pool.data_to_send()) is not None:
+                spoken = True
+                conversation.receive(payload.data)
+
+    def _run(self, event: Any) -> None:  # noqa: ANN401  # psrpcore's decorator hides the event's type
+        command = event.pipeline.commands[0]
+        pipeline = self._pool.pipeline_table[event.pipeline_id]
+        assert isinstance(pipeline, psrpcore.ServerPipeline)
+        pipeline.start()
+        self.asked.append("script" if command.is_script else command.command_text)
+        assert [name for name, _ in command.parameters] == ["Document"]
+        if command.is_script and self.refusal is not None:
+            fail(pipeline, self.refusal, psrpcore.types.ErrorCategory.ParserError)
+        elif not command.is_script and command.command_text not in self.functions:
+            fail(pipeline, "CommandNotFoundException", psrpcore.types.ErrorCategory.ObjectNotFound)
+        else:
+            pipeline.write_output(self.functions.get(command.command_text, "from a script"))
+            pipeline.complete()
+        pipeline.close()
+
+
+def fail(pipeline: psrpcore.ServerPipeline, error_id: str, category: psrpcore.types.ErrorCategory) -> None:
+    pipeline.write_error(
+        psrpcore.types.NETException(Message="Nein."),
+        category_info=psrpcore.types.ErrorCategoryInfo(Category=category),
+        fully_qualified_error_id=error_id,
+    )
+    pipeline.complete()
+
+
+def opened(endpoint: Endpoint) -> Conversation:
+    conversation = Conversation("hv01")
+    endpoint.converse(conversation)
+    assert conversation.opened
+    return conversation
+
+
+def answer(endpoint: Endpoint, conversation: Conversation, script: Script = GET_HOST) -> str:
+    endpoint.begin(conversation.start(script, "{}"))
+    endpoint.converse(conversation)
+    assert conversation.finished
+    return conversation.result()
+
+
+def test_where_scripts_run_no_function_is_called() -> None:
+    endpoint = Endpoint(refusal=None, Get_HvIntegrationHost="from a function")
+    conversation = opened(endpoint)
+
+    assert [answer(endpoint, conversation) for _ in range(2)] == ["from a script"] * 2
+    assert endpoint.asked == ["script", "script"]
+
+
+@pytest.mark.parametrize("refusal", ["ScriptsNotAllowed", "ScriptBlockNotSupportedInLanguageMode,Microsoft.X"])
+def test_after_a_refusal_functions_are_called_and_no_script_is_sent_again(refusal: str) -> None:
+    endpoint = Endpoint(refusal=refusal, Get_HvIntegrationHost="from a function", Get_HvIntegrationVms="vms")
+    conversation = opened(endpoint)
+
+    with pytest.raises(UnsupportedError) as refused:
+        answer(endpoint, conversation)
+
+    assert (refused.value.error_id, refused.value.host) == (refusal, "hv01")
+    assert [answer(endpoint, conversation, script) for script in (GET_HOST, GET_VMS, GET_HOST)] == [
+        "from a function",
+        "vms",
+        "from a function",
+    ]
+    assert endpoint.asked == ["script", "Get-HvIntegrationHost", "Get-HvIntegrationVms", "Get-HvIntegrationHost"]
+
+
+@pytest.mark.parametrize("script", [GET_HOST, SET_SERVICES], ids=lambda script: script.name)
+def test_a_function_that_is_missing_is_named_with_its_role(script: Script) -> None:
+    endpoint = Endpoint(Get_HvIntegrationVms="vms")
+    conversation = opened(endpoint)
+    with pytest.raises(UnsupportedError):
+        answer(endpoint, conversation, script)
+
+    with pytest.raises(UnsupportedError) as missing:
+        answer(endpoint, conversation, script)
+
+    assert str(missing.value) == f"hv01 runs no scripts at this endpoint, and has no function {script.function}."
+    assert missing.value.needs == f"the role {script.role}, which `hvintegration jea` writes"
+    assert script.role in str(missing.value.hint)
+    assert (missing.value.error_id, missing.value.host_message) == ("CommandNotFoundException", "Nein.")
+    assert answer(endpoint, conversation, GET_VMS) == "vms"
+
+
+def test_other_refusals_change_nothing() -> None:
+    endpoint = Endpoint(refusal="OperationFailed", Get_HvIntegrationHost="from a function")
+    conversation = opened(endpoint)
+
+    for _ in range(2):
+        with pytest.raises(CommandFailedError):
+            answer(endpoint, conversation)
+    assert endpoint.asked == ["script", "script"]
+
+
+def test_another_conversation_knows_nothing_of_it() -> None:
+    """Who is connected anew may be somebody else."""
+    first = Endpoint(Get_HvIntegrationHost="from a function")
+    with pytest.raises(RemoteError):
+        answer(first, opened(first))
+
+    second = Endpoint(refusal=None)
+    assert answer(second, opened(second)) == "from a script"
