@@ -174,12 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     command("host", _asking(_host), "show the host itself")
-    checking = command(
-        "check",
-        _check,
-        "find out step by step what keeps a host from answering",
-        "Changes nothing; exit status 1 if a step fails.",
-    )
+    checking = command("check", _check, "find out step by step what keeps a host from answering", "Changes nothing.")
     checking.add_argument("address", nargs="?", metavar="ADDRESS", help="the Hyper-V host, as --host takes it")
     command("vms", _asking(_vms), "list the virtual machines")
     listing = command("services", _asking(_services), "list integration services")
