@@ -132,7 +132,10 @@ class PowerShellServer:
         _stopped_here.event = pipeline.stopped
         if pipeline.stopped.is_set():
             raise StoppedError
-        return self._simulator.call(script, pipeline.document, timeout=3600)
+        try:
+            return self._simulator.call(script, pipeline.document, timeout=3600)
+        except (KeyError, ValueError) as error:
+            raise RefusedError("InvalidDocument", repr(error), pipeline.document) from error
 
     def _find(self, pipeline: Pipeline) -> Script:
         if pipeline.is_script and self._functions is not None:
@@ -148,14 +151,18 @@ class PowerShellServer:
         return self._functions if self._functions is not None else ()
 
     def finish(self, pipeline: Pipeline, outputs: Iterable[object]) -> None:
-        """Let *pipeline* write *outputs* and complete."""
+        """Let *pipeline* write *outputs* and complete, unless it was stopped meanwhile."""
+        if pipeline.stopped.is_set():
+            return
         with without_library_logs():
             for output in outputs:
                 pipeline.server_pipeline.write_output(output)
             pipeline.server_pipeline.complete()
 
     def fail(self, pipeline: Pipeline, refusal: RefusedError) -> None:
-        """Let *pipeline* fail."""
+        """Let *pipeline* fail, unless it was stopped meanwhile."""
+        if pipeline.stopped.is_set():
+            return
         with without_library_logs():
             pipeline.server_pipeline.prepare_message(
                 _types.PipelineState(
@@ -181,6 +188,14 @@ class PowerShellServer:
             if pipeline.server_pipeline.state is _types.PSInvocationState.Running:
                 with without_library_logs():
                     pipeline.server_pipeline.stop()
+
+    def is_over(self, pipeline_id: uuid.UUID) -> bool:
+        """Whether a pipeline has run and does not run any more."""
+        pipeline = self._pipelines.get(pipeline_id)
+        return pipeline is not None and pipeline.server_pipeline.state not in {
+            _types.PSInvocationState.NotStarted,
+            _types.PSInvocationState.Running,
+        }
 
     def end(self, pipeline_id: uuid.UUID) -> None:
         """Forget a pipeline, whatever it does."""
