@@ -117,7 +117,8 @@ class PowerShellServer:
                     command = event.pipeline.commands[0]
                     pipeline.command, pipeline.is_script = command.command_text, command.is_script
                     pipeline.document = str(command.parameters[0][1]) if command.parameters else ""
-                    pipeline.server_pipeline.start()
+                    # Not start(), which says so: PowerShell reports how a pipeline ends, not that it runs.
+                    pipeline.server_pipeline.state = _types.PSInvocationState.Running
                     to_run.append(pipeline)
         return to_run
 

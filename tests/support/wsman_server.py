@@ -210,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = fault or self.owner.strike(asked.action)
         status, text = self._answer(asked, fault)
         self.owner.counts["bytes_out"] += len(text)
+        if fault is not None and (fault.kind in _REPLIES or fault.kind == "unauthorized"):
+            return Reply(status), fault  # Sealing what is not sent would put both ends out of step.
         return self._seal(status, text.encode()) if sealed else Reply(status, text.encode()), fault
 
     def _answer(self, asked: Envelope, fault: Misbehaviour | None) -> tuple[int, str]:

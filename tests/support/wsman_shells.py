@@ -275,9 +275,13 @@ class Shell:
         return target in self.waiting and self._server.is_over(target)
 
     def stop(self, command: uuid.UUID) -> None:
+        """Interrupt a command; when this returns, it does not run any more."""
         with self._changed:
             self._server.stop(command)
             self._collect()
+        run = self._runs.get(command)
+        if run is not None:
+            run.join()
 
     def end(self, command: uuid.UUID) -> None:
         """Forget a command; when this returns, it does not run any more."""
