@@ -242,15 +242,16 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if scheme not in {"Negotiate", "NTLM"} or not token:
             return Reply(401, authenticate="Negotiate")
-        if self.context is None or self.trusted:
-            self.trusted = False
-            self.context = spnego.server(
-                protocol="negotiate" if scheme == "Negotiate" else "ntlm",
-                channel_bindings=self.owner.channel_bindings,
-            )
+        offered = base64.b64decode(token)
         try:
             with self.owner.credentials(), without_library_logs():
-                answer = self.context.step(base64.b64decode(token))
+                if self.context is None or self.trusted:
+                    self.trusted = False
+                    self.context = spnego.server(
+                        protocol="ntlm" if offered.startswith(b"NTLMSSP\0") else "negotiate",
+                        channel_bindings=self.owner.channel_bindings,
+                    )
+                answer = self.context.step(offered)
         except Exception:  # noqa: BLE001 - spnego raises what it likes
             self.context = None
             return Reply(401, authenticate="Negotiate")
