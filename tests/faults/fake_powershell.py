@@ -8,25 +8,23 @@ first process that finds that file absent.
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import sys
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
-import psrpcore
+# What pytest does for test modules: this folder is importable as a package, without anything on sys.path.
+sys.modules["tests"] = ModuleType("tests")
+sys.modules["tests"].__path__ = [str(Path(__file__).resolve().parents[1])]
 
-from hvintegration import Simulator
-from hvintegration.powershell import SCRIPTS
+from tests.support.psrp_server import Pipeline, PowerShellServer, StreamServer, simulated  # noqa: E402
 
 WORLD = sys.argv[2]
 ONCE = Path(sys.argv[3]) if len(sys.argv) > 3 and not sys.argv[3].startswith("-") else None
-POOL = uuid.UUID(int=0)
-PACKET = re.compile(r"<(\w+) (?:Stream='\w+' )?PSGuid='([^']+)' ?(?:/>|>(.*)</\w+>)")
 
 
 def misbehaves(*names: str) -> bool:
@@ -43,96 +41,56 @@ def hang() -> NoReturn:
         time.sleep(60)
 
 
-def data(target: uuid.UUID, payload: bytes) -> None:
-    out(f"<Data Stream='Default' PSGuid='{target}'>{base64.b64encode(payload).decode()}</Data>\n")
+class Server(StreamServer):
+    def begin(self, pipeline_id: uuid.UUID) -> None:
+        if misbehaves("hang-at-command"):
+            hang()
+        if misbehaves("die-at-command"):
+            os._exit(3)
+        super().begin(pipeline_id)
 
+    def data(self, target: uuid.UUID, payload: bytes) -> None:
+        super().data(target, payload)
+        if misbehaves("foreign-lines"):
+            out("Loading personal and system profiles took 1337ms.\n\n<html>\n")
 
-class Server:
-    def __init__(self) -> None:
-        self.pool = psrpcore.ServerRunspacePool()
-        self.pipeline: psrpcore.ServerPipeline | None = None
-
-    def serve(self) -> None:
-        for line in sys.stdin:
-            match = PACKET.match(line)
-            if match is None:
-                continue
-            kind, target = match[1], uuid.UUID(match[2])
-            if kind == "Command":
-                if misbehaves("hang-at-command"):
-                    hang()
-                if misbehaves("die-at-command"):
-                    os._exit(3)
-                self.pipeline = psrpcore.ServerPipeline(self.pool, target)
-                out(f"<CommandAck PSGuid='{target}' />\n")
-            elif kind == "Close":
-                out(f"<CloseAck PSGuid='{target}' />\n")
-            elif kind == "Data":
-                self.pool.receive_data(
-                    psrpcore.PSRPPayload(base64.b64decode(match[3]), psrpcore.StreamType.default, None)
-                )
-                out(f"<DataAck PSGuid='{target}' />\n")
-                while (event := self.pool.next_event()) is not None:
-                    if isinstance(event, psrpcore.CreatePipelineEvent):
-                        self.run(event.pipeline.commands[0], target)
-                self.flush(target)
-
-    def flush(self, target: uuid.UUID) -> None:
-        while (payload := self.pool.data_to_send(32768)) is not None:
-            data(target, payload.data)
-            if misbehaves("foreign-lines"):
-                out("Loading personal and system profiles took 1337ms.\n\n<html>\n")
-
-    def run(self, command: psrpcore.Command, target: uuid.UUID) -> None:
-        assert self.pipeline is not None
-        self.pipeline.start()
+    def run(self, pipeline: Pipeline) -> None:
+        self.flush()
         if misbehaves("hang-before-running"):
             hang()
         if misbehaves("die-before-running"):
             os._exit(3)
-        text, document = command.command_text, str(command.parameters[0][1])
-        (script,) = [script for script in SCRIPTS if script.text == text]
-        answer = Simulator(WORLD).call(script, document, timeout=60)
+        answer = self.server.call(pipeline)
         if misbehaves("hang-after-running"):
             hang()
         if misbehaves("die-after-running"):
             os._exit(3)
-        ANSWERS.get(BEHAVIOUR, Server.answer)(self, answer, target)
+        ANSWERS.get(BEHAVIOUR, Server.answer)(self, answer, pipeline)
 
-    def answer(self, answer: str, target: uuid.UUID) -> None:
-        self.finish([answer], target)
+    def answer(self, answer: str, pipeline: Pipeline) -> None:
+        self.server.finish(pipeline, [answer])
 
-    def finish(self, outputs: list[object], target: uuid.UUID) -> None:
-        assert self.pipeline is not None
-        for output in outputs:
-            self.pipeline.write_output(output)
-        self.pipeline.complete()
-        self.pipeline.close()
-        self.flush(target)
+    def noisy(self, answer: str, pipeline: Pipeline) -> None:
+        pipeline.server_pipeline.write_warning("Achtung")
+        pipeline.server_pipeline.write_verbose("viel" * 10_000)
+        pipeline.server_pipeline.write_progress("Lesen", 1, "läuft")
+        self.server.finish(pipeline, [answer])
 
-    def noisy(self, answer: str, target: uuid.UUID) -> None:
-        assert self.pipeline is not None
-        self.pipeline.write_warning("Achtung")
-        self.pipeline.write_verbose("viel" * 10_000)
-        self.pipeline.write_progress("Lesen", 1, "läuft")
-        self.finish([answer], target)
-
-    def half(self, answer: str, target: uuid.UUID) -> None:
+    def half(self, answer: str, pipeline: Pipeline) -> None:
         """Send the answer but for its end."""
-        assert self.pipeline is not None
-        self.pipeline.write_output(answer * 20)
-        payload = self.pool.data_to_send(1000)
-        assert payload is not None
-        data(target, payload.data)
+        pipeline.server_pipeline.write_output(answer * 20)
+        piece = self.server.outgoing(1000)
+        assert piece is not None
+        self.data(*piece)
 
-    def message(self, target: uuid.UUID, xml: bytes, *, fragment: Callable[[bytes], bytes] | None = None) -> None:
+    def message(self, pipeline: Pipeline, xml: bytes, *, fragment: Callable[[bytes], bytes] | None = None) -> None:
         """Send a pipeline output of any content, in one fragment."""
-        packed = self.fragment(0, self.header(target) + xml, last=True)
-        data(target, fragment(packed) if fragment is not None else packed)
+        packed = self.fragment(0, self.header(pipeline) + xml, last=True)
+        self.data(pipeline.id, fragment(packed) if fragment is not None else packed)
 
-    def header(self, target: uuid.UUID) -> bytes:
+    def header(self, pipeline: Pipeline) -> bytes:
         pipeline_output = 0x00041004
-        return (1).to_bytes(4, "little") + pipeline_output.to_bytes(4, "little") + bytes(16) + target.bytes_le
+        return (1).to_bytes(4, "little") + pipeline_output.to_bytes(4, "little") + bytes(16) + pipeline.id.bytes_le
 
     def fragment(self, number: int, body: bytes, *, last: bool = False) -> bytes:
         flags = (number == 0) | last << 1
@@ -141,62 +99,64 @@ class Server:
         )
 
 
-def _huge(server: Server, _answer: str, target: uuid.UUID) -> None:
-    data(target, server.fragment(0, server.header(target) + b"<S>"))
+def _huge(server: Server, _answer: str, pipeline: Pipeline) -> None:
+    server.data(pipeline.id, server.fragment(0, server.header(pipeline) + b"<S>"))
     for number in range(1, 100_000_000 // 32_000):
-        data(target, server.fragment(number, b"x" * 32_000))
-    data(target, server.fragment(100_000_000 // 32_000, b"</S>", last=True))
+        server.data(pipeline.id, server.fragment(number, b"x" * 32_000))
+    server.data(pipeline.id, server.fragment(100_000_000 // 32_000, b"</S>", last=True))
 
 
-def _die(server: Server, answer: str, target: uuid.UUID) -> None:
-    server.half(answer, target)
+def _die(server: Server, answer: str, pipeline: Pipeline) -> None:
+    server.half(answer, pipeline)
     os._exit(3)
 
 
-def _hang(server: Server, answer: str, target: uuid.UUID) -> None:
-    server.half(answer, target)
+def _hang(server: Server, answer: str, pipeline: Pipeline) -> None:
+    server.half(answer, pipeline)
     hang()
 
 
-def _still_running(server: Server, _answer: str, target: uuid.UUID) -> None:
+def _still_running(server: Server, _answer: str, pipeline: Pipeline) -> None:
     while True:
-        out(f"<DataAck PSGuid='{target}' />\n")
+        out(f"<DataAck PSGuid='{pipeline.id}' />\n")
         time.sleep(0.01)
 
 
-def _flood(_server: Server, _answer: str, _target: uuid.UUID) -> None:
+def _flood(_server: Server, _answer: str, _pipeline: Pipeline) -> None:
     while True:
         out("x" * 1000 + "\n")
 
 
-ANSWERS: dict[str, Callable[[Server, str, uuid.UUID], None]] = {
-    "broken-json": lambda server, answer, target: server.finish([answer[:-10]], target),
-    "deep-json": lambda server, _, target: server.finish(
-        ['{"schema":1,"errors":' + "[" * 1000 + "]" * 1000 + "}"], target
+ANSWERS: dict[str, Callable[[Server, str, Pipeline], None]] = {
+    "broken-json": lambda server, answer, pipeline: server.server.finish(pipeline, [answer[:-10]]),
+    "deep-json": lambda server, _, pipeline: server.server.finish(
+        pipeline, ['{"schema":1,"errors":' + "[" * 1000 + "]" * 1000 + "}"]
     ),
     "huge": _huge,
-    "other-schema": lambda server, _, target: server.finish(['{"schema":2,"result":null,"errors":[]}'], target),
-    "two-objects": lambda server, answer, target: server.finish([answer, answer], target),
-    "no-object": lambda server, _, target: server.finish([], target),
-    "number": lambda server, _, target: server.finish([42], target),
+    "other-schema": lambda server, _, pipeline: server.server.finish(
+        pipeline, ['{"schema":2,"result":null,"errors":[]}']
+    ),
+    "two-objects": lambda server, answer, pipeline: server.server.finish(pipeline, [answer, answer]),
+    "no-object": lambda server, _, pipeline: server.server.finish(pipeline, []),
+    "number": lambda server, _, pipeline: server.server.finish(pipeline, [42]),
     "noisy": Server.noisy,
     "die-within-answer": _die,
     "hang-within-answer": _hang,
     "still-running": _still_running,
     "flood": _flood,
-    "deep-clixml": lambda server, _, target: server.message(
-        target, b"<Obj RefId='0'><LST>" * 5000 + b"</LST></Obj>" * 5000
+    "deep-clixml": lambda server, _, pipeline: server.message(
+        pipeline, b"<Obj RefId='0'><LST>" * 5000 + b"</LST></Obj>" * 5000
     ),
-    "doctype": lambda server, _, target: server.message(
-        target, b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><S>&b;</S>'
+    "doctype": lambda server, _, pipeline: server.message(
+        pipeline, b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><S>&b;</S>'
     ),
-    "broken-xml": lambda server, _, target: server.message(target, b"<S>a</Obj>"),
-    "broken-fragment": lambda server, _, target: server.message(target, b"<S>a</S>", fragment=lambda it: it[:-3]),
-    "headless-fragment": lambda server, _, target: server.message(
-        target, b"<S>a</S>", fragment=lambda it: it[:8] + (7).to_bytes(8, "big") + it[16:]
+    "broken-xml": lambda server, _, pipeline: server.message(pipeline, b"<S>a</Obj>"),
+    "broken-fragment": lambda server, _, pipeline: server.message(pipeline, b"<S>a</S>", fragment=lambda it: it[:-3]),
+    "headless-fragment": lambda server, _, pipeline: server.message(
+        pipeline, b"<S>a</S>", fragment=lambda it: it[:8] + (7).to_bytes(8, "big") + it[16:]
     ),
-    "broken-base64": lambda _, __, target: out(f"<Data Stream='Default' PSGuid='{target}'>%%%</Data>\n"),
-    "broken-packet": lambda _, __, target: out("<Data Stream='Default'>AAAA</Data>\n"),
+    "broken-base64": lambda _, __, pipeline: out(f"<Data Stream='Default' PSGuid='{pipeline.id}'>%%%</Data>\n"),
+    "broken-packet": lambda _, __, ___: out("<Data Stream='Default'>AAAA</Data>\n"),
 }
 
 
@@ -244,4 +204,4 @@ BEHAVIOUR = behaviour()
 
 if __name__ == "__main__":
     STARTS.get(BEHAVIOUR, lambda: None)()
-    Server().serve()
+    Server(PowerShellServer(simulated(WORLD)), out).serve(sys.stdin)

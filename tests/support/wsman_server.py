@@ -1,0 +1,550 @@
+"""A WinRM service on this machine, over the simulator, that can be told to misbehave.
+
+with WSManServer(world) as server:                      # HTTP, NTLM, sealed messages
+    ...                                                 # connect to server.host, server.port
+with WSManServer(world, tls=True) as server:            # HTTPS, Basic, server.certificate
+
+fault = server.misbehave("drop", action="Command", carried_out=True)
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import select
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, NoReturn, Self, TypeAlias
+
+import attrs
+import spnego
+from spnego.channel_bindings import GssChannelBindings
+
+from hvintegration import World
+from hvintegration.transports.library_logs import without_library_logs
+from tests.support.certificates import Certificate, self_signed
+from tests.support.psrp_server import simulated
+from tests.support.wsman_shells import DEFAULT_CONFIGURATION, Envelope, FaultError, Shells, timed_out
+
+Kind: TypeAlias = Literal[
+    "drop",  # the connection is closed instead of an answer
+    "hang",  # nothing comes until the client or the server ends
+    "400",
+    "403",
+    "404",
+    "500",
+    "503",
+    "unauthorized",  # 401, whatever is presented
+    "truncate",  # half of the body that the header promises, and the end
+    "stalled-header",  # half of the header, and nothing more
+    "stalled-body",  # half of the body, and nothing more
+    "endless-body",
+    "endless-chunks",
+    "html",  # a page with status 200, as a proxy sends it
+    "truncated-xml",  # the body is whole, but its envelope is not
+    "foreign-xml",
+    "deep-xml",
+    "doctype",
+    "wrong-relates-to",
+    "broken-base64",
+    "still-running",  # a Receive times out, whatever there is
+    "shell-vanished",  # the shell ends before the request is looked at
+    "error-995",  # the fault of an aborted operation
+]
+
+Action: TypeAlias = Literal["Create", "Command", "Send", "Receive", "Signal", "Delete"]
+
+NOT_CARRIED_OUT: Final = frozenset({"400", "403", "404", "500", "503", "unauthorized", "still-running", "error-995"})
+"""What is not done when nothing else is said."""
+
+_SOAP: Final = "application/soap+xml;charset=UTF-8"
+_SEALED: Final = "application/HTTP-SPNEGO-session-encrypted"
+_BOUNDARY: Final = b"--Encrypted Boundary"
+_PART: Final = b"Content-Type: application/octet-stream\r\n"
+
+_credentials_lock = threading.Lock()
+
+
+@attrs.define
+class Misbehaviour:
+    """One fault, counted in the requests that it fits.
+
+    Attributes:
+        kind: What happens.
+        action: The WSMan action that it strikes; None for any HTTP request, those that authenticate among them.
+        at: The first request that it strikes, counted from 1.
+        times: How many it strikes; None for all from then on.
+        carried_out: Whether what the request asks is done nevertheless, until its script has ended.
+        seen: Requests that fitted.
+        struck: Requests that were struck.
+    """
+
+    kind: Kind
+    action: Action | None
+    at: int
+    times: int | None
+    carried_out: bool
+    seen: int = 0
+    struck: int = 0
+
+    def strikes(self, action: str | None) -> bool:
+        if action != self.action:
+            return False
+        self.seen += 1
+        if self.seen < self.at or (self.times is not None and self.struck >= self.times):
+            return False
+        self.struck += 1
+        return True
+
+
+@attrs.frozen
+class Reply:
+    """What is sent back, before any misbehaviour."""
+
+    status: int
+    body: bytes = b""
+    kind: str = _SOAP
+    authenticate: str | None = None
+
+
+_PAGE: Final = b"<!DOCTYPE html><html><body>Sign in to continue<br></body></html>"
+_REPLIES: Final[Mapping[Kind | None, Reply]] = {
+    "html": Reply(200, _PAGE, "text/html"),
+    "400": Reply(400, kind="text/plain"),
+    "403": Reply(403, kind="text/plain"),
+    "404": Reply(404, kind="text/plain"),
+    "500": Reply(500, kind="text/plain"),
+    "503": Reply(503, kind="text/plain"),
+}
+_ENDLESS: Final[Mapping[Kind | None, tuple[str, str, bytes]]] = {
+    "endless-body": ("Content-Length", str(1 << 40), b"x" * 0x10000),
+    "endless-chunks": ("Transfer-Encoding", "chunked", b"10000\r\n" + b"x" * 0x10000 + b"\r\n"),
+}
+
+
+class _Abandoned(Exception):  # noqa: N818 - no error: the connection ends as planned
+    """The connection ends here."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
+    server: _HTTPServer
+
+    def setup(self) -> None:
+        self.owner = self.server.owner
+        self.context: Any = None
+        self.trusted = False
+        self.token: str | None = None
+        self.owner.counts["connections"] += 1
+        if self.owner.tls_context is not None:
+            self.request = self.owner.tls_context.wrap_socket(
+                self.request, server_side=True, do_handshake_on_connect=False
+            )
+        self.owner.sockets.add(self.request)
+        try:
+            if isinstance(self.request, ssl.SSLSocket):
+                self.request.do_handshake()
+            if self.owner.closing.is_set():
+                raise ConnectionAbortedError
+        except OSError:
+            self._let_go()
+            raise
+        super().setup()
+
+    def finish(self) -> None:
+        for stream in (self.wfile, self.rfile):
+            with contextlib.suppress(OSError):
+                stream.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.owner.sockets.discard(self.request)
+        self.request.close()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        owner = self.owner
+        owner.counts["requests"] += 1
+        owner.counts["bytes_in"] += len(body)
+        if owner.latency_ms and owner.closing.wait(owner.latency_ms / 1000):
+            return
+        try:
+            fault = owner.strike(None)
+            reply = Reply(200)
+            if fault is None or (fault.carried_out and fault.kind != "unauthorized"):
+                reply, fault = self._carry_out(body, fault)
+            self._send(reply, fault.kind if fault is not None else None)
+        except (_Abandoned, OSError):
+            self.close_connection = True
+
+    def _carry_out(self, body: bytes, fault: Misbehaviour | None) -> tuple[Reply, Misbehaviour | None]:
+        challenge = self._authenticate()
+        if challenge is not None:
+            self.owner.counts["unauthorized"] += 1
+            return challenge, fault
+        if not body:
+            return Reply(200), fault
+        sealed = _SEALED in self.headers.get("Content-Type", "")
+        if not sealed and self.owner.must_seal:
+            return Reply(403), fault
+        try:
+            asked = Envelope.parse(self._unseal(body) if sealed else body)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it is the client's
+            return Reply(400), fault
+        fault = fault or self.owner.strike(asked.action)
+        status, text = self._answer(asked, fault)
+        self.owner.counts["bytes_out"] += len(text)
+        if fault is not None and (fault.kind in _REPLIES or fault.kind == "unauthorized"):
+            return Reply(status), fault  # Sealing what is not sent would put both ends out of step.
+        return self._seal(status, text.encode()) if sealed else Reply(status, text.encode()), fault
+
+    def _answer(self, asked: Envelope, fault: Misbehaviour | None) -> tuple[int, str]:
+        if fault is None:
+            return self.owner.shells.answer(asked)
+        if fault.kind == "shell-vanished":
+            self.owner.shells.vanish(asked.shell_id)
+        status, text = 200, asked.answer(asked.action, "")
+        if fault.carried_out:
+            status, text = self.owner.shells.answer(asked)
+            self.owner.shells.settle(asked.shell_id)
+        if fault.kind == "still-running":
+            self._wait(asked.timeout)
+            return 500, asked.answer("fault", timed_out().body())
+        if fault.kind == "error-995":
+            return 500, asked.answer("fault", FaultError("w:InternalError", 995, "The operation was aborted.").body())
+        return status, _garbled(fault.kind, asked, text)
+
+    # -- authentication and sealing --------------------------------------------------------------------------------
+
+    def _authenticate(self) -> Reply | None:
+        """What to answer instead of what was asked for; None once the client is known."""
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        if self.owner.auth == "basic":
+            known = base64.b64encode(f"{self.owner.username}:{self.owner.password}".encode()).decode()
+            return None if (scheme, token) == ("Basic", known) else Reply(401, authenticate='Basic realm="WSMAN"')
+        if self.trusted and not token:
+            return None
+        if scheme not in {"Negotiate", "NTLM"} or not token:
+            return Reply(401, authenticate="Negotiate")
+        offered = base64.b64decode(token)
+        try:
+            with self.owner.credentials(), without_library_logs():
+                if self.context is None or self.trusted:
+                    self.trusted = False
+                    self.context = spnego.server(
+                        protocol="ntlm" if offered.startswith(b"NTLMSSP\0") else "negotiate",
+                        channel_bindings=self.owner.channel_bindings,
+                    )
+                answer = self.context.step(offered)
+        except Exception:  # noqa: BLE001 - spnego raises what it likes
+            self.context = None
+            return Reply(401, authenticate="Negotiate")
+        encoded = f"{scheme} {base64.b64encode(answer or b'').decode()}".strip()
+        if not self.context.complete:
+            return Reply(401, authenticate=encoded)
+        self.trusted = True
+        self.token = encoded
+        return None
+
+    def _unseal(self, body: bytes) -> bytes:
+        sealed = body.partition(_PART)[2].rpartition(_BOUNDARY)[0]
+        size = int.from_bytes(sealed[:4], "little")
+        with without_library_logs():
+            data: bytes = self.context.unwrap_winrm(sealed[4 : 4 + size], sealed[4 + size :])
+        return data
+
+    def _seal(self, status: int, data: bytes) -> Reply:
+        with without_library_logs():
+            sealed = self.context.wrap_winrm(data)
+        size = len(data) + sealed.padding_length
+        body = b"%b\r\n\tContent-Type: %b\r\n\tOriginalContent: type=%b;Length=%d\r\n%b\r\n\t%b%b%b%b%b--\r\n" % (
+            *(_BOUNDARY, _SEALED.encode(), _SOAP.encode(), size, _BOUNDARY, _PART),
+            *(len(sealed.header).to_bytes(4, "little"), sealed.header, sealed.data, _BOUNDARY),
+        )
+        return Reply(status, body, f'multipart/encrypted;protocol="{_SEALED}";boundary="Encrypted Boundary"')
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def _send(self, reply: Reply, kind: Kind | None) -> None:
+        if kind == "drop":
+            raise _Abandoned
+        if kind == "hang":
+            self._stall()
+        if kind == "unauthorized":
+            self.owner.counts["unauthorized"] += 1
+            reply = Reply(401, authenticate="Basic" if self.owner.auth == "basic" else "Negotiate")
+        reply = _REPLIES.get(kind, reply)
+        self.send_response(reply.status)
+        if reply.authenticate or self.token:
+            self.send_header("WWW-Authenticate", reply.authenticate or self.token or "")
+        self.token = None
+        if kind == "stalled-header":
+            self.flush_headers()
+            self.wfile.write(b"Content-Ty")
+            self._stall()
+        self.send_header("Content-Type", reply.kind)
+        if kind in _ENDLESS:
+            name, value, data = _ENDLESS[kind]
+            self.send_header(name, value)
+            self.end_headers()
+            self._send_for_ever(data)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self._send_body(reply.body, kind)
+
+    def _send_body(self, body: bytes, kind: Kind | None) -> None:
+        half = kind in {"truncate", "stalled-body"}
+        self.wfile.write(body[: len(body) // 2] if half else body)
+        self.wfile.flush()
+        if kind == "stalled-body":
+            self._stall()
+        if half:
+            raise _Abandoned
+
+    def _send_for_ever(self, data: bytes) -> NoReturn:
+        while not self.owner.closing.is_set():
+            self.wfile.write(data)
+        raise _Abandoned
+
+    def _stall(self) -> NoReturn:
+        self.wfile.flush()
+        self._wait(None)
+        raise _Abandoned
+
+    def _wait(self, seconds: float | None) -> None:
+        """Return after *seconds*; if the client or the server ends before, the connection ends here."""
+        # The server's end shows here too: it shuts the socket down.
+        if select.select([self.connection], [], [], seconds)[0]:
+            raise _Abandoned
+
+
+def _garbled(kind: Kind, asked: Envelope, text: str) -> str:
+    match kind:
+        case "truncated-xml":
+            return text[: len(text) // 2]
+        case "foreign-xml":
+            return '<?xml version="1.0"?><catalog xmlns="urn:books"><book id="1"/></catalog>'
+        case "deep-xml":
+            return text.replace("<s:Body>", "<s:Body>" + "<a>" * 100_000 + "</a>" * 100_000)
+        case "doctype":
+            entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+            return f'<!DOCTYPE x [<!ENTITY e0 "aaaaaaaaaa">{entities}]>' + text.replace("<s:Body>", "<s:Body>&e9;")
+        case "wrong-relates-to":
+            return text.replace(asked.message_id, "uuid:00000000-0000-0000-0000-000000000000")
+        case "broken-base64":
+            start, stream, rest = text.partition('<rsp:Stream Name="stdout"')
+            attributes, bracket, data = rest.partition(">")
+            return f"{start}{stream}{attributes}{bracket}%%%{data}"
+        case _:
+            return text
+
+
+class _HTTPServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, owner: WSManServer) -> None:
+        self.owner = owner
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base class has it
+        name = f"wsman connection {client_address[1]}"
+        thread = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), name=name, daemon=True
+        )
+        self.owner.threads = [old for old in self.owner.threads if old.is_alive()]
+        self.owner.threads.append(thread)
+        thread.start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep what is no client's going away; :meth:`WSManServer.close` raises it."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            self.owner.problems.append(error)
+
+
+class WSManServer:
+    """The service. To be closed, or entered; then nothing of it is left.
+
+    Args:
+        world: What it answers from: an object, or the path of a world file.
+        tls: HTTPS, with a certificate of its own.
+        auth: ``negotiate`` (NTLM, also inside of SPNEGO) or ``basic``. If None, ``basic`` with TLS, and without it
+            ``negotiate``, which then asks for sealed messages.
+        username: Who may come in, as ``user`` or ``DOMAIN\\user``.
+        password: With which password.
+        configurations: Session configurations, and the functions that each has; None for one that runs scripts.
+
+    Attributes:
+        shells: Its shells; ``max_shells``, ``max_commands`` and ``idle_seconds`` may be set at any time.
+        latency_ms: How long each request waits before anything is done.
+        counts: Of ``connections``, ``requests`` (of HTTP), ``unauthorized``, ``bytes_in``, ``bytes_out``, and, in
+            :attr:`actions`, of each WSMan action.
+        certificate: Its certificate, with TLS.
+    """
+
+    host: Final = "127.0.0.1"
+
+    def __init__(
+        self,
+        world: World | str | Path,
+        *,
+        tls: bool = False,
+        auth: Literal["negotiate", "basic"] | None = None,
+        username: str = "admin",
+        password: str = "Loopback-1",
+        configurations: Mapping[str, Collection[str] | None] | None = None,
+    ) -> None:
+        self.auth = auth or ("basic" if tls else "negotiate")
+        self.must_seal = not tls and self.auth == "negotiate"
+        self.username = username
+        self.password = password
+        self.latency_ms = 0.0
+        self.counts: Counter[str] = Counter()
+        self.problems: list[BaseException] = []
+        self.shells = Shells(simulated(world), configurations or {DEFAULT_CONFIGURATION: None})
+        self.closing = threading.Event()
+        self.sockets: set[socket.socket] = set()
+        self.threads: list[threading.Thread] = []
+        self.certificate: Certificate | None = None
+        self.tls_context: ssl.SSLContext | None = None
+        self.channel_bindings: GssChannelBindings | None = None
+        self._lock = threading.Lock()
+        self._plan: list[Misbehaviour] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="wsman-server-")
+        self._users = Path(self._folder.name) / "users"
+        domain, _, user = username.rpartition("\\")
+        self._users.write_text(f"{domain}:{user}:{password}\n")
+        if tls:
+            self.certificate = self_signed(Path(self._folder.name))
+            self.tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls_context.load_cert_chain(self.certificate.path, self.certificate.key)
+            digest = bytes.fromhex(self.certificate.sha256)
+            self.channel_bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + digest)
+        self._http = _HTTPServer(self)
+        self._serving = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, name="wsman server", daemon=True
+        )
+        self._serving.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def port(self) -> int:
+        port: int = self._http.server_address[1]
+        return port
+
+    @property
+    def actions(self) -> Counter[str]:
+        """How many requests of each WSMan action were carried out."""
+        return self.shells.counts
+
+    @property
+    def open_shells(self) -> int:
+        return len(self.shells.all())
+
+    @property
+    def open_commands(self) -> int:
+        """Commands not yet signalled to end, in all shells."""
+        return sum(shell.commands for shell in self.shells.all())
+
+    @property
+    def running_scripts(self) -> int:
+        return sum(shell.running for shell in self.shells.all())
+
+    @property
+    def open_connections(self) -> int:
+        return sum(thread.is_alive() for thread in self.threads)
+
+    def misbehave(
+        self,
+        kind: Kind,
+        *,
+        action: Action | None = None,
+        at: int = 1,
+        times: int | None = 1,
+        carried_out: bool | None = None,
+    ) -> Misbehaviour:
+        """Plan a fault; see :class:`Misbehaviour`.
+
+        Args:
+            kind: What happens.
+            action: The WSMan action that it strikes; None for any HTTP request.
+            at: The first request that it strikes, counted from now.
+            times: How many it strikes; None for all from then on.
+            carried_out: Whether what the request asks is done nevertheless. If None, it is, but for
+                :data:`NOT_CARRIED_OUT`.
+        """
+        done = kind not in NOT_CARRIED_OUT if carried_out is None else carried_out
+        fault = Misbehaviour(kind, action, at, times, done)
+        with self._lock:
+            self._plan.append(fault)
+        return fault
+
+    def behave(self) -> None:
+        """Forget all plans."""
+        with self._lock:
+            self._plan.clear()
+
+    def strike(self, action: str | None) -> Misbehaviour | None:
+        """The planned fault that strikes a request of *action*."""
+        with self._lock:
+            return next((fault for fault in self._plan if fault.strikes(action)), None)
+
+    @contextlib.contextmanager
+    def credentials(self) -> Iterator[None]:
+        """Where spnego looks for the one who may come in."""
+        name = "NTLM_USER_FILE"
+        with _credentials_lock:
+            before = os.environ.get(name)
+            os.environ[name] = str(self._users)
+            try:
+                yield
+            finally:
+                del os.environ[name]
+                if before is not None:
+                    os.environ[name] = before
+
+    def close(self) -> None:
+        """End everything, shells and connections too.
+
+        Raises:
+            ExceptionGroup: Something went wrong in the server itself.
+        """
+        if self.closing.is_set():
+            return
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._serving.join()
+        self.shells.close()
+        for connection in list(self.sockets):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
+        self._folder.cleanup()
+        if self.problems:
+            raise BaseExceptionGroup("the WSMan server failed", self.problems)
