@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import HvError, RemoteError, TransportError, UnsupportedError
+from hvintegration.errors import ConfigurationError, HvError, RemoteError, TransportError, UnsupportedError
 from hvintegration.operations.refusals import is_refusal_of_scripts
 from hvintegration.powershell import Effect, Script
 
@@ -110,7 +110,7 @@ class KeptConnection:
             self._connection = self._make()
             try:
                 self._connection.open(deadline)
-            except RemoteError:
+            except (ConfigurationError, RemoteError):
                 self._discard(0)
                 raise
         return self._connection

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
 from hvintegration.powershell import Script
+from hvintegration.transports.base import Step
 from hvintegration.transports.connection import KeptConnection
 
 if TYPE_CHECKING:
@@ -129,11 +129,11 @@ class WinRM:
         """Close the runspace pool and the connections."""
         self._kept.close()
 
-    def steps(self) -> Sequence[tuple[str, Callable[[float], str]]]:
-        """What connecting consists of, for :meth:`hvintegration.Host.check`: names, and what tries each."""
+    def steps(self) -> tuple[Step, ...]:
+        """Name, port, TLS, authentication, PowerShell; see :class:`~hvintegration.transports.base.Checkable`."""
         from hvintegration.transports.winrm_steps import winrm_steps
 
-        return winrm_steps(self._target(), self._connection)
+        return winrm_steps(self._target(), self._kept.open)
 
     def _connection(self) -> WinRMConnection:
         from hvintegration.transports.winrm_connection import WinRMConnection

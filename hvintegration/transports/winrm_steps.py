@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
 from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import AuthenticationError, ConnectError, HvError, TransportTimeoutError, UntrustedHostError
-from hvintegration.transports.winrm_connection import WinRMConnection
+from hvintegration.errors import BusyError, ConnectError, HvError, RemoteError, TransportTimeoutError
+from hvintegration.transports.base import Step
 from hvintegration.transports.worker import Late, Worker
 from hvintegration.transports.wsman_http import (
     WSManTarget,
@@ -23,19 +22,17 @@ from hvintegration.transports.wsman_http import (
 __all__ = ["winrm_steps"]
 
 
-def winrm_steps(
-    target: WSManTarget, connect: Callable[[], WinRMConnection]
-) -> Sequence[tuple[str, Callable[[float], str]]]:
-    """Names of the steps, and what takes each: given seconds, it answers what it found or raises an HvError."""
-    session = _Session(target, connect)
+def winrm_steps(target: WSManTarget, open_pool: Callable[[float], None]) -> tuple[Step, ...]:
+    """The steps; *open_pool* opens a runspace pool within so many seconds."""
+    session = _Session(target, open_pool)
     direct = [("name", _resolve), ("port", _connect)] + ([("TLS", _handshake)] if target.tls else [])
     if target.proxy is not None:
         direct = []  # The proxy does these.
-    return [
+    return (
         *((name, partial(_in_time, step, target)) for name, step in direct),
         ("authentication", session.authenticate),
         ("PowerShell", session.opened),
-    ]
+    )
 
 
 def _in_time(step: Callable[[WSManTarget, float], str], target: WSManTarget, seconds: float) -> str:
@@ -110,30 +107,24 @@ def _handshake(target: WSManTarget, seconds: float) -> str:
 class _Session:
     """Opens a runspace pool once; the two last steps of connecting are two views of that."""
 
-    def __init__(self, target: WSManTarget, connect: Callable[[], WinRMConnection]) -> None:
+    def __init__(self, target: WSManTarget, open_pool: Callable[[float], None]) -> None:
         self._target = target
-        self._connect = connect
-        self._error: HvError | None = None
+        self._open_pool = open_pool
+        self._refusal: HvError | None = None
 
     def authenticate(self, seconds: float) -> str:
-        """What came of authenticating; whatever comes after it is for the next step."""
-        connection = self._connect()
-        self._error = None
+        """What came of authenticating; what the host says to a user it knows is for the next step."""
+        self._refusal = None
         try:
-            connection.open(Deadline(seconds, SystemClock()))
-        except (AuthenticationError, UntrustedHostError):
-            connection.close()
-            raise
-        except HvError as error:
-            self._error = error
-        with contextlib.suppress(HvError):
-            connection.close()
+            self._open_pool(seconds)
+        except (RemoteError, BusyError) as error:
+            self._refusal = error
         who = self._target.credential
         name = self._target.auth if who is None else f"{self._target.auth} as {who.username}"
-        return name if self._target.tls else f"{name}, encrypted by it"
+        return name if self._target.tls else f"{name}, and encrypted by it"
 
     def opened(self, _seconds: float) -> str:
         """What came of opening the runspace pool."""
-        if self._error is not None:
-            raise self._error
-        return "a runspace pool was opened and closed again"
+        if self._refusal is not None:
+            raise self._refusal
+        return "A runspace pool is open."
