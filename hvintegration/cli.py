@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import getpass
 import importlib.metadata
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Final, NoReturn, TypeAlias
 import attrs
 
 from hvintegration.clock import Deadline, SystemClock
+from hvintegration.credential import Credential
 from hvintegration.demo import demonstrate
 from hvintegration.display import Table, clean
 from hvintegration.errors import (
@@ -60,8 +63,12 @@ PARTLY_FAILED: Final = 3
 OUTCOME_UNKNOWN: Final = 4
 INTERRUPTED: Final = 130
 
+PASSWORD_VARIABLE: Final = "HVINTEGRATION_PASSWORD"  # noqa: S105 - where it is, not what it is
+
 EPILOG: Final = """\
 addresses:
+  winrm://HOST a remote host over WinRM; winrms://HOST over TLS; :PORT may follow
+  ssh://HOST   a remote host over SSH; USER@HOST and :PORT are possible
   local:       this machine; local:PATH with a certain PowerShell
   sim:         a simulated host; sim:FILE with a world of your own
   replay:FILE  a recording, made with --record
@@ -128,6 +135,8 @@ class _Options(argparse.Namespace):
     enable: bool
     dry_run: bool
     deadline: Deadline
+    user: str | None = None
+    option: Sequence[tuple[str, str]] = ()
     record: str | None = None
     address: str | None = None
 
@@ -154,12 +163,13 @@ def _parse(argv: Sequence[str] | None) -> _Options:
 
 
 def _parser() -> argparse.ArgumentParser:
+    collected: list[tuple[str, str]] = []
     parser = argparse.ArgumentParser(
         "hvintegration",
         description="List and switch the integration services of Hyper-V virtual machines.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_common_options()],
+        parents=[_common_options(collected)],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
@@ -168,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[_Options], int], summary: str, detail: str = "") -> argparse.ArgumentParser:
         description = f"{summary[0].upper()}{summary[1:]}. {detail}"
         added = commands.add_parser(
-            name, parents=[_common_options()], help=summary, description=description, allow_abbrev=False
+            name, parents=[_common_options(collected)], help=summary, description=description, allow_abbrev=False
         )
         added.set_defaults(run=run)
         return added
@@ -206,8 +216,16 @@ def _parser() -> argparse.ArgumentParser:
 SERVICE: Final = "key, English or local name, component id, Windows service or Linux daemon"
 
 
-def _common_options() -> argparse.ArgumentParser:
-    """What can be said before the command and after it. Defaults are in ``_Options``."""
+def _common_options(collected: list[tuple[str, str]]) -> argparse.ArgumentParser:
+    """What can be said before the command and after it. Defaults are in ``_Options``.
+
+    Each ``--option`` is added to *collected*: argparse would forget those before the command.
+    """
+
+    def option(text: str) -> list[tuple[str, str]]:
+        collected.append(_option(text))
+        return collected
+
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--host", metavar="ADDRESS", help="the Hyper-V host (default: local:)")
     common.add_argument(
@@ -215,6 +233,17 @@ def _common_options() -> argparse.ArgumentParser:
         type=_seconds,
         metavar="SECONDS",
         help=f"how long all of it may take (default: {DEFAULT_TIMEOUT:g})",
+    )
+    common.add_argument(
+        "--user",
+        metavar="USER",
+        help=f"who asks, if not you; the password is that of the variable {PASSWORD_VARIABLE}, or is asked for",
+    )
+    common.add_argument(
+        "--option",
+        type=option,
+        metavar="NAME=VALUE",
+        help="an argument of WinRM or SSH, such as configuration_name=HvIntegration; may be repeated",
     )
     common.add_argument(
         "--record", metavar="FILE", help="write what is asked and answered to a new file, texts of others masked"
@@ -241,6 +270,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above zero")
     return seconds
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.replace("-", "_"), value
 
 
 def _service_kinds(text: str) -> list[ServiceKind]:
@@ -310,7 +346,7 @@ def _way(options: _Options) -> Generator[Transport]:
         ConfigurationError: The address is invalid, or the recording cannot be begun.
         HvError: At the end: not all of it could be recorded.
     """
-    transport = transport_for(options.host)
+    transport = transport_for(options.host, credential=_credential(options.user), options=dict(options.option))
     if options.record is None:
         yield transport
         return
@@ -318,6 +354,20 @@ def _way(options: _Options) -> Generator[Transport]:
     yield recorder
     if recorder.failure is not None:
         raise recorder.failure
+
+
+def _credential(user: str | None) -> Credential | None:
+    """Who asks.
+
+    Raises:
+        ConfigurationError: There is neither a password nor a terminal to ask for one.
+    """
+    if user is None:
+        return None
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and not sys.stdin.isatty():
+        raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {PASSWORD_VARIABLE}.")
+    return Credential(user, getpass.getpass(f"Password of {clean(user)}: ") if password is None else password)
 
 
 def _host(host: Host, options: _Options) -> _Result:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+
+import attrs
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
@@ -54,18 +56,22 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
     return host
 
 
-def transport_for(address: str, *, credential: Credential | None = None) -> Transport:
+def transport_for(
+    address: str, *, credential: Credential | None = None, options: Mapping[str, str] | None = None
+) -> Transport:
     """The way to the host of that address. Nothing is sent.
 
-    For what goes around a transport, such as ``Host(Recorder(transport_for(address), "bug.jsonl"))``, and for
-    :meth:`Host.check` of a host that cannot be reached.
+    For what goes around a transport, such as ``Host(Recorder(transport_for(address), "bug.jsonl"))``, for
+    :meth:`Host.check` of a host that cannot be reached, and for tools whose users name what a transport takes.
 
     Args:
         address: As :func:`connect` takes it.
         credential: Likewise.
+        options: Other arguments of the address's transport class, as far as they are texts, by name: such as
+            ``{"certificate_sha256": "..."}`` of :class:`~hvintegration.WinRM`.
 
     Raises:
-        ConfigurationError: The address is invalid, or does not go with a credential.
+        ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.
     """
     scheme, separator, rest = address.partition(":")
     if "@" in rest and _has_password(rest):
@@ -74,7 +80,15 @@ def transport_for(address: str, *, credential: Credential | None = None) -> Tran
         raise ConfigurationError(
             f"{address!r} is no address.", hint=f"Addresses begin with {', '.join(f'{known}:' for known in _MAKERS)}."
         )
-    return _MAKERS[scheme](rest, credential)
+    maker = _MAKERS[scheme]
+    given = dict(options or {})
+    for name in given:
+        if name not in maker.options:
+            known = f"It has {', '.join(sorted(maker.options))}." if maker.options else "It has none."
+            raise ConfigurationError(f"{scheme}: has no option {name!r}.", hint=known)
+    if credential is not None and not maker.takes_credential:
+        raise ConfigurationError(f"{scheme}: takes no credential.")
+    return maker.make(rest, credential, given)
 
 
 def _has_password(rest: str) -> bool:
@@ -90,39 +104,40 @@ def _authority(rest: str) -> SplitResult:
     return urlsplit(f"//{rest.removeprefix('//')}")
 
 
-def _local(rest: str, credential: Credential | None) -> Transport:
+@attrs.frozen
+class _Maker:
+    """What makes transports of one scheme: of what follows it in an address, a credential and options."""
+
+    make: Callable[[str, Credential | None, dict[str, Any]], Transport]
+    takes_credential: bool = False
+    options: frozenset[str] = frozenset()
+
+
+def _local(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
     from hvintegration.transports.local import Local
 
-    _refuse_credential("local", credential)
     return Local(rest or None)
 
 
-def _simulator(rest: str, credential: Credential | None) -> Transport:
+def _simulator(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
     from hvintegration.simulator import Simulator, demo_world
 
-    _refuse_credential("sim", credential)
     return Simulator(rest or demo_world())
 
 
-def _replay(rest: str, credential: Credential | None) -> Transport:
+def _replay(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
     from hvintegration.transports.recording import Replay
 
-    _refuse_credential("replay", credential)
     return Replay(rest)
 
 
-def _refuse_credential(scheme: str, credential: Credential | None) -> None:
-    if credential is not None:
-        raise ConfigurationError(f"{scheme}: takes no credential.")
-
-
-def _winrm(rest: str, credential: Credential | None, *, tls: bool) -> Transport:
+def _winrm(rest: str, credential: Credential | None, options: dict[str, Any], *, tls: bool) -> Transport:
     from hvintegration.transports.winrm import WinRM
 
     host, port, user = _remote(rest)
     if user is not None:
         raise ConfigurationError("An address of WinRM has no user.", hint="Pass credential=Credential(...).")
-    return WinRM(host, port=port, tls=tls, credential=credential)
+    return WinRM(host, port=port, tls=tls, credential=credential, **options)
 
 
 def _remote(rest: str) -> tuple[str, int | None, str | None]:
@@ -136,14 +151,29 @@ def _remote(rest: str) -> tuple[str, int | None, str | None]:
     raise ConfigurationError(f"{rest!r} is no address of a host.", hint="It looks like //HOST or //HOST:PORT.")
 
 
-_MAKERS: Final[dict[str, Callable[[str, Credential | None], Transport]]] = {
-    "local": _local,
-    "sim": _simulator,
-    "replay": _replay,
-    "winrm": partial(_winrm, tls=False),
-    "winrms": partial(_winrm, tls=True),
+_WINRM_OPTIONS: Final = frozenset(
+    {
+        "auth",
+        "configuration_name",
+        "ca_file",
+        "certificate_sha256",
+        "client_certificate",
+        "client_key",
+        "proxy",
+        "kerberos_hostname",
+        "kerberos_service",
+        "locale",
+    }
+)
+
+_MAKERS: Final = {
+    "local": _Maker(_local),
+    "winrm": _Maker(partial(_winrm, tls=False), takes_credential=True, options=_WINRM_OPTIONS),
+    "winrms": _Maker(partial(_winrm, tls=True), takes_credential=True, options=_WINRM_OPTIONS),
+    "sim": _Maker(_simulator),
+    "replay": _Maker(_replay),
 }
-"""By the scheme of an address: what makes a transport of what follows it."""
+"""By the scheme of an address."""
 
 
 class Host:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hvintegration import Local, Recorder, ServiceKind, World
+from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, World
 from hvintegration.cli import main
 from hvintegration.powershell.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
@@ -82,6 +82,61 @@ def on(world: World, world_file: Path) -> Command:
 
 def journal(world_file: Path) -> list[str]:
     return World.load(world_file).journal
+
+
+# -- hosts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_user_and_options_reach_the_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HVINTEGRATION_PASSWORD", "Hidden-1")
+    made: list[object] = []
+
+    def note(address: str, **arguments: object) -> Simulator:
+        made.append((address, arguments))
+        return Simulator(demo_world())
+
+    monkeypatch.setattr("hvintegration.cli.transport_for", note)
+
+    shown = run(
+        *("--host", "winrm://hv01", "--option", "auth=ntlm", "vms", "--user", "CORP\\admin"),
+        *("--option", "configuration-name=HvIntegration"),
+    )
+
+    credential = Credential("CORP\\admin", "Hidden-1")
+    options = {"auth": "ntlm", "configuration_name": "HvIntegration"}
+    assert shown.status == 0
+    assert made == [("winrm://hv01", {"credential": credential, "options": options})]
+
+
+def test_without_a_password_and_a_terminal_there_is_no_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    shown = run("--host", "winrm://hv01", "--user", "admin", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "HVINTEGRATION_PASSWORD" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--host", "winrm://hv01", "--option", "verify=no"), "no option 'verify'"),
+        (("--host", "sim:", "--option", "auth=ntlm"), "no option 'auth'"),
+        (("--host", "winrm://hv01", "--option", "auth"), "not NAME=VALUE"),
+        (("--host", "winrm://hv01", "--option", "auth=magic"), "no authentication 'magic'"),
+        (("--host", "winrm://admin:Hidden-1@hv01"), "must not contain a password"),
+        (("--host", "winrm://admin:Hidden-1@[hv01"), "must not contain a password"),
+        (("--host", "winrm:hv01"), "no address of a host"),
+        (("--host", "winrm://hv01/wsman?x"), "no address of a host"),
+    ],
+)
+def test_what_a_host_cannot_be_is_refused(arguments: tuple[str, ...], said: str) -> None:
+    shown = run(*arguments, "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert said in shown.err
+    assert "Hidden" not in shown.err
 
 
 # -- looking ------------------------------------------------------------------------------------------------------
