@@ -93,8 +93,9 @@ def build(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def tests(session: nox.Session) -> None:
-    """Run all tests against the wheel."""
-    install_wheel(session, "[cli,pandas]", *group("tests"))
+    """Run all tests against the wheel; ``HVINTEGRATION_TEST_EXTRAS`` names extras to have besides, such as kerberos."""
+    extras = ",".join(["cli", "pandas", *os.environ.get("HVINTEGRATION_TEST_EXTRAS", "").split()])
+    install_wheel(session, f"[{extras}]", *group("tests"))
     measured_tests(session)
 
 

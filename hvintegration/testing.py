@@ -16,13 +16,14 @@ What the far side must do is answer from the file named by ``world_file``, as
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hvintegration import Health, Host, OperationalStatus, ServiceKind, connect
+from hvintegration import Credential, Health, Host, OperationalStatus, ServiceKind, transport_for
 from hvintegration.errors import (
     AmbiguousError,
     ConfigurationError,
@@ -69,11 +70,19 @@ def machine_id(number: int) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--hv-live``."""
+    """Add ``--hv-live``, and what goes with it."""
     parser.addoption(
         "--hv-live",
         metavar="ADDRESS",
-        help="run the read-only part of the transport contract on this host, such as local:",
+        help="run the read-only part of the transport contract on this host, such as local: or winrm://hv01",
+    )
+    parser.addoption("--hv-live-user", metavar="USER", help="who asks it; the password is HVINTEGRATION_PASSWORD's")
+    parser.addoption(
+        "--hv-live-option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="an argument of WinRM or SSH, such as auth=ntlm; may be repeated",
     )
 
 
@@ -83,7 +92,10 @@ def live_host(request: pytest.FixtureRequest) -> Iterator[Host]:
     address = request.config.getoption("--hv-live")
     if address is None:
         pytest.skip("no --hv-live ADDRESS is given")
-    with connect(str(address)) as host:
+    user = request.config.getoption("--hv-live-user")
+    credential = None if user is None else Credential(str(user), os.environ.get("HVINTEGRATION_PASSWORD", ""))
+    options = dict(option.partition("=")[::2] for option in request.config.getoption("--hv-live-option") or ())
+    with Host(transport_for(str(address), credential=credential, options=options)) as host:
         yield host
 
 
