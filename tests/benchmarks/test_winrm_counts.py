@@ -176,15 +176,16 @@ def test_each_warm_call_sends_the_same_bytes(server: WSManServer, host: Host) ->
     assert sent[0] < 24 * 1024
 
 
+@pytest.fixture(scope="module")
+def bridge(start_bridge: Callable[..., Bridge], tmp_path_factory: pytest.TempPathFactory) -> Bridge:
+    world = tmp_path_factory.mktemp("counts") / "world.json"
+    big_world().save(world)
+    return start_bridge(auth="ntlm", world=world)
+
+
 @pytest.mark.engine
 class TestRealPowerShell:
     """The endpoint hands on each message as the engine writes it, so an answer can take some Receives more."""
-
-    @pytest.fixture(scope="class")
-    def bridge(self, start_bridge: Callable[..., Bridge], tmp_path_factory: pytest.TempPathFactory) -> Bridge:
-        world = tmp_path_factory.mktemp("counts") / "world.json"
-        big_world().save(world)
-        return start_bridge(auth="ntlm", world=world)
 
     @pytest.fixture
     def host(self, bridge: Bridge) -> Iterator[Host]:
