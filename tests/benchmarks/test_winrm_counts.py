@@ -151,9 +151,7 @@ def test_with_basic_there_is_no_request_but_wsmans() -> None:
         assert server.certificate is not None
         who = Credential(server.username, server.password)
         pin = server.certificate.sha256
-        transport = WinRM(
-            "localhost", port=server.port, tls=True, credential=who, auth="basic", certificate_sha256=pin
-        )
+        transport = WinRM("localhost", port=server.port, tls=True, credential=who, auth="basic", certificate_sha256=pin)
         with Host(transport) as host:
             host.vms.list()
             host.vms.list()

@@ -72,7 +72,7 @@ class CommandShells(Shells):
             case "Command":
                 return f"<rsp:CommandResponse><rsp:CommandId>{self._begin(asked)}</rsp:CommandId></rsp:CommandResponse>"
             case "Receive":
-                return f"<rsp:ReceiveResponse>{self._receive(asked)}</rsp:ReceiveResponse>"
+                return f"<rsp:ReceiveResponse>{self._output(asked)}</rsp:ReceiveResponse>"
             case "Signal":
                 self._end(self._id(asked, "rsp:Signal"))
                 return "<rsp:SignalResponse/>"
@@ -101,7 +101,7 @@ class CommandShells(Shells):
         self._commands[command_id] = _Command(process)
         return command_id
 
-    def _receive(self, asked: Envelope) -> str:
+    def _output(self, asked: Envelope) -> str:
         """All output that fits, and in the last answer that it is over. WinRM itself may take some answers more."""
         command_id = self._id(asked, "rsp:Receive/rsp:DesiredStream")
         command = self._commands[command_id]
