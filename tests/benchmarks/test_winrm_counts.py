@@ -128,7 +128,7 @@ def test_500_changes_fit_into_one_command(server: WSManServer, host: Host) -> No
 
 
 def test_what_does_not_fit_into_a_command_is_sent_after_it(server: WSManServer, host: Host) -> None:
-    """It takes some 850 changes; 1,000 are a Command and a Send."""
+    """More than 800 changes fit; 1,000 are a Command and a Send."""
     host.vms.list()
     before = settled(server)
     wanted = [(machine_id(number), kind, True) for number in range(MACHINES) for kind in ("gsi", "vss")]
