@@ -11,6 +11,7 @@ import contextlib
 import re
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
@@ -26,6 +27,7 @@ import urllib3.connectionpool
 import urllib3.exceptions
 from pypsrp.encryption import WinRMEncryption
 from pypsrp.negotiate import HTTPNegotiateAuth
+from spnego import ContextReq
 
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
@@ -40,6 +42,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
     UntrustedHostError,
 )
+from hvintegration.transports.kerberos import kerberos_refusal, require_kerberos
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 
 __all__ = [
@@ -102,6 +105,10 @@ class HttpAnswer:
 
     status: int
     body: bytes
+
+
+class _NotDelegatedError(Exception):
+    """The host was to be handed a ticket, and was not."""
 
 
 class _ReplacedError(Exception):
@@ -270,7 +277,13 @@ class _NegotiateAuth(HTTPNegotiateAuth):
     def response_hook(self, response: requests.Response, **more: Any) -> requests.Response:  # noqa: ANN401 - as it is
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
             raise _EndlessError
-        return cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+        answer = cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+        # On Windows, what is handed on is the system's affair and the domain's.
+        if self.delegate and sys.platform != "win32":
+            for context in self.contexts.values():
+                if context.complete and not context.context_attr & ContextReq.delegate:
+                    raise _NotDelegatedError
+        return answer
 
 
 def _is_short(response: requests.Response) -> bool:
@@ -473,11 +486,20 @@ class WSManHttp:
             return ConfigurationError(f"{address} is no valid address.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
             return ConnectError(f"{address} broke off while connecting: {_reason(causes)}.", address=address)
-        if self._sealing is None:
+        if isinstance(error, _NotDelegatedError):
             return AuthenticationError(
-                f"Authentication at {address} with {self._target.auth} failed: {type(error).__name__}.",
+                f"{address} was to be handed the Kerberos ticket (delegate=True), but it may not be handed on.",
                 address=address,
-                hint=AUTHENTICATION_HINT,
+                hint="Get one that may: `kinit -f user@REALM`, or pass a credential. NTLM hands on nothing: with"
+                " auth='kerberos' it is not used.",
+            )
+        if self._sealing is None:
+            refusal = kerberos_refusal(error)
+            reason = type(error).__name__ if refusal is None else refusal.reason
+            return AuthenticationError(
+                f"Authentication at {address} with {self._target.auth} failed: {reason}.",
+                address=address,
+                hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
             )
         return ProtocolError(f"{address} answered something that is not encrypted WSMan.", address=address)
 
@@ -538,6 +560,10 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
                 "CredSSP needs an extra package.", hint="pip install 'hvintegration[credssp]'"
             ) from None
         return HttpCredSSPAuth(username, password)
+    if target.auth == "kerberos":
+        require_kerberos("auth='kerberos'")
+    elif who is None:
+        require_kerberos("Authentication without a credential")
     return _NegotiateAuth(
         username,
         password,
