@@ -9,7 +9,7 @@ import attrs
 
 from hvintegration.errors import ConfigurationError, excerpt
 
-__all__ = ["Refusal", "kerberos_refusal", "require_kerberos"]
+__all__ = ["KDC_HINT", "Refusal", "kerberos_refusal", "require_kerberos"]
 
 _KINIT: Final = (
     "Get a ticket with `kinit user@REALM`, the realm in capitals, or pass credential=Credential('user@REALM', ...)."
@@ -24,6 +24,9 @@ _KDC: Final = (
     "Check the realm's name, which is in capitals, and that its domain controllers are in DNS or in krb5.conf and can"
     " be reached at port 88."
 )
+KDC_HINT: Final = f"Kerberos waits for its servers (KDC). {_KDC}"
+"""For when getting a ticket takes too long."""
+
 _PASSWORD: Final = "Check the password. On a keyboard of another layout, or with Caps Lock, it is another one."
 
 _EXPIRED: Final = "the Kerberos ticket has expired", "Get a new one with `kinit user@REALM`, or renew it: `kinit -R`."
@@ -36,7 +39,7 @@ _KRB5: Final = -1765328384
 _NUMBERS: Final = {
     1: ("the user's account has expired in Kerberos", "Ask an administrator of the domain."),
     6: ("Kerberos does not know this user", _USER),
-    7: ("Kerberos knows no such service", _SERVICE),
+    7: ("Kerberos knows no service {service}", _SERVICE),
     14: (
         "client and Kerberos server have no encryption in common",
         "Allow AES for the account (msDS-SupportedEncryptionTypes), or see permitted_enctypes in krb5.conf.",
@@ -95,15 +98,15 @@ def require_kerberos(why: str) -> None:
         ) from None
 
 
-def kerberos_refusal(error: BaseException) -> Refusal | None:
-    """What an error of Kerberos means; None if it is none."""
+def kerberos_refusal(error: BaseException, service: str) -> Refusal | None:
+    """What an error of Kerberos means, on the way to *service*; None if it is none."""
     current: BaseException | None = error
     for _ in range(_DEEPEST):
         if current is None:
             return None
         known = _of_krb5(current) or _of_gssapi(current)
         if known is not None:
-            return known
+            return attrs.evolve(known, reason=known.reason.replace("{service}", service))
         # pyspnego's errors have the ones behind them as an attribute.
         base = getattr(current, "base_error", None)
         current = base if isinstance(base, BaseException) else current.__cause__

@@ -42,7 +42,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
     UntrustedHostError,
 )
-from hvintegration.transports.kerberos import kerberos_refusal, require_kerberos
+from hvintegration.transports.kerberos import KDC_HINT, kerberos_refusal, require_kerberos
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 
 __all__ = [
@@ -274,16 +274,29 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
 class _NegotiateAuth(HTTPNegotiateAuth):
     """pypsrp's, but a demand to authenticate must be short: it is read whole."""
 
+    getting_token = False
+    """Whether the first token is being made, for which Kerberos asks its servers."""
+
     def response_hook(self, response: requests.Response, **more: Any) -> requests.Response:  # noqa: ANN401 - as it is
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
             raise _EndlessError
-        answer = cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+        self.getting_token = response.status_code == _UNAUTHORIZED
+        try:
+            answer = cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+        except BaseException:
+            response.close()  # Nobody else knows of it, nor of its connection.
+            raise
         # On Windows, what is handed on is the system's affair and the domain's.
         if self.delegate and sys.platform != "win32":
             for context in self.contexts.values():
                 if context.complete and not context.context_attr & ContextReq.delegate:
+                    answer.close()
                     raise _NotDelegatedError
         return answer
+
+    def _set_auth_token(self, request: requests.PreparedRequest, token: bytes, auth_provider: str) -> None:
+        self.getting_token = False
+        super()._set_auth_token(request, token, auth_provider)  # type: ignore[no-untyped-call]
 
 
 def _is_short(response: requests.Response) -> bool:
@@ -355,6 +368,11 @@ class WSManHttp:
             protocol = WinRMEncryption.KERBEROS
         self._sealing = WinRMEncryption(context, protocol)
         self._sockets.sealed = True
+
+    @property
+    def late_hint(self) -> str | None:
+        """What to look at if it takes too long now."""
+        return KDC_HINT if getattr(self._auth, "getting_token", False) else None
 
     def shut(self) -> None:
         """Shut the sockets, for good. What another thread is doing here then fails."""
@@ -494,10 +512,11 @@ class WSManHttp:
                 " auth='kerberos' it is not used.",
             )
         if self._sealing is None:
-            refusal = kerberos_refusal(error)
+            target = self._target
+            refusal = kerberos_refusal(error, f"{target.kerberos_service}/{target.kerberos_hostname or target.host}")
             reason = type(error).__name__ if refusal is None else refusal.reason
             return AuthenticationError(
-                f"Authentication at {address} with {self._target.auth} failed: {reason}.",
+                f"Authentication at {address} with {target.auth} failed: {reason}.",
                 address=address,
                 hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
             )

@@ -7,14 +7,18 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hvintegration import Credential, Host, Transport, WinRM
+from hvintegration.models import ChangeOutcome
 from hvintegration.powershell import SCRIPTS
-from hvintegration.testing import TransportContract
+from hvintegration.simulator import Machine
+from hvintegration.simulator.world import FileStore
+from hvintegration.testing import HostContract, TransportContract, machine_id
 from tests.support.kerberos_realm import PASSWORD, USER, Realm
 from tests.support.recording_relay import RecordingRelay
 
@@ -30,34 +34,63 @@ Be = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def world_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The world that the bridge of this module answers from."""
     return tmp_path_factory.mktemp("kerberos-world") / "world.json"
 
 
 @pytest.fixture(scope="module")
-def bridge(start_bridge: Callable[..., Bridge], world_file: Path, realm: Realm) -> Bridge:
-    return start_bridge(auth="negotiate", world=world_file, environment=realm.service_environment)
+def bridge(start_bridge: Callable[..., Bridge], world_path: Path, realm: Realm) -> Bridge:
+    return start_bridge(auth="negotiate", world=world_path, environment=realm.service_environment)
 
 
-class TestContract(TransportContract):
-    """With the ticket in the cache, encrypted by Kerberos, over plain HTTP."""
-
-    @pytest.fixture
-    def world_file(self, world_file: Path) -> Path:
-        self.default_world().save(world_file)
-        return world_file
+class TestContract(HostContract):
+    """With the ticket in the cache, encrypted by Kerberos, over plain HTTP. The contract of reading, and some writes."""
 
     @pytest.fixture
-    def transport(self, bridge: Bridge, world_file: Path, be: Be, ticket: str) -> Transport:
+    def store(self, world_path: Path) -> FileStore:
+        TransportContract.default_world().save(world_path)
+        return FileStore(world_path)
+
+    @pytest.fixture
+    def transport(self, bridge: Bridge, store: FileStore, be: Be, ticket: str) -> WinRM:
         be(KRB5CCNAME=ticket)
         return WinRM("localhost", port=bridge.port, auth="kerberos")
 
+    @pytest.fixture
+    def host(self, transport: WinRM) -> Iterator[Host]:
+        with Host(transport) as host:
+            yield host
+
+    def test_services_are_switched(self, host: Host, store: FileStore) -> None:
+        service = host.vms["demovm"].services["shutdown"]
+
+        assert service.disable().enabled is False
+        assert service.enable().enabled is True
+        assert store.read().journal == ["disable demovm shutdown", "enable demovm shutdown"]
+
+    def test_many_messages_are_sealed_in_order(self, host: Host, store: FileStore) -> None:
+        with store.changing() as world:
+            world.machines = [Machine(id=machine_id(number), name=f"vm{number}") for number in range(1, 301)]
+
+        assert len(host.inventory().vms) == 300
+        changes = host.set_services((f"vm{number}", "kvp", False) for number in range(1, 301))
+
+        assert {change.outcome for change in changes} == {ChangeOutcome.CHANGED}
+        assert len(store.read().journal) == 300
+
+    def test_threads_and_a_new_connection(self, host: Host, transport: WinRM) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            names = list(pool.map(lambda _: [vm.name for vm in host.vms.list()], range(6)))
+        transport.close()
+
+        assert names == [[vm.name for vm in host.vms.list()]] * 6
+
 
 @pytest.fixture
-def relay(bridge: Bridge, world_file: Path) -> Iterator[RecordingRelay]:
+def relay(bridge: Bridge, world_path: Path) -> Iterator[RecordingRelay]:
     """In front of the bridge, which answers from a new world."""
-    TransportContract.default_world().save(world_file)
+    TransportContract.default_world().save(world_path)
     with RecordingRelay(bridge.port) as relay:
         yield relay
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import struct
 import subprocess
@@ -110,14 +109,15 @@ class Realm:
         cache = self.kinit("expired")
         file = self.folder / "expired"
         written = file.read_bytes()
-        # When it was asked for, begins, ends and could be renewed until, in seconds since 1970.
-        begin = re.search(rb"(.{4})\1(?=.{8})", written[written.rindex(b"krbtgt") :], re.DOTALL)
-        assert begin is not None
-        asked = struct.unpack(">I", begin.group(1))[0]
-        assert abs(asked - time.time()) < 600
+        # Two times are those of asking and of the beginning; the next is that of the end.
+        now = int(time.time())
+        begin, asked = next(
+            (written.index(both), asked)
+            for asked in range(now - 60, now + 2)
+            if (both := struct.pack(">II", asked, asked)) in written
+        )
         old = struct.pack(">III", asked - 7200, asked - 7200, asked - 3600)
-        position = written.rindex(b"krbtgt") + begin.start()
-        file.write_bytes(written[:position] + old + written[position + 12 :])
+        file.write_bytes(written[:begin] + old + written[begin + len(old) :])
         return cache
 
     def stop(self) -> None:
