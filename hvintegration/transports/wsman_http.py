@@ -171,6 +171,10 @@ class _Sockets:
         self._open: dict[int, socket.socket] = {}
         self._made = 0
         self._shut = False
+        self.connections: set[urllib3.connection.HTTPConnection] = set()
+        """Those that are not closed, wherever the libraries above have left them."""
+        self.responses: list[Any] = []
+        """Likewise."""
         self.sealed = False
         """Whether messages are being sealed for the connection that there is, so that no other may take its place."""
         self.wrote = False
@@ -245,6 +249,7 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
             sockets.expect()
             sock = super()._new_conn()
             self._key = sockets.watch(sock)
+            sockets.connections.add(self)
             return sock
 
         def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
@@ -255,8 +260,14 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
                 sockets.about_to_write()
             super().send(data)
 
+        def getresponse(self) -> Any:  # noqa: ANN401 - as it is
+            response = super().getresponse()
+            sockets.responses = [old for old in sockets.responses if not old.closed] + [response]
+            return response
+
         def close(self) -> None:
             sockets.forget(self._key)
+            sockets.connections.discard(self)
             super().close()
 
     class WatchedTLSConnection(WatchedConnection, urllib3.connection.HTTPSConnection):
@@ -281,16 +292,11 @@ class _NegotiateAuth(HTTPNegotiateAuth):
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
             raise _EndlessError
         self.getting_token = response.status_code == _UNAUTHORIZED
-        try:
-            answer = cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
-        except BaseException:
-            response.close()  # Nobody else knows of it, nor of its connection.
-            raise
+        answer = cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
         # On Windows, what is handed on is the system's affair and the domain's.
         if self.delegate and sys.platform != "win32":
             for context in self.contexts.values():
                 if context.complete and not context.context_attr & ContextReq.delegate:
-                    answer.close()
                     raise _NotDelegatedError
         return answer
 
@@ -383,6 +389,8 @@ class WSManHttp:
         self._sockets.shut()
         if self._session is not None:
             self._session.close()
+        for left in [*self._sockets.responses, *self._sockets.connections]:
+            left.close()
 
     # -- one exchange ---------------------------------------------------------------------------------------------
 

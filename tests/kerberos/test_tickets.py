@@ -53,6 +53,8 @@ class Acceptor:
         context = gssapi.SecurityContext(usage="accept")
         try:
             answer = context.step(token)
+            if not context.complete:  # It would go on with something else than Kerberos.
+                return None
         except gssapi.exceptions.GSSError:
             return None
         self.clients.append(str(context.initiator_name).rstrip("\0"))
