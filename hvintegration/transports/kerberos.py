@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Final
 
@@ -27,7 +28,12 @@ _KDC: Final = (
 KDC_HINT: Final = f"Kerberos waits for its servers (KDC). {_KDC}"
 """For when getting a ticket takes too long."""
 
-_PASSWORD: Final = "Check the password. On a keyboard of another layout, or with Caps Lock, it is another one."
+_TYPED: Final = "Check the password. On a keyboard of another layout, or with Caps Lock, it is another one."
+
+_OTHER_KEY: Final = (
+    "Its service principal name belongs to another account (`setspn -Q` finds whose it is), or the ticket is older than"
+    " the host's password: `kdestroy`, then `kinit`."
+)
 
 _EXPIRED: Final = "the Kerberos ticket has expired", "Get a new one with `kinit user@REALM`, or renew it: `kinit -R`."
 _NO_TICKET: Final = "there is no Kerberos ticket", f"{_KINIT} `klist` shows what there is; KRB5CCNAME says where."
@@ -46,14 +52,10 @@ _NUMBERS: Final = {
     ),
     18: ("the user's account is locked or disabled", "Ask an administrator of the domain."),
     23: ("the user's password has expired", "Change it, then try again."),
-    24: ("Kerberos does not accept the password", _PASSWORD),
+    24: ("Kerberos does not accept the password", _TYPED),
     32: _EXPIRED,
     37: ("the clocks differ by too much", "Set the clock here, or the host's: they may differ by five minutes."),
-    41: (
-        "the host cannot read the ticket",
-        "Its service principal name belongs to another account, or the host has a new password: `setspn -Q` finds who"
-        " has the name; `klist -e` and `kdestroy` get rid of old tickets.",
-    ),
+    41: ("the host cannot read the ticket", _OTHER_KEY),
     141: _NO_TICKET,  # CC_NOTFOUND
     154: _UNREACHABLE,  # REALM_UNKNOWN
     156: _UNREACHABLE,  # KDC_UNREACH
@@ -87,10 +89,12 @@ def require_kerberos(why: str) -> None:
     if sys.platform == "win32":
         return
     try:
-        import gssapi  # noqa: F401 - they are pyspnego's, which would fail later and say less
-        import krb5  # noqa: F401
+        for package in ("gssapi", "krb5"):  # They are for pyspnego, which would fail later and say less.
+            importlib.import_module(package)
     except (ImportError, OSError) as error:
-        missing = "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not work: {excerpt(str(error))}"
+        missing = (
+            "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not work: {excerpt(str(error))}"
+        )
         raise ConfigurationError(
             f"{why} needs Kerberos, and the extra for it {missing}.",
             hint="pip install 'hvintegration[kerberos]', which compiles a package: it wants a C compiler and MIT's"

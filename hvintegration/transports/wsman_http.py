@@ -300,7 +300,9 @@ class _NegotiateAuth(HTTPNegotiateAuth):
                     raise _NotDelegatedError
         return answer
 
-    def _set_auth_token(self, request: requests.PreparedRequest, token: bytes, auth_provider: str) -> None:
+    def _set_auth_token(  # type: ignore[override]  # it is called as a method
+        self, request: requests.PreparedRequest, token: bytes, auth_provider: str
+    ) -> None:
         self.getting_token = False
         super()._set_auth_token(request, token, auth_provider)  # type: ignore[no-untyped-call]
 
@@ -361,7 +363,13 @@ class WSManHttp:
         if answer.status != requests.codes.ok:
             self._judge(answer)
         context = next(iter(self._auth.contexts.values()), None)
-        if context is None or not context.complete:
+        if context is not None and not context.complete:
+            raise AuthenticationError(
+                f"{self._target.address} lets in without proving who it is.",
+                address=self._target.address,
+                hint="It may not be the host that it claims to be, or a proxy may be in between.",
+            )
+        if context is None:
             raise AuthenticationError(
                 f"{self._target.address} asks for no authentication, so nothing can be encrypted.",
                 address=self._target.address,
@@ -512,6 +520,13 @@ class WSManHttp:
             return ConfigurationError(f"{address} is no valid address.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
             return ConnectError(f"{address} broke off while connecting: {_reason(causes)}.", address=address)
+        if self._sealing is None:
+            return self._unauthenticated(error)
+        return ProtocolError(f"{address} answered something that is not encrypted WSMan.", address=address)
+
+    def _unauthenticated(self, error: Exception) -> AuthenticationError:
+        target = self._target
+        address = target.address
         if isinstance(error, _NotDelegatedError):
             return AuthenticationError(
                 f"{address} was to be handed the Kerberos ticket (delegate=True), but it may not be handed on.",
@@ -519,16 +534,13 @@ class WSManHttp:
                 hint="Get one that may: `kinit -f user@REALM`, or pass a credential. NTLM hands on nothing: with"
                 " auth='kerberos' it is not used.",
             )
-        if self._sealing is None:
-            target = self._target
-            refusal = kerberos_refusal(error, f"{target.kerberos_service}/{target.kerberos_hostname or target.host}")
-            reason = type(error).__name__ if refusal is None else refusal.reason
-            return AuthenticationError(
-                f"Authentication at {address} with {target.auth} failed: {reason}.",
-                address=address,
-                hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
-            )
-        return ProtocolError(f"{address} answered something that is not encrypted WSMan.", address=address)
+        refusal = kerberos_refusal(error, f"{target.kerberos_service}/{target.kerberos_hostname or target.host}")
+        reason = type(error).__name__ if refusal is None else refusal.reason
+        return AuthenticationError(
+            f"Authentication at {address} with {target.auth} failed: {reason}.",
+            address=address,
+            hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
+        )
 
     def _untrusted(self, causes: list[BaseException]) -> ConnectError:
         target = self._target

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
+import importlib
 import os
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -19,6 +21,9 @@ import pytest
 from hvintegration import Credential, Host, WinRM
 from hvintegration.errors import AuthenticationError, HvError, ProtocolError, TransportTimeoutError
 from tests.support.kerberos_realm import PASSWORD, REALM, USER, Realm
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificate
 
 WHO = Credential(USER, PASSWORD)
 SECRET = "Wr0ng-and-s3cret"
@@ -35,6 +40,7 @@ class Acceptor:
         clients: Who came.
         onward: For each, whether it handed on a ticket that is good for another service.
         sealed: How many encrypted messages came.
+        bindings: What the ticket must be bound to, such as the TLS connection that it comes over.
         instead: What is answered to a token, as somebody would who has not the keys; the real answer if None.
     """
 
@@ -42,15 +48,16 @@ class Acceptor:
     clients: list[str] = attrs.field(factory=list)
     onward: list[bool] = attrs.field(factory=list)
     sealed: int = 0
+    bindings: bytes | None = None
     instead: bytes | None = None
 
     def take(self, token: bytes) -> bytes | None:
         """The answer to a token, or None if it is no good."""
-        import gssapi
-
+        gssapi: Any = importlib.import_module("gssapi")
         if self.instead is not None:
             return self.instead
-        context = gssapi.SecurityContext(usage="accept")
+        bound = None if self.bindings is None else gssapi.raw.ChannelBindings(application_data=self.bindings)
+        context = gssapi.SecurityContext(usage="accept", channel_bindings=bound)
         try:
             answer = context.step(token)
             if not context.complete:  # It would go on with something else than Kerberos.
@@ -63,8 +70,7 @@ class Acceptor:
 
     @staticmethod
     def _goes_on(handed: Any) -> bool:  # noqa: ANN401 - gssapi is imported late
-        import gssapi
-
+        gssapi: Any = importlib.import_module("gssapi")
         name = gssapi.Name("HTTP@localhost", gssapi.NameType.hostbased_service)
         token = gssapi.SecurityContext(name=name, creds=handed, usage="initiate").step()
         return token is not None and b"HTTP" in token
@@ -87,24 +93,34 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
-@pytest.fixture
-def acceptor(realm: Realm, be: Be, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acceptor]:
-    """It runs in this process, which is the client's, too: the keys are for it, the ticket is for the client."""
-    be(**realm.service_environment)
-    acceptor = Acceptor()
+@contextlib.contextmanager
+def serving(acceptor: Acceptor, certificate: str | None = None) -> Iterator[None]:
+    """Have it listen; with TLS if there is a certificate."""
     handler = type("Handler", (_Handler,), {"acceptor": acceptor})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         acceptor.port = server.server_port
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        yield acceptor
+        yield
         server.shutdown()
         thread.join(10)
+
+
+@pytest.fixture
+def acceptor(realm: Realm, be: Be) -> Iterator[Acceptor]:
+    """It runs in this process, which is the client's, too: the keys are for it, the ticket is for the client."""
+    be(**realm.service_environment)
+    acceptor = Acceptor()
+    with serving(acceptor):
+        yield acceptor
 
 
 def ask(transport: WinRM, timeout: float = 20) -> HvError:
@@ -170,7 +186,7 @@ def test_a_ticket_that_may_not_be_handed_on_is_an_error(
     assert "kinit -f" in str(error.hint)
 
 
-# -- who the host is -----------------------------------------------------------------------------------------------------
+# -- who the host is ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("auth", ["kerberos", "negotiate"])
@@ -191,6 +207,29 @@ def test_a_host_that_cannot_prove_who_it_is_gets_nothing(
     refusal(WinRM("localhost", port=acceptor.port, auth=auth))
 
     assert acceptor.sealed == 0
+
+
+@pytest.mark.parametrize("auth", ["kerberos", "negotiate"])
+@pytest.mark.parametrize("same", [True, False])
+def test_over_tls_a_ticket_is_bound_to_the_certificate(
+    acceptor: Acceptor,
+    certificate: Certificate,
+    ticket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    auth: str,
+    same: bool,
+) -> None:
+    """So that whoever is in between cannot hand it on to the host."""
+    monkeypatch.setenv("KRB5CCNAME", ticket)
+    fingerprint = certificate.sha256 if same else "00" * 32
+    acceptor.bindings = b"tls-server-end-point:" + bytes.fromhex(fingerprint)
+    with serving(acceptor, certificate.file):
+        error = ask(WinRM("localhost", port=acceptor.port, tls=True, ca_file=certificate.file, auth=auth))
+
+    assert isinstance(error, ProtocolError if same else AuthenticationError)
+    assert acceptor.clients == [USER] * len(acceptor.clients)
+    assert bool(acceptor.clients) is same
 
 
 # -- what may be amiss -------------------------------------------------------------------------------------------------
@@ -217,15 +256,15 @@ def test_an_expired_ticket_is_said_to_be_one(
 
 
 @pytest.mark.parametrize("auth", ["kerberos", "negotiate"])
-@pytest.mark.parametrize("where", [{"host": "127.0.0.1"}, {"kerberos_hostname": "hv99.hv.test"}])
+@pytest.mark.parametrize(("host", "name"), [("127.0.0.1", None), ("localhost", "hv99.hv.test")])
 def test_a_host_that_kerberos_does_not_know(
-    acceptor: Acceptor, ticket: str, monkeypatch: pytest.MonkeyPatch, auth: str, where: dict[str, Any]
+    acceptor: Acceptor, ticket: str, monkeypatch: pytest.MonkeyPatch, *, auth: str, host: str, name: str | None
 ) -> None:
     monkeypatch.setenv("KRB5CCNAME", ticket)
 
-    error = refusal(WinRM(**({"host": "localhost", "port": acceptor.port, "auth": auth} | where)))
+    error = refusal(WinRM(host, port=acceptor.port, auth=auth, kerberos_hostname=name))
 
-    assert "WSMAN/" in str(error)
+    assert f"WSMAN/{name or host}" in str(error)
     assert "kerberos_hostname" in str(error.hint)
     assert "setspn" in str(error.hint)
 
@@ -305,9 +344,7 @@ def test_a_kdc_that_is_not_there(acceptor: Acceptor, realm: Realm, monkeypatch: 
     assert "krb5.conf" in str(error.hint)
 
 
-def test_a_ticket_that_is_got_later_is_used(
-    acceptor: Acceptor, ticket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ticket_that_is_got_later_is_used(acceptor: Acceptor, ticket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     transport = WinRM("localhost", port=acceptor.port, auth="kerberos")
     with Host(transport) as host:
         with pytest.raises(AuthenticationError):
