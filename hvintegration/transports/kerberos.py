@@ -131,6 +131,6 @@ def _of_gssapi(error: BaseException) -> Refusal | None:
     major, minor = getattr(error, "maj_code", None), getattr(error, "min_code", None)
     if not isinstance(major, int) or not isinstance(minor, int):
         return None
-    number = minor - (_KRB5 & 0xFFFFFFFF)
+    number = (minor - _KRB5) & 0xFFFFFFFF  # GSSAPI's are unsigned.
     known = _NUMBERS.get(number) or _MAJORS.get(major)
     return Refusal(*known) if known is not None else Refusal(excerpt(str(error)), None)
