@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from hvintegration.simulator import Simulator, VirtualClock, World
     from hvintegration.transports.base import Transport
     from hvintegration.transports.local import Local
+    from hvintegration.transports.ssh import SSH
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
+    "SSH",
     "VM",
     "ChangeOutcome",
     "Clock",
@@ -87,6 +89,7 @@ _HOMES = {
     "Local": "hvintegration.transports.local",
     "OperationalStatus": "hvintegration.models",
     "RequestedChange": "hvintegration.host",
+    "SSH": "hvintegration.transports.ssh",
     "Rows": "hvintegration.models",
     "Script": "hvintegration.powershell",
     "ServiceChange": "hvintegration.models",

@@ -28,8 +28,9 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
 
     Args:
         address: ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
-            (``sim:FILE`` for one of your own).
-        credential: Who asks; this user if None. Neither of these addresses takes one.
+            (``sim:FILE`` for one of your own), ``ssh://USER@HOST:PORT`` for a host with an SSH server (user and port
+            may be left out).
+        credential: Who asks; this user if None. ``local:`` and ``sim:`` take none.
         timeout: Seconds for connecting and for the first answer.
 
     Raises:
@@ -54,17 +55,23 @@ def _transport(address: str, credential: Credential | None) -> Transport:
     scheme, separator, rest = address.partition(":")
     if "@" in rest and urlsplit(f"//{rest.removeprefix('//')}").password is not None:
         raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
-    if separator and credential is None and scheme == "local":
-        from hvintegration.transports.local import Local
-
-        return Local(rest or None)
-    if separator and credential is None and scheme == "sim":
-        from hvintegration.simulator import Simulator, demo_world
-
-        return Simulator(rest or demo_world())
-    if scheme in {"local", "sim"} and separator:
+    if scheme in {"local", "sim"} and separator and credential is not None:
         raise ConfigurationError(f"{scheme}: takes no credential.")
-    raise ConfigurationError(f"{address!r} is no address.", hint="Addresses begin with local: or sim:")
+    match scheme, separator, rest[:2]:
+        case "local", ":", _:
+            from hvintegration.transports.local import Local
+
+            return Local(rest or None)
+        case "sim", ":", _:
+            from hvintegration.simulator import Simulator, demo_world
+
+            return Simulator(rest or demo_world())
+        case "ssh", ":", "//":
+            from hvintegration.transports.ssh import SSH
+
+            return SSH.at(rest[2:], credential)
+        case _:
+            raise ConfigurationError(f"{address!r} is no address.", hint="Addresses begin with local:, ssh:// or sim:")
 
 
 class Host:

@@ -50,7 +50,7 @@ class Connection(Protocol):
         """End it in good order, within a moment."""
         ...
 
-    def fence(self, deadline: Deadline) -> bool:
+    def fence(self, deadline: Deadline, /) -> bool:
         """Make sure that what was sent does not go on running over there, and let go of everything.
 
         Returns:
@@ -86,8 +86,8 @@ class KeptConnection:
         deadline = Deadline(timeout - reserve, SystemClock())
         try:
             if self._connection is None:
-                self._connection = self._make()
-                self._connection.open(deadline)
+                self._open(deadline)
+            assert self._connection is not None
             try:
                 return self._connection.call(script, document, deadline)
             except UnsupportedError as refusal:
@@ -102,6 +102,16 @@ class KeptConnection:
             raise
         except BaseException:
             self._discard(0)
+            raise
+
+    def _open(self, deadline: Deadline) -> None:
+        self._connection = self._make()
+        try:
+            self._connection.open(deadline)
+        except TransportError:
+            raise
+        except HvError:
+            self.close()
             raise
 
     def close(self) -> None:

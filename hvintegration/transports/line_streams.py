@@ -130,7 +130,7 @@ class LineStreams:
         """Deliver all lines; why there are no more."""
         rest = b""
         with contextlib.closing(output), contextlib.suppress(OSError):
-            while chunk := output.read(_CHUNK):
+            while not self._over.is_set() and (chunk := output.read(_CHUNK)):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._deliver(line)

@@ -63,6 +63,11 @@ class Client:
         self.requests = 0
         """Packets sent."""
 
+    @property
+    def opened(self) -> bool:
+        """Whether the runspace pool has been opened."""
+        return self._conversation.opened
+
     def open(self, deadline: Deadline) -> None:
         """Open the runspace pool.
 

@@ -9,8 +9,11 @@ first process that finds that file absent.
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
 import os
 import re
+import signal
 import sys
 import time
 import uuid
@@ -21,7 +24,7 @@ from typing import NoReturn
 import psrpcore
 
 from hvintegration import Simulator
-from hvintegration.powershell import SCRIPTS
+from hvintegration.powershell import GET_PROCESS, SCRIPTS, STOP_PROCESS, Script
 
 WORLD = sys.argv[2]
 ONCE = Path(sys.argv[3]) if len(sys.argv) > 3 and not sys.argv[3].startswith("-") else None
@@ -45,6 +48,18 @@ def hang() -> NoReturn:
 
 def data(target: uuid.UUID, payload: bytes) -> None:
     out(f"<Data Stream='Default' PSGuid='{target}'>{base64.b64encode(payload).decode()}</Data>\n")
+
+
+def stop(document: str) -> dict[str, object]:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(json.loads(document)["process_id"], signal.SIGKILL)
+    return {"gone": True}
+
+
+PROCESSES: dict[Script, Callable[[str], dict[str, object]]] = {
+    GET_PROCESS: lambda _: {"process_id": os.getpid(), "started": "0"},
+    STOP_PROCESS: stop,
+}
 
 
 class Server:
@@ -86,12 +101,15 @@ class Server:
     def run(self, command: psrpcore.Command, target: uuid.UUID) -> None:
         assert self.pipeline is not None
         self.pipeline.start()
+        text, document = command.command_text, str(command.parameters[0][1])
+        (script,) = [script for script in SCRIPTS if script.text == text]
+        if script in {GET_PROCESS, STOP_PROCESS}:
+            self.answer(json.dumps({"schema": 1, "result": PROCESSES[script](document), "errors": []}), target)
+            return
         if misbehaves("hang-before-running"):
             hang()
         if misbehaves("die-before-running"):
             os._exit(3)
-        text, document = command.command_text, str(command.parameters[0][1])
-        (script,) = [script for script in SCRIPTS if script.text == text]
         answer = Simulator(WORLD).call(script, document, timeout=60)
         if misbehaves("hang-after-running"):
             hang()
