@@ -35,6 +35,7 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
 
     Args:
         address: ``winrm://HOST`` or ``winrm://HOST:PORT`` for a remote host, ``winrms://`` for one over TLS;
+            ``ssh://HOST`` for one with an SSH server, ``ssh://USER@HOST:PORT`` in full;
             ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
             (``sim:FILE`` for one of your own), ``replay:FILE`` for a recording.
         credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
@@ -140,6 +141,13 @@ def _winrm(rest: str, credential: Credential | None, options: dict[str, Any], *,
     return WinRM(host, port=port, tls=tls, credential=credential, **options)
 
 
+def _ssh(rest: str, credential: Credential | None, options: dict[str, Any]) -> Transport:
+    from hvintegration.transports.ssh import SSH
+
+    host, port, user = _remote(rest)
+    return SSH(host, port=port, username=user, credential=credential, **options)
+
+
 def _remote(rest: str) -> tuple[str, int | None, str | None]:
     """Host, port and user of what follows the scheme."""
     from urllib.parse import unquote
@@ -166,10 +174,13 @@ _WINRM_OPTIONS: Final = frozenset(
     }
 )
 
+_SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "passphrase", "program"})
+
 _MAKERS: Final = {
     "local": _Maker(_local),
     "winrm": _Maker(partial(_winrm, tls=False), takes_credential=True, options=_WINRM_OPTIONS),
     "winrms": _Maker(partial(_winrm, tls=True), takes_credential=True, options=_WINRM_OPTIONS),
+    "ssh": _Maker(_ssh, takes_credential=True, options=_SSH_OPTIONS),
     "sim": _Maker(_simulator),
     "replay": _Maker(_replay),
 }
