@@ -14,8 +14,9 @@ from hvintegration.powershell import Effect, Script
 
 __all__ = ["Connection", "KeptConnection"]
 
+LEAST_SECONDS_TO_FENCE: Final = 3.0
 MOST_SECONDS_TO_FENCE: Final = 5.0
-"""Of a write's time, a quarter is left for fencing it, but no more than this."""
+"""Of a write's time, a quarter is left for fencing it: within these limits, and never more than half."""
 
 SECONDS_TO_FENCE_LATER: Final = 10.0
 
@@ -83,7 +84,7 @@ class KeptConnection:
     def call(self, script: Script, document: str, timeout: float) -> str:
         """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
         waits = script.effect is Effect.WRITE and not self._fences_at_once
-        reserve = min(timeout / 4, MOST_SECONDS_TO_FENCE) if waits else 0.0
+        reserve = min(max(timeout / 4, LEAST_SECONDS_TO_FENCE), MOST_SECONDS_TO_FENCE, timeout / 2) if waits else 0.0
         deadline = Deadline(timeout - reserve, SystemClock())
         with self._kept(reserve):
             connection = self._opened(deadline)

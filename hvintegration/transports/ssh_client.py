@@ -26,7 +26,7 @@ from hvintegration.errors import (
     excerpt,
 )
 from hvintegration.transports.host_keys import Trust, fingerprint
-from hvintegration.transports.waiting import wait_for
+from hvintegration.transports.worker import Late, Worker
 
 __all__ = ["ChannelRefusedError", "Endpoint", "SshClient", "strong"]
 
@@ -237,13 +237,14 @@ class SshClient:
 
     def _do(self, doing: str, work: Callable[[], T], deadline: Deadline) -> T:
         """Do *work* in time. This is where errors of paramiko and of sockets become the package's."""
+        worker = Worker(f"{self._address} {doing}")
         try:
-            return wait_for(work, deadline, doing=doing, address=self._address)
+            return worker.do(work, deadline)
         except (HvError, ChannelRefusedError):
             raise
-        except TimeoutError:
+        except (Late, TimeoutError):
             raise TransportTimeoutError(
-                f"{self._endpoint} did not answer within {deadline.total:.3g} seconds.",
+                f"{self._endpoint} left no time to {doing}: {deadline.total:.3g} seconds were over.",
                 address=self._address,
                 after=deadline.total,
                 may_have_run=False,
@@ -268,6 +269,8 @@ class SshClient:
                 address=self._address,
                 hint="Check that an SSH server listens there, and that no firewall is in between.",
             ) from None
+        finally:
+            worker.stop()
 
     def _ask(self, doing: str, work: Callable[[], T], deadline: Deadline) -> T:
         """Do *work*, which the server may refuse while the connection stands."""

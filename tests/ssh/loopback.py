@@ -85,7 +85,8 @@ class Loopback:
         complaints.close()
         if self.behaviour == "die-within-answer":
             channel.get_transport().close()  # A lost connection, not an orderly end.
-        channel.close()
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # The client may be gone.
+            channel.close()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
