@@ -54,6 +54,8 @@ class Connection(Protocol):
     def fence(self, deadline: Deadline, /) -> bool:
         """Make sure that what was sent does not go on running over there, and let go of everything.
 
+        Where it did not succeed, it is tried once more behind the caller's back.
+
         Returns:
             Whether that is certain.
         """
@@ -140,8 +142,10 @@ class KeptConnection:
         connection = self._forget()
         if connection is None:
             return True
-        if self._fences_at_once or seconds:
+        if self._fences_at_once:
             return connection.fence(Deadline(seconds, SystemClock()))
+        if seconds and connection.fence(Deadline(seconds, SystemClock())):
+            return True
         later = Deadline(SECONDS_TO_FENCE_LATER, SystemClock())
         threading.Thread(target=connection.fence, args=(later,), name="hvintegration fence", daemon=True).start()
         return False

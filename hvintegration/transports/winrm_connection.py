@@ -95,10 +95,9 @@ class WinRMConnection:
         return self._worker.later(lambda: _delete(self._front, Deadline(SECONDS_TO_CLOSE, SystemClock())))
 
     def fence(self, deadline: Deadline) -> bool:
-        """End the runspace pool, with all that runs in it, over a fresh connection."""
-        created = self._front.created
+        """End the runspace pool, with all that runs in it, over a fresh connection. May be tried again."""
         self._let_go()
-        if not created:
+        if not self._front.created:  # Asked after letting go: the worker may be about to create it.
             return True
         shell = self._new_shell()
         worker = Worker(f"{self._address} fence")
@@ -146,11 +145,8 @@ class WinRMConnection:
         self._front.http.about_to_send = self._note_sent
         try:
             self._front.command(pipeline_id, beginning, deadline)
-        except (ConnectError, BusyError):
-            self._sent = False
-            raise
         except WSManFault as fault:
-            self._sent = fault.code == TIMED_OUT
+            self._sent = not _refuses(fault)
             raise
         finally:
             self._front.http.about_to_send = None
@@ -174,6 +170,8 @@ class WinRMConnection:
         try:
             return self._worker.do(work, deadline)
         except Late:
+            # Shut first: after that the worker sends nothing more, so what is said of it stays true.
+            self._front.http.shut()
             raise TransportTimeoutError(
                 f"{self._address} did not answer within {deadline.total:.3g} seconds.",
                 address=self._address,
@@ -239,6 +237,7 @@ class _Closings:
         self._worker = Worker(f"{address} closings")
         self._shell: Shell | None = None
         self._untold: set[uuid.UUID] = set()
+        self._stopped = False
         self._requests = 0
 
     @property
@@ -261,7 +260,8 @@ class _Closings:
                 self._untold.discard(pipeline_id)
 
     def stop(self) -> None:
-        """Close the connection."""
+        """Close the connection. What was to be told ends with the shell."""
+        self._stopped = True
         shell = self._shell
         if shell is not None:
             shell.http.shut()
@@ -272,6 +272,8 @@ class _Closings:
         if pipeline_id not in self._untold:
             return
         shell = self._shell = self._shell or self._new_shell()
+        if self._stopped:  # Asked after the shell can be seen: whoever stops shuts what it sees.
+            return
         try:
             shell.terminate(pipeline_id, Deadline(SECONDS_TO_TELL, SystemClock()))
         except WSManFault:
@@ -282,6 +284,12 @@ class _Closings:
             shell.http.close()
             raise
         self._untold.discard(pipeline_id)
+
+
+def _refuses(fault: WSManFault) -> bool:
+    """Whether what was asked was certainly not begun."""
+    refused = fault.code in QUOTAS or fault.code in {ACCESS_DENIED, SHELLS_NOT_ALLOWED}
+    return refused or fault.subcode in {"AccessDenied", "QuotaLimit"} or _says_gone(fault)
 
 
 def _says_gone(fault: WSManFault) -> bool:

@@ -401,7 +401,8 @@ class WSManHttp:
             if self._sealing is None:
                 return HttpAnswer(response.status_code, _read(response, self._deadline))
             if response.status_code == _UNAUTHORIZED:
-                raise _ReplacedError
+                # Sent again it might be done twice: nobody has signed this answer, and it says nothing of what was done.
+                raise ConnectionAbortedError
             return HttpAnswer(response.status_code, self._unsealed(response, _read(response, self._deadline)))
 
     def _unsealed(self, response: requests.Response, body: bytes) -> bytes:
@@ -574,6 +575,8 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
             raise _EndlessError
         if not deadline.left():
             raise TimeoutError
+    if response.ok and not response.headers.keys() & {"content-length", "transfer-encoding"}:
+        raise ConnectionAbortedError  # The connection ended within the header, which http.client takes for its end.
     return b"".join(pieces)
 
 
