@@ -164,6 +164,8 @@ class _Sockets:
         self._open: dict[int, socket.socket] = {}
         self._made = 0
         self._shut = False
+        self.connections: set[urllib3.connection.HTTPConnection] = set()
+        """Those that are not closed, wherever the libraries above have left them."""
         self.sealed = False
         """Whether messages are being sealed for the connection that there is, so that no other may take its place."""
         self.wrote = False
@@ -238,6 +240,7 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
             sockets.expect()
             sock = super()._new_conn()
             self._key = sockets.watch(sock)
+            sockets.connections.add(self)
             return sock
 
         def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
@@ -250,6 +253,7 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
 
         def close(self) -> None:
             sockets.forget(self._key)
+            sockets.connections.discard(self)
             super().close()
 
     class WatchedTLSConnection(WatchedConnection, urllib3.connection.HTTPSConnection):
@@ -269,8 +273,14 @@ class _NegotiateAuth(HTTPNegotiateAuth):
 
     def response_hook(self, response: requests.Response, **more: Any) -> requests.Response:  # noqa: ANN401 - as it is
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
-            raise _EndlessError
+            response.close()
+            raise _EndlessError if _is_whole(response) else ConnectionAbortedError
         return cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether the header has come to its end: where the connection ends within it, http.client says nothing."""
+    return not response.headers.keys().isdisjoint({"content-length", "transfer-encoding"})
 
 
 def _is_short(response: requests.Response) -> bool:
@@ -352,6 +362,8 @@ class WSManHttp:
         self._sockets.shut()
         if self._session is not None:
             self._session.close()
+        for connection in list(self._sockets.connections):
+            connection.close()
 
     # -- one exchange ---------------------------------------------------------------------------------------------
 
@@ -575,8 +587,8 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
             raise _EndlessError
         if not deadline.left():
             raise TimeoutError
-    if response.ok and not response.headers.keys() & {"content-length", "transfer-encoding"}:
-        raise ConnectionAbortedError  # The connection ended within the header, which http.client takes for its end.
+    if response.ok and not _is_whole(response):
+        raise ConnectionAbortedError
     return b"".join(pieces)
 
 
