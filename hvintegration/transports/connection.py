@@ -18,6 +18,10 @@ MOST_SECONDS_TO_FENCE: Final = 5.0
 """Of a write's time, a quarter is left for fencing it, but no more than this."""
 
 SECONDS_TO_FENCE_LATER: Final = 10.0
+"""How long fencing is tried behind the caller's back, for the network may come back."""
+
+SECONDS_OF_ONE_TRY: Final = 3.0
+PAUSE_BETWEEN_TRIES: Final = 0.5
 
 
 class Connection(Protocol):
@@ -54,7 +58,7 @@ class Connection(Protocol):
     def fence(self, deadline: Deadline, /) -> bool:
         """Make sure that what was sent does not go on running over there, and let go of everything.
 
-        Where it did not succeed, it is tried once more behind the caller's back.
+        Where it does not succeed, it is tried again behind the caller's back.
 
         Returns:
             Whether that is certain.
@@ -146,8 +150,7 @@ class KeptConnection:
             return connection.fence(Deadline(seconds, SystemClock()))
         if seconds and connection.fence(Deadline(seconds, SystemClock())):
             return True
-        later = Deadline(SECONDS_TO_FENCE_LATER, SystemClock())
-        threading.Thread(target=connection.fence, args=(later,), name="hvintegration fence", daemon=True).start()
+        threading.Thread(target=_fence_later, args=(connection,), name="hvintegration fence", daemon=True).start()
         return False
 
     def _forget(self) -> Connection | None:
@@ -156,3 +159,12 @@ class KeptConnection:
         if connection is not None:
             self._requests += connection.requests
         return connection
+
+
+def _fence_later(connection: Connection) -> None:
+    clock = SystemClock()
+    over = Deadline(SECONDS_TO_FENCE_LATER, clock)
+    while not connection.fence(Deadline(min(SECONDS_OF_ONE_TRY, over.left()), clock)):
+        if over.left() < PAUSE_BETWEEN_TRIES:
+            return
+        clock.sleep(PAUSE_BETWEEN_TRIES)

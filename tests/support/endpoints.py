@@ -10,9 +10,8 @@ assert endpoint.left() == {}                            # some seconds later, se
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -38,7 +37,7 @@ class Endpoint(Protocol):
         ...
 
     def journal(self) -> list[str]:
-        """The changes that were made over there."""
+        """The changes that were made over there, such as ``disable demovm vss``."""
         ...
 
     def left(self) -> dict[str, int]:
