@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import uuid
 import weakref
 from collections.abc import Callable
@@ -39,6 +40,7 @@ SHELL_GONE: Final = 2150858843  # ERROR_WSMAN_UNEXPECTED_SELECTORS
 SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
 QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})
 
+TRIES_TO_FENCE: Final = 3
 SECONDS_TO_CLOSE: Final = 3.0
 SECONDS_TO_TELL: Final = 15.0
 MOST_UNTOLD: Final = 8
@@ -99,16 +101,20 @@ class WinRMConnection:
         self._let_go()
         if not self._front.created:  # Asked after letting go: the worker may be about to create it.
             return True
-        shell = self._new_shell()
-        worker = Worker(f"{self._address} fence")
-        try:
-            return worker.do(lambda: _is_gone(shell, deadline), deadline)
-        except (Late, HvError):
-            return False
-        finally:
-            shell.http.shut()
-            worker.later(shell.http.close)
-            worker.stop()
+        for _ in range(TRIES_TO_FENCE):
+            shell = self._new_shell()
+            worker = Worker(f"{self._address} fence")
+            try:
+                return worker.do(functools.partial(_is_gone, shell, deadline), deadline)
+            except ConnectionLostError:
+                continue
+            except (Late, HvError):
+                break
+            finally:
+                shell.http.shut()
+                worker.later(shell.http.close)
+                worker.stop()
+        return False
 
     def _let_go(self) -> None:
         self._finalizer.detach()

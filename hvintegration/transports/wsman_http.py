@@ -166,6 +166,8 @@ class _Sockets:
         self._shut = False
         self.connections: set[urllib3.connection.HTTPConnection] = set()
         """Those that are not closed, wherever the libraries above have left them."""
+        self.responses: list[Any] = []
+        """Likewise."""
         self.sealed = False
         """Whether messages are being sealed for the connection that there is, so that no other may take its place."""
         self.wrote = False
@@ -251,6 +253,11 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
                 sockets.about_to_write()
             super().send(data)
 
+        def getresponse(self) -> Any:  # noqa: ANN401 - as it is
+            response = super().getresponse()
+            sockets.responses = [old for old in sockets.responses if not old.closed] + [response]
+            return response
+
         def close(self) -> None:
             sockets.forget(self._key)
             sockets.connections.discard(self)
@@ -273,7 +280,6 @@ class _NegotiateAuth(HTTPNegotiateAuth):
 
     def response_hook(self, response: requests.Response, **more: Any) -> requests.Response:  # noqa: ANN401 - as it is
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
-            response.close()
             raise _EndlessError if _is_whole(response) else ConnectionAbortedError
         return cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
 
@@ -362,8 +368,8 @@ class WSManHttp:
         self._sockets.shut()
         if self._session is not None:
             self._session.close()
-        for connection in list(self._sockets.connections):
-            connection.close()
+        for left in [*self._sockets.responses, *self._sockets.connections]:
+            left.close()
 
     # -- one exchange ---------------------------------------------------------------------------------------------
 
@@ -485,7 +491,10 @@ class WSManHttp:
         if isinstance(error, requests.exceptions.InvalidURL | UnicodeError):
             return ConfigurationError(f"{address} is no valid address.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
-            return ConnectError(f"{address} broke off while connecting: {_reason(causes)}.", address=address)
+            # Reset or closed while connecting: lost, as it would be a moment later.
+            return ConnectionLostError(
+                f"{address} broke off while connecting: {_reason(causes)}.", address=address, may_have_run=False
+            )
         if self._sealing is None:
             return AuthenticationError(
                 f"Authentication at {address} with {self._target.auth} failed: {type(error).__name__}.",

