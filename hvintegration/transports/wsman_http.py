@@ -559,6 +559,7 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
             raise ConfigurationError(
                 "CredSSP needs an extra package.", hint="pip install 'hvintegration[credssp]'"
             ) from None
+        watch_libraries()
         return HttpCredSSPAuth(username, password)
     return _NegotiateAuth(
         username,
