@@ -419,7 +419,7 @@ class WSManHttp:
             if self._sealing is None:
                 return HttpAnswer(response.status_code, _read(response, self._deadline))
             if response.status_code == _UNAUTHORIZED:
-                # Sent again it might be done twice: nobody has signed this answer, and it says nothing of what was done.
+                # Not sent again, for it might be done twice: nobody has signed this answer.
                 raise ConnectionAbortedError
             return HttpAnswer(response.status_code, self._unsealed(response, _read(response, self._deadline)))
 

@@ -105,13 +105,16 @@ class Interruptions:
             (change,) = host.set_services([(self.ids[name], kind, enable)], timeout=self.timeout)
         except HvError as error:
             self.came[type(error).__name__] += 1
-            assert isinstance(error, TransportError)
-            assert error.may_have_run is isinstance(error, OutcomeUnknownError)
-            self.unsure = wanted if error.may_have_run else ""
-            self._look_for_late_changes()
+            self._judge_error(error, wanted)
         else:
             self.came[change.outcome.value] += 1
             self._judge(change, wanted, self.enabled[name, kind.key])
+
+    def _judge_error(self, error: HvError, wanted: str) -> None:
+        assert isinstance(error, TransportError)
+        assert error.may_have_run is isinstance(error, OutcomeUnknownError)
+        self.unsure = wanted if error.may_have_run else ""
+        self._look_for_late_changes()
 
     def _judge(self, change: ServiceChange, wanted: str, before: bool) -> None:  # noqa: FBT001 - one of three facts
         made = self._catch_up()

@@ -10,24 +10,16 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from hvintegration import ChangeOutcome, Host, WinRM, errors
-from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import (
-    ConnectionLostError,
-    HvError,
-    OutcomeUnknownError,
-    TransportError,
-    TransportTimeoutError,
-)
-from hvintegration.powershell import SET_SERVICES
+from hvintegration import ChangeOutcome, Host
+from hvintegration.errors import HvError, OutcomeUnknownError, TransportError
 from hvintegration.simulator import Fault
-from hvintegration.transports import winrm_connection, wsman_shell
+from hvintegration.transports import wsman_shell
 from hvintegration.transports.winrm_connection import WinRMConnection
 from tests.support.endpoints import WSManEndpoint, wait_until
 
@@ -90,6 +82,12 @@ def made_of(endpoint: WSManEndpoint) -> bool:
     return endpoint.journal() == ["disable demovm vss"]
 
 
+def check_error(error: HvError, endpoint: WSManEndpoint) -> None:
+    assert all(character.isprintable() for character in str(error))
+    if isinstance(error, TransportError) and not error.may_have_run:
+        assert endpoint.journal() == []
+
+
 def ask(host: Host, endpoint: WSManEndpoint, verb: str, timeout: float) -> str:
     """What came of it, in a word; it is checked against the world."""
     vm_id = endpoint.world.machine("demovm").id
@@ -99,9 +97,7 @@ def ask(host: Host, endpoint: WSManEndpoint, verb: str, timeout: float) -> str:
             return "answer"
         (change,) = host.set_services([(vm_id, "vss", False)], timeout=timeout)
     except HvError as error:
-        assert all(character.isprintable() for character in str(error))
-        if isinstance(error, TransportError) and not error.may_have_run:
-            assert endpoint.journal() == []
+        check_error(error, endpoint)
         return type(error).__name__
     if change.state is not None:
         assert change.state.enabled is not made_of(endpoint)
@@ -148,3 +144,79 @@ def test_sealed_messages(name: str, verb: str, measured: dict[str, dict[str, flo
 @pytest.mark.parametrize("name", ON_TLS)
 def test_basic_over_tls(name: str, verb: str) -> None:
     check_row(name, verb, tls=True)
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_long_scripts_are_polled_for(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    monkeypatch.setattr(wsman_shell, "_LONGEST_WAIT", 1)
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        endpoint.world.faults = [Fault(action="delay", seconds=1.5, machine="demovm", times=1)]
+        asked = endpoint.server.actions["Receive"]
+
+        came = ask(host, endpoint, verb, LONG)
+
+        assert came == {"read": "answer", "write": "changed"}[verb]
+        assert endpoint.server.actions["Receive"] == asked + 2
+        assert host.session.stats.repeats == 0
+
+
+def test_what_is_sent_as_time_runs_out_is_not_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command goes out between the end of waiting for it and the shutting of the connection."""
+    waited_out, sent = threading.Event(), threading.Event()
+    send, shut = WinRMConnection._note_sent, wsman_shell.WSManHttp.shut  # noqa: SLF001 - the moment that matters
+
+    def send_late(connection: WinRMConnection) -> None:
+        if not waited_out.is_set():
+            waited_out.wait(30)
+            send(connection)
+            sent.set()
+
+    def shut_late(http: wsman_shell.WSManHttp) -> None:
+        waited_out.set()
+        sent.wait(30)
+        time.sleep(0.1)  # The server takes it meanwhile.
+        shut(http)
+
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        monkeypatch.setattr(WinRMConnection, "_note_sent", send_late)
+        monkeypatch.setattr(wsman_shell.WSManHttp, "shut", shut_late)
+        try:
+            (change,) = host.set_services([(endpoint.world.machine("demovm").id, "vss", False)], timeout=SHORT["write"])
+        finally:
+            monkeypatch.undo()
+
+        assert made_of(endpoint)
+        assert change.outcome is ChangeOutcome.CONFIRMED
+
+
+def test_pipelines_are_not_signalled_once_the_connection_is_over() -> None:
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        assert wait_until(lambda: "commands" not in endpoint.left())
+        endpoint.server.misbehave("hang", action="Signal", times=None, carried_out=False)
+        for _ in range(4):
+            host.info()
+        signals = endpoint.server.counts["connections"]
+
+        host.close()
+
+        assert wait_until(lambda: endpoint.left() == {})
+        assert wait_until(lambda: not any(" closings" in thread.name for thread in threading.enumerate()), 3)
+        assert endpoint.server.counts["connections"] == signals
+
+
+def test_a_network_that_comes_back_leaves_no_shell() -> None:
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        endpoint.proxy.strike("freeze")
+        endpoint.proxy.mode = "swallow"
+        with pytest.raises(OutcomeUnknownError):
+            host.set_services([(endpoint.world.machine("demovm").id, "vss", False)], timeout=1)
+        assert endpoint.left()["shells"] == 1
+
+        endpoint.proxy.mode = "pass"
+
+        assert wait_until(lambda: endpoint.left() == {})
+        assert endpoint.journal() == []

@@ -13,7 +13,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from hvintegration import Credential, Host, WinRM, World
 from hvintegration.simulator import demo_world
@@ -71,7 +71,7 @@ class WSManEndpoint:
         self.server = WSManServer(self.world, tls=tls, username=username, password=password)
         self.proxy = FaultProxy(self.server.host, self.server.port)
 
-    def __enter__(self) -> WSManEndpoint:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,7 +115,7 @@ class BridgeEndpoint:
         self.proxy = FaultProxy("127.0.0.1", bridge.port)
         self._bridge = bridge
 
-    def __enter__(self) -> BridgeEndpoint:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
