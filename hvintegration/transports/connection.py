@@ -19,6 +19,10 @@ MOST_SECONDS_TO_FENCE: Final = 5.0
 """Of a write's time, a quarter is left for fencing it: within these limits, and never more than half."""
 
 SECONDS_TO_FENCE_LATER: Final = 10.0
+"""How long fencing is tried behind the caller's back, for the network may come back."""
+
+SECONDS_OF_ONE_TRY: Final = 3.0
+PAUSE_BETWEEN_TRIES: Final = 0.5
 
 
 class Connection(Protocol):
@@ -54,6 +58,8 @@ class Connection(Protocol):
 
     def fence(self, deadline: Deadline, /) -> bool:
         """Make sure that what was sent does not go on running over there, and let go of everything.
+
+        Where it does not succeed, it is tried again behind the caller's back.
 
         Returns:
             Whether that is certain.
@@ -141,10 +147,11 @@ class KeptConnection:
         connection = self._forget()
         if connection is None:
             return True
-        if self._fences_at_once or seconds:
+        if self._fences_at_once:
             return connection.fence(Deadline(seconds, SystemClock()))
-        later = Deadline(SECONDS_TO_FENCE_LATER, SystemClock())
-        threading.Thread(target=connection.fence, args=(later,), name="hvintegration fence", daemon=True).start()
+        if seconds and connection.fence(Deadline(seconds, SystemClock())):
+            return True
+        threading.Thread(target=_fence_later, args=(connection,), name="hvintegration fence", daemon=True).start()
         return False
 
     def _forget(self) -> Connection | None:
@@ -153,3 +160,12 @@ class KeptConnection:
         if connection is not None:
             self._requests += connection.requests
         return connection
+
+
+def _fence_later(connection: Connection) -> None:
+    clock = SystemClock()
+    over = Deadline(SECONDS_TO_FENCE_LATER, clock)
+    while not connection.fence(Deadline(min(SECONDS_OF_ONE_TRY, over.left()), clock)):
+        if over.left() < PAUSE_BETWEEN_TRIES:
+            return
+        clock.sleep(PAUSE_BETWEEN_TRIES)

@@ -164,6 +164,10 @@ class _Sockets:
         self._open: dict[int, socket.socket] = {}
         self._made = 0
         self._shut = False
+        self.connections: set[urllib3.connection.HTTPConnection] = set()
+        """Those that are not closed, wherever the libraries above have left them."""
+        self.responses: list[Any] = []
+        """Likewise."""
         self.sealed = False
         """Whether messages are being sealed for the connection that there is, so that no other may take its place."""
         self.wrote = False
@@ -238,6 +242,7 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
             sockets.expect()
             sock = super()._new_conn()
             self._key = sockets.watch(sock)
+            sockets.connections.add(self)
             return sock
 
         def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
@@ -248,8 +253,14 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
                 sockets.about_to_write()
             super().send(data)
 
+        def getresponse(self) -> Any:  # noqa: ANN401 - as it is
+            response = super().getresponse()
+            sockets.responses = [old for old in sockets.responses if not old.closed] + [response]
+            return response
+
         def close(self) -> None:
             sockets.forget(self._key)
+            sockets.connections.discard(self)
             super().close()
 
     class WatchedTLSConnection(WatchedConnection, urllib3.connection.HTTPSConnection):
@@ -269,8 +280,13 @@ class _NegotiateAuth(HTTPNegotiateAuth):
 
     def response_hook(self, response: requests.Response, **more: Any) -> requests.Response:  # noqa: ANN401 - as it is
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
-            raise _EndlessError
+            raise _EndlessError if _is_whole(response) else ConnectionAbortedError
         return cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether the header has come to its end: where the connection ends within it, http.client says nothing."""
+    return not response.headers.keys().isdisjoint({"content-length", "transfer-encoding"})
 
 
 def _is_short(response: requests.Response) -> bool:
@@ -352,6 +368,8 @@ class WSManHttp:
         self._sockets.shut()
         if self._session is not None:
             self._session.close()
+        for left in [*self._sockets.responses, *self._sockets.connections]:
+            left.close()
 
     # -- one exchange ---------------------------------------------------------------------------------------------
 
@@ -401,7 +419,8 @@ class WSManHttp:
             if self._sealing is None:
                 return HttpAnswer(response.status_code, _read(response, self._deadline))
             if response.status_code == _UNAUTHORIZED:
-                raise _ReplacedError
+                # Not sent again, for it might be done twice: nobody has signed this answer.
+                raise ConnectionAbortedError
             return HttpAnswer(response.status_code, self._unsealed(response, _read(response, self._deadline)))
 
     def _unsealed(self, response: requests.Response, body: bytes) -> bytes:
@@ -472,7 +491,10 @@ class WSManHttp:
         if isinstance(error, requests.exceptions.InvalidURL | UnicodeError):
             return ConfigurationError(f"{address} is no valid address.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
-            return ConnectError(f"{address} broke off while connecting: {_reason(causes)}.", address=address)
+            # Reset or closed while connecting: lost, as it would be a moment later.
+            return ConnectionLostError(
+                f"{address} broke off while connecting: {_reason(causes)}.", address=address, may_have_run=False
+            )
         if self._sealing is None:
             return AuthenticationError(
                 f"Authentication at {address} with {self._target.auth} failed: {type(error).__name__}.",
@@ -537,6 +559,7 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
             raise ConfigurationError(
                 "CredSSP needs an extra package.", hint="pip install 'hvintegration[credssp]'"
             ) from None
+        watch_libraries()
         return HttpCredSSPAuth(username, password)
     return _NegotiateAuth(
         username,
@@ -574,6 +597,8 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
             raise _EndlessError
         if not deadline.left():
             raise TimeoutError
+    if response.ok and not _is_whole(response):
+        raise ConnectionAbortedError
     return b"".join(pieces)
 
 

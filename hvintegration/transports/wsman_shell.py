@@ -18,10 +18,13 @@ from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
 
 from hvintegration.clock import Deadline
 from hvintegration.errors import AuthenticationError, BusyError, ConnectError, HvError, ProtocolError
+from hvintegration.transports.library_logs import watch_libraries
 from hvintegration.transports.wsman_http import AUTHENTICATION_HINT, HttpAnswer, WSManHttp, WSManTarget
 from hvintegration.transports.xml_guard import RefusedError, XmlGuard
 
 __all__ = ["Shell", "WSManFault"]
+
+watch_libraries()
 
 LARGE_ENVELOPE: Final = 500 * 1024
 """Bytes of an envelope, as Windows Server 2012 and later allow unless somebody lowered MaxEnvelopeSizekb."""

@@ -242,8 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if scheme not in {"Negotiate", "NTLM"} or not token:
             return Reply(401, authenticate="Negotiate")
-        offered = base64.b64decode(token)
         try:
+            offered = base64.b64decode(token)
             with self.owner.credentials(), without_library_logs():
                 if self.context is None or self.trusted:
                     self.trusted = False
