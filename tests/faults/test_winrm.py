@@ -21,6 +21,7 @@ from hvintegration.errors import HvError, OutcomeUnknownError, TransportError
 from hvintegration.simulator import Fault
 from hvintegration.transports import wsman_shell
 from hvintegration.transports.winrm_connection import WinRMConnection
+from hvintegration.transports.wsman_http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
 
 TABLE: Final = Path(__file__).with_name("winrm_faults.json")
@@ -164,7 +165,7 @@ def test_long_scripts_are_polled_for(monkeypatch: pytest.MonkeyPatch, verb: str)
 def test_what_is_sent_as_time_runs_out_is_not_denied(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command goes out between the end of waiting for it and the shutting of the connection."""
     waited_out, sent = threading.Event(), threading.Event()
-    send, shut = WinRMConnection._note_sent, wsman_shell.WSManHttp.shut  # noqa: SLF001 - the moment that matters
+    send, shut = WinRMConnection._note_sent, WSManHttp.shut  # noqa: SLF001 - the moment that matters
 
     def send_late(connection: WinRMConnection) -> None:
         if not waited_out.is_set():
@@ -172,7 +173,7 @@ def test_what_is_sent_as_time_runs_out_is_not_denied(monkeypatch: pytest.MonkeyP
             send(connection)
             sent.set()
 
-    def shut_late(http: wsman_shell.WSManHttp) -> None:
+    def shut_late(http: WSManHttp) -> None:
         waited_out.set()
         sent.wait(30)
         time.sleep(0.1)  # The server takes it meanwhile.
@@ -181,7 +182,7 @@ def test_what_is_sent_as_time_runs_out_is_not_denied(monkeypatch: pytest.MonkeyP
     with WSManEndpoint() as endpoint, endpoint.host() as host:
         host.info()
         monkeypatch.setattr(WinRMConnection, "_note_sent", send_late)
-        monkeypatch.setattr(wsman_shell.WSManHttp, "shut", shut_late)
+        monkeypatch.setattr(WSManHttp, "shut", shut_late)
         try:
             (change,) = host.set_services([(endpoint.world.machine("demovm").id, "vss", False)], timeout=SHORT["write"])
         finally:

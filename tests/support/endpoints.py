@@ -10,6 +10,7 @@ assert endpoint.left() == {}                            # some seconds later, se
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,7 @@ class WSManEndpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
+        wait_until(_nothing_is_fenced)
         self.proxy.close()
         self.server.close()
 
@@ -119,6 +121,7 @@ class BridgeEndpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
+        wait_until(_nothing_is_fenced)
         self.proxy.close()
 
     def host(self) -> Host:
@@ -137,6 +140,11 @@ class BridgeEndpoint:
         with contextlib.suppress(Exception), self.host() as host:  # Shells are looked at when a request comes.
             host.info()
         self._bridge.misbehave()
+
+
+def _nothing_is_fenced() -> bool:
+    """Whether nothing goes on behind the caller's back, which would try for long to reach what is closed."""
+    return not any(thread.name == "hvintegration fence" for thread in threading.enumerate())
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = SECONDS_TO_CLEAN_UP) -> bool:
