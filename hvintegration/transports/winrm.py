@@ -84,6 +84,8 @@ class WinRM:
         delegate: bool = False,
         locale: str = "en-US",
     ) -> None:
+        self._client_key_password = client_key_password
+        del client_key_password  # Tracebacks with locals would show it.
         _check_authentication(auth, tls=tls, credential=credential, client_certificate=client_certificate)
         self._port = (HTTPS_PORT if tls else HTTP_PORT) if port is None else port
         self._host = _checked_host(host, self._port)
@@ -96,7 +98,6 @@ class WinRM:
         self._fingerprint = None if certificate_sha256 is None else _checked_fingerprint(certificate_sha256)
         self._client_certificate = None if client_certificate is None else os.fspath(client_certificate)
         self._client_key = None if client_key is None else os.fspath(client_key)
-        self._client_key_password = client_key_password
         self._proxy = None if proxy is None else _checked_proxy(proxy)
         self._proxy_credential = proxy_credential
         self._kerberos_hostname = kerberos_hostname
