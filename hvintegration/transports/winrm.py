@@ -84,13 +84,15 @@ class WinRM:
         delegate: bool = False,
         locale: str = "en-US",
     ) -> None:
+        # First what tracebacks with locals show of this object; they would show the password too.
+        self._host = host
+        self._tls = tls
+        self._credential = credential
         self._client_key_password = client_key_password
-        del client_key_password  # Tracebacks with locals would show it.
+        del client_key_password
         _check_authentication(auth, tls=tls, credential=credential, client_certificate=client_certificate)
         self._port = (HTTPS_PORT if tls else HTTP_PORT) if port is None else port
         self._host = _checked_host(host, self._port)
-        self._tls = tls
-        self._credential = credential
         self._auth = auth
         self._configuration_name = _checked_name(configuration_name, "configuration_name")
         self._locale = _checked_name(locale, "locale")

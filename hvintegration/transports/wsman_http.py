@@ -237,7 +237,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         manager.pool_classes_by_scheme = self._classes
         return manager
 
-    def proxy_headers(self, proxy: str) -> dict[str, str]:
+    def proxy_headers(self, proxy: str) -> dict[str, str]:  # noqa: ARG002 - as it is
         """Who asks at the proxy. Not part of its address, where errors and tracebacks would show the password."""
         if self._proxy_credential is None:
             return {}
@@ -246,6 +246,12 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 - as it is
         """Nothing: the context says what to trust."""
+
+
+def _read_alert(sock: object) -> None:
+    """Raise what the host said before it closed, which tells more: in TLS 1.3, that it refuses the certificate."""
+    if isinstance(sock, ssl.SSLSocket) and not isinstance(sys.exception(), TimeoutError):
+        sock.recv(1)
 
 
 def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
@@ -284,10 +290,7 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
             try:
                 super().send(data)
             except OSError:
-                # What the host said before it closed tells more: in TLS 1.3, that it refuses the client certificate.
-                sock = self.sock
-                if isinstance(sock, ssl.SSLSocket) and not isinstance(sys.exception(), TimeoutError):
-                    sock.recv(1)
+                _read_alert(self.sock)
                 raise
 
     class Pool(urllib3.connectionpool.HTTPConnectionPool):
@@ -485,18 +488,12 @@ class WSManHttp:
         address = self._target.address
         causes = list(_causes(error))
         if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
-            if self._target.proxy is not None:
-                return ConnectError(
-                    f"The proxy {self._target.proxy} of {address} cannot be reached: {_reason(causes)}.",
-                    address=address,
-                    hint="Check its name and port.",
-                )
-            return ConnectError(f"{address} cannot be reached: {_reason(causes)}.", address=address, hint=_REACH_HINT)
+            return self._unreachable(causes)
         if any(isinstance(cause, _LATE) for cause in causes):
             return self._too_late()
         if isinstance(error, _EndlessError):
             return ProtocolError(f"{address} answered more than {MAX_ANSWER} bytes, or without end.", address=address)
-        if any(isinstance(cause, ssl.SSLError) and cause.reason in _CLIENT_REFUSED for cause in causes):
+        if any(getattr(cause, "reason", None) in _CLIENT_REFUSED for cause in causes):
             return AuthenticationError(
                 f"{address} does not accept the client certificate, or wants one: {_reason(causes)}.",
                 address=address,
@@ -522,6 +519,16 @@ class WSManHttp:
             )
         return ProtocolError(f"{address} answered something that is not encrypted WSMan.", address=address)
 
+    def _unreachable(self, causes: list[BaseException]) -> ConnectError:
+        address, proxy = self._target.address, self._target.proxy
+        if proxy is not None:
+            return ConnectError(
+                f"The proxy {proxy} of {address} cannot be reached: {_reason(causes)}.",
+                address=address,
+                hint="Check its name and port.",
+            )
+        return ConnectError(f"{address} cannot be reached: {_reason(causes)}.", address=address, hint=_REACH_HINT)
+
     def _no_tunnel(self, causes: list[BaseException]) -> ConnectError:
         said = next((match for cause in causes if (match := _NO_TUNNEL.match(str(cause)))), None)
         if said is not None and said.group(1) == str(requests.codes.proxy_authentication_required):
@@ -543,7 +550,8 @@ class WSManHttp:
             return ConnectError(
                 f"There is no TLS to be had at {target.address}: {_reason(causes)}.",
                 address=target.address,
-                hint="Is there an HTTPS listener, with TLS 1.2 at least? winrm enumerate winrm/config/listener lists them.",
+                hint="Is there an HTTPS listener, with TLS 1.2 at least?"
+                " winrm enumerate winrm/config/listener lists them.",
             )
         offered = ""
         assert self._deadline is not None

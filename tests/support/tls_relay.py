@@ -36,6 +36,7 @@ class TlsRelay:
         outgoing.check_hostname = False
         outgoing.verify_mode = ssl.CERT_NONE
         with (
+            contextlib.suppress(OSError),
             self._context.wrap_socket(client, server_side=True) as near,
             socket.create_connection(("127.0.0.1", self._far)) as plain,
             outgoing.wrap_socket(plain) as far,

@@ -6,13 +6,14 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from hvintegration import CheckOutcome, Credential, Host, HostCheck, WinRM, errors
 from hvintegration.simulator import demo_world
-from tests.support.certificates import Certificate
+from tests.support.certificates import Certificate, self_signed
 from tests.support.fault_proxy import FaultProxy
 from tests.support.leftovers import nothing_left
 from tests.support.wsman_server import WSManServer
@@ -52,22 +53,25 @@ def over_tls(port: int, host: str = "localhost", **arguments: Any) -> WinRM:  # 
     return winrm(port, host, tls=True, auth="basic", **arguments)
 
 
+def first_failure(transport: WinRM, seconds: float) -> tuple[str, errors.HvError | None, float]:
+    for name, step in transport.steps():
+        started = time.monotonic()
+        try:
+            step(seconds)
+        except errors.HvError as error:
+            return name, error, time.monotonic() - started
+    return "", None, 0
+
+
 def fails(transport: WinRM, at: str, kind: type[AnyError], *, seconds: float = SECONDS) -> AnyError:
     """The error of the step *at*, the first that fails, by steps() and by check(), in time."""
-    found: errors.HvError | None = None
     try:
-        for name, step in transport.steps():
-            started = time.monotonic()
-            try:
-                assert step(seconds)
-            except errors.HvError as error:
-                assert time.monotonic() - started < seconds + 0.5
-                assert (name, type(error)) == (at, kind), error
-                found = error
-                break
+        name, found, took = first_failure(transport, seconds)
     finally:
         transport.close()
+    assert (name, type(found)) == (at, kind), found
     assert isinstance(found, kind)
+    assert took < seconds + 0.5
 
     with Host(transport) as host:
         started = time.monotonic()
@@ -161,9 +165,12 @@ def test_an_untrusted_certificate(tls_server: WSManServer, certificate: Certific
     assert tls_server.counts["requests"] == 0
 
 
-def test_a_certificate_for_another_name(tls_server: WSManServer, certificate: Certificate) -> None:
-    error = fails(over_tls(tls_server.port, "127.0.0.2", ca_file=certificate.path), "TLS", errors.UntrustedHostError)
-    assert "127.0.0.2" in str(error)
+def test_a_certificate_for_another_name(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path, hosts=["hv02.example"])
+    with WSManServer(demo_world(), tls=True, certificate=certificate) as server:
+        error = fails(over_tls(server.port, ca_file=certificate.path), "TLS", errors.UntrustedHostError)
+        assert "localhost" in str(error)
+        assert error.offered == certificate.sha256.upper()
 
 
 def test_files_of_certificates_that_cannot_be_used(tls_server: WSManServer) -> None:

@@ -269,8 +269,8 @@ def test_a_server_that_has_only_old_versions(server: WSManServer, certificate: C
         server.tls_context.maximum_version = ssl.TLSVersion.TLSv1_1
         server.tls_context.set_ciphers("ALL:@SECLEVEL=0")
 
-    for trusting in ({"ca_file": certificate.path}, {"certificate_sha256": certificate.sha256}):
-        error = refused(winrm(server, **trusting))
+    for trusting in (winrm(server, ca_file=certificate.path), winrm(server, certificate_sha256=certificate.sha256)):
+        error = refused(trusting)
         assert type(error) is ConnectError
         assert "no TLS" in str(error)
         assert error.hint is not None
@@ -458,9 +458,7 @@ class TestChannelBinding:
         assert answers(winrm(server, "127.0.0.1", auth=auth, ca_file=certificate.path))
         assert answers(winrm(server, "127.0.0.1", auth=auth, certificate_sha256=certificate.sha256))
 
-    def test_somebody_in_between_cannot_use_it(
-        self, server: WSManServer, relay: tuple[TlsRelay, Certificate]
-    ) -> None:
+    def test_somebody_in_between_cannot_use_it(self, server: WSManServer, relay: tuple[TlsRelay, Certificate]) -> None:
         """Even if this side trusts their certificate."""
         between, theirs = relay
         error = refused(winrm(server, "127.0.0.1", port=between.port, auth="ntlm", ca_file=theirs.path))
