@@ -493,7 +493,7 @@ class WSManHttp:
             return self._too_late()
         if isinstance(error, _EndlessError):
             return ProtocolError(f"{address} answered more than {MAX_ANSWER} bytes, or without end.", address=address)
-        if any(getattr(cause, "reason", None) in _CLIENT_REFUSED for cause in causes):
+        if _refuses_client(causes):
             return AuthenticationError(
                 f"{address} does not accept the client certificate, or wants one: {_reason(causes)}.",
                 address=address,
@@ -681,6 +681,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(current))
             yield current
             waiting += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+
+
+def _refuses_client(causes: list[BaseException]) -> bool:
+    return any(isinstance(cause, ssl.SSLError) and cause.reason in _CLIENT_REFUSED for cause in causes)
 
 
 def _reason(causes: list[BaseException]) -> str:

@@ -305,11 +305,12 @@ def no_worker_left() -> Iterator[None]:
 
 @pytest.mark.parametrize("trusting", ["ca_file", "certificate_sha256"])
 def test_a_handshake_that_stalls(server: WSManServer, certificate: Certificate, trusting: str) -> None:
-    given = {"ca_file": certificate.path, "certificate_sha256": certificate.sha256}
+    given: dict[str, Any] = {"ca_file": certificate.path, "certificate_sha256": certificate.sha256}
     with FaultProxy(server.host, server.port) as proxy, no_worker_left():
         proxy.mode = "swallow"
         started = time.monotonic()
-        error = refused(winrm(server, port=proxy.port, **{trusting: given[trusting]}), timeout=0.4)
+        transport = winrm(server, "localhost", port=proxy.port, **{trusting: given[trusting]})
+        error = refused(transport, timeout=0.4)
         assert 0.3 < time.monotonic() - started < 0.4 + 0.5
     assert isinstance(error, TransportTimeoutError)
 
@@ -366,7 +367,7 @@ class TestClientCertificates:
         with WSManServer(
             demo_world(), tls=True, certificate=certificate, auth="certificate", client_certificate=client
         ) as server:
-            trusting = {"ca_file": certificate.path, "client_key_password": "Key-Secret-1"}
+            trusting: dict[str, Any] = {"ca_file": certificate.path, "client_key_password": "Key-Secret-1"}
             assert answers(with_certificate(server, client.path, client.key, **trusting))
 
     @pytest.mark.parametrize("password", [None, "", "Key-Secret-2", "x" * 2000])
