@@ -511,6 +511,10 @@ class WSManHttp:
             return ConfigurationError(f"{address} is no valid address.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
             return ConnectError(f"{address} broke off while connecting: {_reason(causes)}.", address=address)
+        return self._not_understood(error)
+
+    def _not_understood(self, error: Exception) -> TransportError:
+        address = self._target.address
         if self._sealing is None:
             return AuthenticationError(
                 f"Authentication at {address} with {self._target.auth} failed: {type(error).__name__}.",
