@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -41,19 +42,20 @@ class TlsRelay:
             socket.create_connection(("127.0.0.1", self._far)) as plain,
             outgoing.wrap_socket(plain) as far,
         ):
-            back = threading.Thread(target=self._pump, args=(far, near), name="relay back", daemon=True)
-            back.start()
-            self._pump(near, far)
-            back.join()
-
-    def _pump(self, source: ssl.SSLSocket, sink: ssl.SSLSocket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                self.seen += data
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            other = {near: far, far: near}
+            while True:
+                for source in [end for end in other if end.pending()] or select.select(list(other), [], [])[0]:
+                    source.settimeout(0)  # What has come may be less than a message.
+                    try:
+                        data = source.recv(65536)
+                    except ssl.SSLWantReadError:
+                        continue
+                    finally:
+                        source.settimeout(None)
+                    if not data:
+                        return
+                    self.seen += data
+                    other[source].sendall(data)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
