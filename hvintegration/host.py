@@ -75,7 +75,7 @@ def transport_for(
         ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.
     """
     scheme, separator, rest = address.partition(":")
-    if "@" in rest and _has_password(rest):
+    if _has_password(rest, is_path=scheme in _MAKERS and not _MAKERS[scheme].takes_credential):
         raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
     if scheme not in _MAKERS or not separator:
         raise ConfigurationError(
@@ -92,11 +92,11 @@ def transport_for(
     return maker.make(rest, credential, given)
 
 
-def _has_password(rest: str) -> bool:
-    try:
-        return _authority(rest).password is not None
-    except ValueError:
-        return True  # Whatever is before the @ is not to be repeated in an error.
+def _has_password(rest: str, *, is_path: bool) -> bool:
+    """Whether what follows the scheme seems to have one. Then nothing of it is to be repeated in an error."""
+    before, at, _ = rest.rpartition("@")
+    # Only what looks like an authority: local:C:\\Users\\me@corp.example is a path.
+    return bool(at) and ":" in before and (rest.startswith("//") or not is_path)
 
 
 def _authority(rest: str) -> SplitResult:
@@ -153,6 +153,8 @@ def _remote(rest: str) -> tuple[str, int | None, str | None]:
     from urllib.parse import unquote
 
     with suppress(ValueError):
+        if not rest.isprintable() or any(map(str.isspace, rest)):
+            raise ValueError  # urlsplit would drop some of these.
         parts = _authority(rest)
         if rest.startswith("//") and parts.hostname and not (parts.path.strip("/") or parts.query or parts.fragment):
             return parts.hostname, parts.port, None if parts.username is None else unquote(parts.username)

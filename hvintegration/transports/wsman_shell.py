@@ -19,7 +19,13 @@ from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
 from hvintegration.clock import Deadline
 from hvintegration.errors import AuthenticationError, BusyError, ConnectError, HvError, ProtocolError
 from hvintegration.transports.library_logs import watch_libraries
-from hvintegration.transports.wsman_http import AUTHENTICATION_HINT, HttpAnswer, WSManHttp, WSManTarget
+from hvintegration.transports.wsman_http import (
+    AUTHENTICATION_HINT,
+    HttpAnswer,
+    WSManHttp,
+    WSManTarget,
+    proxy_wants_a_user,
+)
 from hvintegration.transports.xml_guard import RefusedError, XmlGuard
 
 __all__ = ["Shell", "WSManFault"]
@@ -241,4 +247,4 @@ def _busy(address: str) -> HvError:
     )
 
 
-_STATUSES: Final = {401: _unauthorized, 403: _forbidden, 404: _missing, 407: _forbidden, 503: _busy}
+_STATUSES: Final = {401: _unauthorized, 403: _forbidden, 404: _missing, 407: proxy_wants_a_user, 503: _busy}
