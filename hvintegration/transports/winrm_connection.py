@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import (
+    AuthenticationError,
     BusyError,
     CommandFailedError,
     ConnectError,
@@ -108,6 +109,9 @@ class WinRMConnection:
                 return worker.do(functools.partial(_is_gone, shell, deadline), deadline)
             except ConnectionLostError:
                 continue
+            except AuthenticationError:
+                self._front.created = False  # Not tried again: too many tries lock the user out.
+                break
             except (Late, HvError):
                 break
             finally:
