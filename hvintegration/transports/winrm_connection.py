@@ -42,6 +42,7 @@ SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
 QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})
 
 TRIES_TO_FENCE: Final = 3
+MOST_REFUSALS: Final = 3
 SECONDS_TO_CLOSE: Final = 3.0
 SECONDS_TO_TELL: Final = 15.0
 MOST_UNTOLD: Final = 8
@@ -65,6 +66,7 @@ class WinRMConnection:
         self._worker = Worker(f"{self._address} calls")
         self._closings = _Closings(new_shell, self._address)
         self._sent = False
+        self._refusals = 0
         self._finalizer = weakref.finalize(self, _abandon, self._front, self._worker, self._closings)
         self._finalizer.atexit = False
         _open_connections.add(self)
@@ -110,7 +112,10 @@ class WinRMConnection:
             except ConnectionLostError:
                 continue
             except AuthenticationError:
-                self._front.created = False  # Not tried again: too many tries lock the user out.
+                # The same user was let in before; a fault while authenticating looks like this, too.
+                self._refusals += 1
+                if self._refusals == MOST_REFUSALS:
+                    self._front.created = False  # Not tried again: too many tries lock the user out.
                 break
             except (Late, HvError):
                 break
