@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import (
+    AuthenticationError,
     BusyError,
     CommandFailedError,
     ConnectError,
@@ -41,6 +42,7 @@ SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
 QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})
 
 TRIES_TO_FENCE: Final = 3
+MOST_REFUSALS: Final = 3
 SECONDS_TO_CLOSE: Final = 3.0
 SECONDS_TO_TELL: Final = 15.0
 MOST_UNTOLD: Final = 8
@@ -64,6 +66,7 @@ class WinRMConnection:
         self._worker = Worker(f"{self._address} calls")
         self._closings = _Closings(new_shell, self._address)
         self._sent = False
+        self._refusals = 0
         self._finalizer = weakref.finalize(self, _abandon, self._front, self._worker, self._closings)
         self._finalizer.atexit = False
         _open_connections.add(self)
@@ -108,6 +111,12 @@ class WinRMConnection:
                 return worker.do(functools.partial(_is_gone, shell, deadline), deadline)
             except ConnectionLostError:
                 continue
+            except AuthenticationError:
+                # The same user was let in before; a fault while authenticating looks like this, too.
+                self._refusals += 1
+                if self._refusals == MOST_REFUSALS:
+                    self._front.created = False  # Not tried again: too many tries lock the user out.
+                break
             except (Late, HvError):
                 break
             finally:

@@ -98,6 +98,10 @@ class Shell:
         self.http.about_to_send = self._note_created
         try:
             self._ask(WSManAction.CREATE, shell, options)
+        except (ConnectError, BusyError):
+            # Refused, so there is none to be ended: trying that with a wrong password would lock the user out.
+            self.created = False
+            raise
         finally:
             self.http.about_to_send = None
 

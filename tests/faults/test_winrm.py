@@ -17,7 +17,7 @@ from typing import Any, Final
 import pytest
 
 from hvintegration import ChangeOutcome, Host
-from hvintegration.errors import HvError, OutcomeUnknownError, TransportError
+from hvintegration.errors import AuthenticationError, HvError, OutcomeUnknownError, TransportError
 from hvintegration.simulator import Fault
 from hvintegration.transports import wsman_shell
 from hvintegration.transports.winrm_connection import WinRMConnection
@@ -221,3 +221,15 @@ def test_a_network_that_comes_back_leaves_no_shell() -> None:
 
         assert wait_until(lambda: endpoint.left() == {})
         assert endpoint.journal() == []
+
+
+@pytest.mark.parametrize(("tls", "refusals"), [(False, 3), (True, 1)], ids=["sealed", "tls"])
+def test_a_wrong_password_is_tried_once(*, tls: bool, refusals: int) -> None:
+    with WSManEndpoint(tls=tls) as endpoint, endpoint.host() as host:
+        endpoint.server.misbehave("unauthorized", times=None)
+
+        with pytest.raises(AuthenticationError):
+            host.set_services([(endpoint.world.machine("demovm").id, "vss", False)])
+
+        time.sleep(1)  # Nothing may be tried behind the caller's back: that would lock the user out.
+        assert endpoint.server.counts["unauthorized"] <= refusals
