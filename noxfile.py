@@ -7,6 +7,7 @@ nox in a virtual environment of its own under ``.nox``. What follows ``--`` goes
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,18 @@ def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html; a broken reference is an error."""
     session.install("--editable", ".[cli,pandas]", *group("docs"))
     session.run("sphinx-build", "--nitpicky", "--fail-on-warning", "--keep-going", "docs", "docs/_build/html")
+
+
+@nox.session(requires=["build"])
+def soak(session: nox.Session) -> None:
+    """Interrupt many calls and ask many questions in threads, with another seed each time; takes about an hour."""
+    install_wheel(session, "[cli,pandas]", *group("tests"))
+    amounts = {"HVINTEGRATION_INTERRUPTIONS": "20000", "HVINTEGRATION_QUERIES": "20000"}
+    seed = os.environ.get("HVINTEGRATION_SEED") or str(random.SystemRandom().randrange(1_000_000))
+    session.log(f"HVINTEGRATION_SEED={seed}")
+    tests = ("tests/faults/test_interruptions.py", "tests/faults/test_threads.py")
+    env = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
+    session.run("pytest", "-n", "2", "--timeout", "0", *tests, *session.posargs, env=env)
 
 
 @nox.session(requires=["build"])

@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from hvintegration.transports.base import Checkable, Transport
     from hvintegration.transports.local import Local
     from hvintegration.transports.recording import Recorder, Replay
+    from hvintegration.transports.ssh import SSH
     from hvintegration.transports.winrm import WinRM
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
+    "SSH",
     "VM",
     "ChangeOutcome",
     "CheckOutcome",
@@ -106,6 +108,7 @@ _HOMES = {
     "Recorder": "hvintegration.transports.recording",
     "Replay": "hvintegration.transports.recording",
     "RequestedChange": "hvintegration.host",
+    "SSH": "hvintegration.transports.ssh",
     "Rows": "hvintegration.models",
     "Script": "hvintegration.powershell",
     "ServiceChange": "hvintegration.models",

@@ -35,6 +35,7 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
 
     Args:
         address: ``winrm://HOST`` or ``winrm://HOST:PORT`` for a remote host, ``winrms://`` for one over TLS;
+            ``ssh://HOST`` for one with an SSH server, ``ssh://USER@HOST:PORT`` in full;
             ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
             (``sim:FILE`` for one of your own), ``replay:FILE`` for a recording.
         credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
@@ -74,7 +75,7 @@ def transport_for(
         ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.
     """
     scheme, separator, rest = address.partition(":")
-    if "@" in rest and _has_password(rest):
+    if _has_password(rest, is_path=scheme in _MAKERS and not _MAKERS[scheme].takes_credential):
         raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
     if scheme not in _MAKERS or not separator:
         raise ConfigurationError(
@@ -91,11 +92,11 @@ def transport_for(
     return maker.make(rest, credential, given)
 
 
-def _has_password(rest: str) -> bool:
-    try:
-        return _authority(rest).password is not None
-    except ValueError:
-        return True  # Whatever is before the @ is not to be repeated in an error.
+def _has_password(rest: str, *, is_path: bool) -> bool:
+    """Whether what follows the scheme seems to have one. Then nothing of it is to be repeated in an error."""
+    before, at, _ = rest.rpartition("@")
+    # Only what looks like an authority: local:C:\\Users\\me@corp.example is a path.
+    return bool(at) and ":" in before and (rest.startswith("//") or not is_path)
 
 
 def _authority(rest: str) -> SplitResult:
@@ -140,11 +141,20 @@ def _winrm(rest: str, credential: Credential | None, options: dict[str, Any], *,
     return WinRM(host, port=port, tls=tls, credential=credential, **options)
 
 
+def _ssh(rest: str, credential: Credential | None, options: dict[str, Any]) -> Transport:
+    from hvintegration.transports.ssh import SSH
+
+    host, port, user = _remote(rest)
+    return SSH(host, port=port, username=user, credential=credential, **options)
+
+
 def _remote(rest: str) -> tuple[str, int | None, str | None]:
     """Host, port and user of what follows the scheme."""
     from urllib.parse import unquote
 
     with suppress(ValueError):
+        if not rest.isprintable() or any(map(str.isspace, rest)):
+            raise ValueError  # urlsplit would drop some of these.
         parts = _authority(rest)
         if rest.startswith("//") and parts.hostname and not (parts.path.strip("/") or parts.query or parts.fragment):
             return parts.hostname, parts.port, None if parts.username is None else unquote(parts.username)
@@ -166,10 +176,13 @@ _WINRM_OPTIONS: Final = frozenset(
     }
 )
 
+_SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "passphrase", "program"})
+
 _MAKERS: Final = {
     "local": _Maker(_local),
     "winrm": _Maker(partial(_winrm, tls=False), takes_credential=True, options=_WINRM_OPTIONS),
     "winrms": _Maker(partial(_winrm, tls=True), takes_credential=True, options=_WINRM_OPTIONS),
+    "ssh": _Maker(_ssh, takes_credential=True, options=_SSH_OPTIONS),
     "sim": _Maker(_simulator),
     "replay": _Maker(_replay),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -101,6 +102,14 @@ class Session:
             TransportTimeoutError: The time was up.
         """
         deadline = Deadline(_checked(timeout), self._clock)
+        outer = sys.exception()
+        try:
+            return self._drive(operation, deadline)
+        except HvError as error:
+            _forget_frames(error, outer)
+            raise error.with_traceback(None) from error.__cause__
+
+    def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
         try:
             step = next(operation)
             while True:
@@ -244,6 +253,21 @@ class Session:
             may_have_run=False,
             fenced=True,
         )
+
+
+def _forget_frames(error: BaseException, outer: BaseException | None) -> None:
+    """Let go of the frames behind *error*: their variables hold questions and answers, which tools print with errors.
+
+    Of what was being handled before, *outer* and what is behind it, nothing is touched.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = {id(outer)}
+    while waiting:
+        current = waiting.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            current.__traceback__ = None
+            waiting += [current.__cause__, current.__context__]
 
 
 def _for_reading_back(left: float) -> float:

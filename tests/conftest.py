@@ -9,17 +9,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.support.certificates import Certificate, self_signed
 
 pytest_plugins = ["hvintegration.testing"]
 
@@ -35,52 +30,10 @@ def engine() -> str:
     return path
 
 
-@attrs.frozen
-class Certificate:
-    """A self-signed certificate for ``localhost`` and 127.0.0.1.
-
-    Attributes:
-        file: PEM file with the certificate and its key.
-        sha256: Its fingerprint, in hexadecimal.
-    """
-
-    file: str
-    sha256: str
-
-
 @pytest.fixture(scope="session")
-def make_certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Certificate]:
-    """Makes self-signed certificates; ``make_certificate("name")`` for another name than ``localhost``."""
-
-    def make(name: str = "localhost") -> Certificate:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        now = datetime.now(UTC)
-        alternatives: list[x509.GeneralName] = [x509.DNSName(name)]
-        if name == "localhost":
-            alternatives.append(x509.IPAddress(ip_address("127.0.0.1")))
-        certificate = (
-            x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        file = tmp_path_factory.mktemp("certificate") / f"{name}.pem"
-        file.write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            + certificate.public_bytes(Encoding.PEM)
-        )
-        return Certificate(str(file), certificate.fingerprint(hashes.SHA256()).hex().upper())
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def certificate(make_certificate: Callable[..., Certificate]) -> Certificate:
-    """A self-signed certificate for ``localhost``."""
-    return make_certificate()
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A self-signed certificate for ``localhost`` and 127.0.0.1."""
+    return self_signed(tmp_path_factory.mktemp("certificate"))
 
 
 class Bridge:

@@ -126,9 +126,13 @@ def parse_answer(document: str, *, address: str, received_at: datetime) -> Answe
         _refuse(f"is longer than {MAX_LENGTH} characters", document, address)
     if is_deeper_than(document, MAX_DEPTH):
         _refuse(f"has more than {MAX_DEPTH} levels", document, address)
+    envelope: Json = None
+    broken = False
     try:
-        envelope: Json = json.loads(document, parse_constant=_no_constant)
+        envelope = json.loads(document, parse_constant=_no_constant)
     except (ValueError, RecursionError):
+        broken = True
+    if broken:  # Not raised above: json's own error has all of the document.
         _refuse("is not JSON", document, address)
     try:
         result, errors = _opened(envelope)

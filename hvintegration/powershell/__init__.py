@@ -11,7 +11,19 @@ from typing import Final
 
 import attrs
 
-__all__ = ["GET_HOST", "GET_VMS", "OPERATOR", "READER", "SCRIPTS", "SET_SERVICES", "Effect", "Script"]
+__all__ = [
+    "GET_HOST",
+    "GET_PROCESS",
+    "GET_VMS",
+    "OPERATOR",
+    "READER",
+    "SCRIPTS",
+    "SET_SERVICES",
+    "STOP_PROCESS",
+    "Effect",
+    "Script",
+    "bootstrap_arguments",
+]
 
 READER: Final = "HvIntegrationReader"
 """The role, at a restricted endpoint, of those who may look."""
@@ -69,8 +81,26 @@ def _text(name: str) -> str:
 
 
 GET_HOST: Final = Script("get_host", Effect.READ)
+GET_PROCESS: Final = Script("get_process", Effect.READ)
 GET_VMS: Final = Script("get_vms", Effect.READ)
 SET_SERVICES: Final = Script("set_services", Effect.WRITE)
+STOP_PROCESS: Final = Script("stop_process", Effect.WRITE)
 
-SCRIPTS: Final = (GET_HOST, GET_VMS, SET_SERVICES)
+SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS)
 """All of them."""
+
+
+@functools.cache
+def bootstrap_arguments() -> str:
+    """The arguments with which a PowerShell reads a script and a document from its standard input, once.
+
+    They are constant, and written with letters, digits and ``+/=-`` only: they mean the same to every shell.
+    """
+    import base64  # late, for a light `import hvintegration`
+    import importlib.resources
+
+    text = (importlib.resources.files(__name__) / "bootstrap.ps1").read_text("utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    kept = "\n".join(line for line in lines if line and not line.startswith("#"))
+    encoded = base64.b64encode(kept.encode("utf-16-le")).decode()
+    return f"-NoLogo -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand {encoded}"

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from hvintegration.powershell import OPERATOR, READER, SCRIPTS, Effect, Script
+from hvintegration.powershell import GET_PROCESS, OPERATOR, READER, SCRIPTS, STOP_PROCESS, Effect, Script
 
 __all__ = ["CONFIGURATION", "REGISTRATION", "ROLES", "Role", "endpoint_files"]
 
@@ -73,18 +73,21 @@ def _list(names: Sequence[str]) -> str:
     return "@(" + ", ".join(f"'{name}'" for name in names) + ")"
 
 
+_HYPER_V: Final = tuple(script for script in SCRIPTS if script not in {GET_PROCESS, STOP_PROCESS})
+"""Those two serve a transport, and no role shall end processes."""
+
 ROLES: Final = (
     Role(
         READER,
         "05641d9a-f133-42af-aa9e-56540f8bb4db",
         "Reads virtual machines and their integration services. Changes nothing.",
-        tuple(script for script in SCRIPTS if script.effect is Effect.READ),
+        tuple(script for script in _HYPER_V if script.effect is Effect.READ),
     ),
     Role(
         OPERATOR,
         "3e2a99b8-f3cb-49bc-8233-281d42502d1b",
         "Reads virtual machines and their integration services, and switches these.",
-        SCRIPTS,
+        _HYPER_V,
     ),
 )
 """Both of them."""

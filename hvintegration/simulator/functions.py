@@ -41,6 +41,14 @@ def _get_host(hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]
     }
 
 
+def _get_process(_hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"process_id": 1, "started": "0"}
+
+
+def _stop_process(_hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"gone": True}  # Nothing goes on running in a simulator after its answer.
+
+
 def _get_vms(hyperv: HyperV, request: Request, failures: list[dict[str, Any]]) -> dict[str, Any]:
     problems: list[CmdletError] = []
     name = request["name"]
@@ -154,7 +162,9 @@ def _failure(error: CmdletError, target: str | None) -> dict[str, Any]:
 
 FUNCTIONS: Final[dict[str, Function]] = {
     "get_host": _get_host,
+    "get_process": _get_process,
     "get_vms": _get_vms,
     "set_services": _set_services,
+    "stop_process": _stop_process,
 }
 """By script name."""

@@ -14,10 +14,15 @@ from hvintegration.powershell import Effect, Script
 
 __all__ = ["Connection", "KeptConnection"]
 
+LEAST_SECONDS_TO_FENCE: Final = 3.0
 MOST_SECONDS_TO_FENCE: Final = 5.0
-"""Of a write's time, a quarter is left for fencing it, but no more than this."""
+"""Of a write's time, a quarter is left for fencing it: within these limits, and never more than half."""
 
 SECONDS_TO_FENCE_LATER: Final = 10.0
+"""How long fencing is tried behind the caller's back, for the network may come back."""
+
+SECONDS_OF_ONE_TRY: Final = 3.0
+PAUSE_BETWEEN_TRIES: Final = 0.5
 
 
 class Connection(Protocol):
@@ -54,6 +59,8 @@ class Connection(Protocol):
     def fence(self, deadline: Deadline, /) -> bool:
         """Make sure that what was sent does not go on running over there, and let go of everything.
 
+        Where it does not succeed, it is tried again behind the caller's back.
+
         Returns:
             Whether that is certain.
         """
@@ -83,7 +90,7 @@ class KeptConnection:
     def call(self, script: Script, document: str, timeout: float) -> str:
         """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
         waits = script.effect is Effect.WRITE and not self._fences_at_once
-        reserve = min(timeout / 4, MOST_SECONDS_TO_FENCE) if waits else 0.0
+        reserve = min(max(timeout / 4, LEAST_SECONDS_TO_FENCE), MOST_SECONDS_TO_FENCE, timeout / 2) if waits else 0.0
         deadline = Deadline(timeout - reserve, SystemClock())
         with self._kept(reserve):
             connection = self._opened(deadline)
@@ -140,10 +147,11 @@ class KeptConnection:
         connection = self._forget()
         if connection is None:
             return True
-        if self._fences_at_once or seconds:
+        if self._fences_at_once:
             return connection.fence(Deadline(seconds, SystemClock()))
-        later = Deadline(SECONDS_TO_FENCE_LATER, SystemClock())
-        threading.Thread(target=connection.fence, args=(later,), name="hvintegration fence", daemon=True).start()
+        if seconds and connection.fence(Deadline(seconds, SystemClock())):
+            return True
+        threading.Thread(target=_fence_later, args=(connection,), name="hvintegration fence", daemon=True).start()
         return False
 
     def _forget(self) -> Connection | None:
@@ -152,3 +160,12 @@ class KeptConnection:
         if connection is not None:
             self._requests += connection.requests
         return connection
+
+
+def _fence_later(connection: Connection) -> None:
+    clock = SystemClock()
+    over = Deadline(SECONDS_TO_FENCE_LATER, clock)
+    while not connection.fence(Deadline(min(SECONDS_OF_ONE_TRY, over.left()), clock)):
+        if over.left() < PAUSE_BETWEEN_TRIES:
+            return
+        clock.sleep(PAUSE_BETWEEN_TRIES)

@@ -23,6 +23,9 @@ __all__ = ["MAX_LINE", "Client", "Streams"]
 MAX_LINE: Final = 1024 * 1024
 """Bytes that a line may have; PowerShell writes some 44,000."""
 
+_PIECE_LENGTH: Final = 256 * 1024
+"""Bytes of one packet's payload. Each is acknowledged before the next may follow, so a question should fit into one."""
+
 _POOL: Final = uuid.UUID(int=0)
 _PACKET: Final = re.compile(
     rb"<(?P<kind>[A-Za-z]+) (?:Stream='\w+' )?PSGuid='(?P<target>[0-9a-fA-F-]{36})'"
@@ -60,6 +63,11 @@ class Client:
         self.requests = 0
         """Packets sent."""
 
+    @property
+    def opened(self) -> bool:
+        """Whether the runspace pool has been opened."""
+        return self._conversation.opened
+
     def open(self, deadline: Deadline) -> None:
         """Open the runspace pool.
 
@@ -94,7 +102,7 @@ class Client:
         return self._conversation.result()
 
     def _send_data(self, target: uuid.UUID, deadline: Deadline) -> None:
-        while (payload := self._conversation.outgoing()) is not None:
+        while (payload := self._conversation.outgoing(_PIECE_LENGTH)) is not None:
             data = base64.b64encode(payload)
             self._send(b"<Data Stream='Default' PSGuid='%b'>%b</Data>\n" % (str(target).encode(), data), deadline)
             while self._receive(target, deadline) != (b"DataAck", target):

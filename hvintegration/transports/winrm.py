@@ -85,11 +85,15 @@ class WinRM:
         delegate: bool = False,
         locale: str = "en-US",
     ) -> None:
+        # First what tracebacks with locals show of this object; they would show the password too.
+        self._host = host
+        self._tls = tls
+        self._credential = credential
+        self._client_key_password = client_key_password
+        del client_key_password
         _check_authentication(auth, tls=tls, credential=credential, client_certificate=client_certificate)
         self._port = (HTTPS_PORT if tls else HTTP_PORT) if port is None else port
         self._host = _checked_host(host, self._port)
-        self._tls = tls
-        self._credential = credential
         self._auth = auth
         self._configuration_name = _checked_name(configuration_name, "configuration_name")
         self._locale = _checked_name(locale, "locale")
@@ -97,7 +101,6 @@ class WinRM:
         self._fingerprint = None if certificate_sha256 is None else _checked_fingerprint(certificate_sha256)
         self._client_certificate = None if client_certificate is None else os.fspath(client_certificate)
         self._client_key = None if client_key is None else os.fspath(client_key)
-        self._client_key_password = client_key_password
         self._proxy = None if proxy is None else _checked_proxy(proxy)
         self._proxy_credential = proxy_credential
         self._kerberos_hostname = kerberos_hostname

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import uuid
 import weakref
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Final, TypeVar
 
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import (
+    AuthenticationError,
     BusyError,
     CommandFailedError,
     ConnectError,
@@ -39,6 +41,8 @@ SHELL_GONE: Final = 2150858843  # ERROR_WSMAN_UNEXPECTED_SELECTORS
 SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
 QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})
 
+TRIES_TO_FENCE: Final = 3
+MOST_REFUSALS: Final = 3
 SECONDS_TO_CLOSE: Final = 3.0
 SECONDS_TO_TELL: Final = 15.0
 MOST_UNTOLD: Final = 8
@@ -62,6 +66,7 @@ class WinRMConnection:
         self._worker = Worker(f"{self._address} calls")
         self._closings = _Closings(new_shell, self._address)
         self._sent = False
+        self._refusals = 0
         self._finalizer = weakref.finalize(self, _abandon, self._front, self._worker, self._closings)
         self._finalizer.atexit = False
         _open_connections.add(self)
@@ -95,21 +100,30 @@ class WinRMConnection:
         return self._worker.later(lambda: _delete(self._front, Deadline(SECONDS_TO_CLOSE, SystemClock())))
 
     def fence(self, deadline: Deadline) -> bool:
-        """End the runspace pool, with all that runs in it, over a fresh connection."""
-        created = self._front.created
+        """End the runspace pool, with all that runs in it, over a fresh connection. May be tried again."""
         self._let_go()
-        if not created:
+        if not self._front.created:  # Asked after letting go: the worker may be about to create it.
             return True
-        shell = self._new_shell()
-        worker = Worker(f"{self._address} fence")
-        try:
-            return worker.do(lambda: _is_gone(shell, deadline), deadline)
-        except (Late, HvError):
-            return False
-        finally:
-            shell.http.shut()
-            worker.later(shell.http.close)
-            worker.stop()
+        for _ in range(TRIES_TO_FENCE):
+            shell = self._new_shell()
+            worker = Worker(f"{self._address} fence")
+            try:
+                return worker.do(functools.partial(_is_gone, shell, deadline), deadline)
+            except ConnectionLostError:
+                continue
+            except AuthenticationError:
+                # The same user was let in before; a fault while authenticating looks like this, too.
+                self._refusals += 1
+                if self._refusals == MOST_REFUSALS:
+                    self._front.created = False  # Not tried again: too many tries lock the user out.
+                break
+            except (Late, HvError):
+                break
+            finally:
+                shell.http.shut()
+                worker.later(shell.http.close)
+                worker.stop()
+        return False
 
     def _let_go(self) -> None:
         self._finalizer.detach()
@@ -146,11 +160,8 @@ class WinRMConnection:
         self._front.http.about_to_send = self._note_sent
         try:
             self._front.command(pipeline_id, beginning, deadline)
-        except (ConnectError, BusyError):
-            self._sent = False
-            raise
         except WSManFault as fault:
-            self._sent = fault.code == TIMED_OUT
+            self._sent = not _refuses(fault)
             raise
         finally:
             self._front.http.about_to_send = None
@@ -174,6 +185,8 @@ class WinRMConnection:
         try:
             return self._worker.do(work, deadline)
         except Late:
+            # Shut first: after that the worker sends nothing more, so what is said of it stays true.
+            self._front.http.shut()
             raise TransportTimeoutError(
                 f"{self._address} did not answer within {deadline.total:.3g} seconds.",
                 address=self._address,
@@ -240,6 +253,7 @@ class _Closings:
         self._worker = Worker(f"{address} closings")
         self._shell: Shell | None = None
         self._untold: set[uuid.UUID] = set()
+        self._stopped = False
         self._requests = 0
 
     @property
@@ -262,7 +276,8 @@ class _Closings:
                 self._untold.discard(pipeline_id)
 
     def stop(self) -> None:
-        """Close the connection."""
+        """Close the connection. What was to be told ends with the shell."""
+        self._stopped = True
         shell = self._shell
         if shell is not None:
             shell.http.shut()
@@ -273,6 +288,8 @@ class _Closings:
         if pipeline_id not in self._untold:
             return
         shell = self._shell = self._shell or self._new_shell()
+        if self._stopped:  # Asked after the shell can be seen: whoever stops shuts what it sees.
+            return
         try:
             shell.terminate(pipeline_id, Deadline(SECONDS_TO_TELL, SystemClock()))
         except WSManFault:
@@ -283,6 +300,12 @@ class _Closings:
             shell.http.close()
             raise
         self._untold.discard(pipeline_id)
+
+
+def _refuses(fault: WSManFault) -> bool:
+    """Whether what was asked was certainly not begun."""
+    refused = fault.code in QUOTAS or fault.code in {ACCESS_DENIED, SHELLS_NOT_ALLOWED}
+    return refused or fault.subcode in {"AccessDenied", "QuotaLimit"} or _says_gone(fault)
 
 
 def _says_gone(fault: WSManFault) -> bool:

@@ -7,6 +7,7 @@ from another thread, and a message that was sealed for one connection is never s
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import socket
@@ -15,7 +16,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
-from urllib.parse import quote
 
 import attrs
 import requests
@@ -41,6 +41,7 @@ from hvintegration.errors import (
     TransportError,
     TransportTimeoutError,
     UntrustedHostError,
+    excerpt,
 )
 from hvintegration.transports.kerberos import KDC_HINT, kerberos_refusal, require_kerberos
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
@@ -51,6 +52,7 @@ __all__ = [
     "WSManHttp",
     "WSManTarget",
     "offered_certificate",
+    "proxy_wants_a_user",
     "tls_context",
     "untrusted_certificate",
 ]
@@ -128,9 +130,10 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
             context.load_verify_locations(target.ca_file)
         if target.client_certificate is not None:
             # A function, so that OpenSSL never asks at the terminal for a password that is missing.
-            password = target.client_key_password or ""
-            context.load_cert_chain(target.client_certificate, target.client_key, lambda: password)
-    except (OSError, ssl.SSLError) as error:
+            context.load_cert_chain(
+                target.client_certificate, target.client_key, lambda: target.client_key_password or ""
+            )
+    except (OSError, ValueError) as error:
         files = ", ".join(filter(None, (target.ca_file, target.client_certificate, target.client_key)))
         raise ConfigurationError(
             f"The certificates or keys in {files} cannot be used: {getattr(error, 'strerror', None) or error}"
@@ -223,7 +226,14 @@ class _Sockets:
 class _Adapter(requests.adapters.HTTPAdapter):
     """Makes connections whose sockets are watched, and that trust what the target says."""
 
-    def __init__(self, sockets: _Sockets, context: ssl.SSLContext | None, fingerprint: str | None) -> None:
+    def __init__(
+        self,
+        sockets: _Sockets,
+        context: ssl.SSLContext | None,
+        fingerprint: str | None,
+        proxy_credential: Credential | None,
+    ) -> None:
+        self._proxy_credential = proxy_credential
         self._classes = _pool_classes(sockets)
         self._tls = {} if context is None else {"ssl_context": context, "assert_fingerprint": fingerprint}
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
@@ -237,13 +247,27 @@ class _Adapter(requests.adapters.HTTPAdapter):
         manager.pool_classes_by_scheme = self._classes
         return manager
 
+    def proxy_headers(self, proxy: str) -> dict[str, str]:  # noqa: ARG002 - as it is
+        """Who asks at the proxy. Not part of its address, where errors and tracebacks would show the password."""
+        if self._proxy_credential is None:
+            return {}
+        who = f"{self._proxy_credential.username}:{self._proxy_credential.password}".encode()
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(who).decode()}"}
+
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 - as it is
         """Nothing: the context says what to trust."""
+
+
+def _read_alert(sock: object) -> None:
+    """Raise what the host said before it closed, which tells more: in TLS 1.3, that it refuses the certificate."""
+    if isinstance(sock, ssl.SSLSocket) and not isinstance(sys.exception(), TimeoutError):
+        sock.recv(1)
 
 
 def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
     class WatchedConnection(urllib3.connection.HTTPConnection):
         _key: int = 0
+        _is_connecting = False
 
         def _new_conn(self) -> socket.socket:
             sockets.expect()
@@ -252,12 +276,20 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
             sockets.connections.add(self)
             return sock
 
+        def connect(self) -> None:
+            self._is_connecting = True
+            try:
+                super().connect()
+            finally:
+                self._is_connecting = False
+
         def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
             if self.sock is None:
                 self.connect()
-            sockets.wrote = True
-            if sockets.about_to_write is not None:
-                sockets.about_to_write()
+            if not self._is_connecting:  # What asks a proxy for a tunnel is no message to the host.
+                sockets.wrote = True
+                if sockets.about_to_write is not None:
+                    sockets.about_to_write()
             super().send(data)
 
         def getresponse(self) -> Any:  # noqa: ANN401 - as it is
@@ -271,7 +303,12 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
             super().close()
 
     class WatchedTLSConnection(WatchedConnection, urllib3.connection.HTTPSConnection):
-        pass
+        def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
+            try:
+                super().send(data)
+            except OSError:
+                _read_alert(self.sock)
+                raise
 
     class Pool(urllib3.connectionpool.HTTPConnectionPool):
         ConnectionCls: Any = WatchedConnection
@@ -290,7 +327,7 @@ class _NegotiateAuth(HTTPNegotiateAuth):
 
     def response_hook(self, response: requests.Response, **more: Any) -> requests.Response:  # noqa: ANN401 - as it is
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
-            raise _EndlessError
+            raise _EndlessError if _is_whole(response) else ConnectionAbortedError
         self.getting_token = response.status_code == _UNAUTHORIZED
         answer = cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
         # On Windows, what is handed on is the system's affair and the domain's.
@@ -305,6 +342,11 @@ class _NegotiateAuth(HTTPNegotiateAuth):
     ) -> None:
         self.getting_token = False
         super()._set_auth_token(request, token, auth_provider)  # type: ignore[no-untyped-call]
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether the header has come to its end: where the connection ends within it, http.client says nothing."""
+    return not response.headers.keys().isdisjoint({"content-length", "transfer-encoding"})
 
 
 def _is_short(response: requests.Response) -> bool:
@@ -422,7 +464,8 @@ class WSManHttp:
             except (_ReplacedError, HvError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a library raises is translated here, and only here
-                raise self._translated(error) from None
+                translated = self._translated(error)
+        raise translated  # Out here, it has no context: locals in there know passwords.
 
     def _post(self, message: bytes | None, left: float) -> HttpAnswer:
         assert self._deadline is not None
@@ -448,7 +491,8 @@ class WSManHttp:
             if self._sealing is None:
                 return HttpAnswer(response.status_code, _read(response, self._deadline))
             if response.status_code == _UNAUTHORIZED:
-                raise _ReplacedError
+                # Not sent again, for it might be done twice: nobody has signed this answer.
+                raise ConnectionAbortedError
             return HttpAnswer(response.status_code, self._unsealed(response, _read(response, self._deadline)))
 
     def _unsealed(self, response: requests.Response, body: bytes) -> bytes:
@@ -471,22 +515,15 @@ class WSManHttp:
         session.headers.update({"User-Agent": "hvintegration", "Accept-Encoding": "identity"})
         context = tls_context(self._target) if self._target.tls else None
         fingerprint = self._target.certificate_sha256
-        session.mount("http://", _Adapter(self._sockets, None, None))
-        session.mount("https://", _Adapter(self._sockets, context, fingerprint))
+        who = self._target.proxy_credential
+        session.mount("http://", _Adapter(self._sockets, None, None, who))
+        session.mount("https://", _Adapter(self._sockets, context, fingerprint, who))
         session.verify = fingerprint is None
         if self._target.proxy is not None:
-            session.proxies = {"http": self._proxy(), "https": self._proxy()}
+            session.proxies = {"http": self._target.proxy, "https": self._target.proxy}
         if self._target.auth == "certificate":
             session.headers["Authorization"] = _CERTIFICATE_HEADER
         return session
-
-    def _proxy(self) -> str:
-        assert self._target.proxy is not None
-        if self._target.proxy_credential is None:
-            return self._target.proxy
-        scheme, _, rest = self._target.proxy.partition("://")
-        who = self._target.proxy_credential
-        return f"{scheme}://{quote(who.username, safe='')}:{quote(who.password, safe='')}@{rest}"
 
     # -- what went wrong ------------------------------------------------------------------------------------------
 
@@ -503,23 +540,36 @@ class WSManHttp:
         address = self._target.address
         causes = list(_causes(error))
         if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
-            return ConnectError(f"{address} cannot be reached: {_reason(causes)}.", address=address, hint=_REACH_HINT)
+            return self._unreachable(causes)
         if any(isinstance(cause, _LATE) for cause in causes):
             return self._too_late()
         if isinstance(error, _EndlessError):
             return ProtocolError(f"{address} answered more than {MAX_ANSWER} bytes, or without end.", address=address)
+        if _refuses_client(causes):
+            return AuthenticationError(
+                f"{address} does not accept the client certificate, or wants one: {_reason(causes)}.",
+                address=address,
+                hint="Pass client_certificate with auth='certificate', of an authority that the host trusts.",
+            )
         if self._sockets.wrote and isinstance(error, requests.exceptions.RequestException | OSError):
             return ConnectionLostError(
                 f"The connection to {address} was lost: {_reason(causes)}.", address=address, may_have_run=True
             )
         if isinstance(error, requests.exceptions.ProxyError):
-            return ConnectError(f"The proxy {self._target.proxy} does not lead to {address}.", address=address)
+            return self._no_tunnel(causes)
         if isinstance(error, requests.exceptions.SSLError):
             return self._untrusted(causes)
         if isinstance(error, requests.exceptions.InvalidURL | UnicodeError):
             return ConfigurationError(f"{address} is no valid address.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
-            return ConnectError(f"{address} broke off while connecting: {_reason(causes)}.", address=address)
+            # Reset or closed while connecting: lost, as it would be a moment later.
+            return ConnectionLostError(
+                f"{address} broke off while connecting: {_reason(causes)}.", address=address, may_have_run=False
+            )
+        return self._not_understood(error)
+
+    def _not_understood(self, error: Exception) -> TransportError:
+        address = self._target.address
         if self._sealing is None:
             return self._unauthenticated(error)
         return ProtocolError(f"{address} answered something that is not encrypted WSMan.", address=address)
@@ -542,18 +592,65 @@ class WSManHttp:
             hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
         )
 
+    def _unreachable(self, causes: list[BaseException]) -> ConnectError:
+        address, proxy = self._target.address, self._target.proxy
+        if proxy is not None:
+            return ConnectError(
+                f"The proxy {proxy} of {address} cannot be reached: {_reason(causes)}.",
+                address=address,
+                hint="Check its name and port.",
+            )
+        return ConnectError(f"{address} cannot be reached: {_reason(causes)}.", address=address, hint=_REACH_HINT)
+
+    def _no_tunnel(self, causes: list[BaseException]) -> ConnectError:
+        said = next((match for cause in causes if (match := _NO_TUNNEL.match(str(cause)))), None)
+        if said is not None and said.group(1) == str(requests.codes.proxy_authentication_required):
+            return proxy_wants_a_user(self._target.address)
+        why = "it was closed in the middle" if said is None else excerpt(f"HTTP status {said.group(1)}{said.group(2)}")
+        return ConnectError(
+            f"The proxy {self._target.proxy} does not lead to {self._target.address}: {why}.",
+            address=self._target.address,
+            hint="See whether the proxy allows CONNECT to this host and port.",
+        )
+
     def _untrusted(self, causes: list[BaseException]) -> ConnectError:
         target = self._target
         why = next((cause.verify_message for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
-        pinned = target.certificate_sha256 is not None and any("ingerprint" in str(cause) for cause in causes)
-        if why is None and not pinned:
-            return ConnectError(f"There is no TLS to be had at {target.address}.", address=target.address)
+        other = next((match for cause in causes if (match := _OTHER_FINGERPRINT.search(str(cause)))), None)
+        if other is not None and target.certificate_sha256 is not None:
+            return untrusted_certificate(target, other.group(1).upper(), None)
+        if why is None:
+            return ConnectError(
+                f"There is no TLS to be had at {target.address}: {_reason(causes)}.",
+                address=target.address,
+                hint="Is there an HTTPS listener, with TLS 1.2 at least?"
+                " winrm enumerate winrm/config/listener lists them.",
+            )
         offered = ""
         assert self._deadline is not None
         if target.proxy is None:
             with contextlib.suppress(OSError):
-                offered = offered_certificate(target, max(self._deadline.left(), 0.1))
+                # Half of the time: for the connection, and then again for the handshake.
+                offered = offered_certificate(target, max(self._deadline.left() / 2 - 0.1, 0.1))
         return untrusted_certificate(target, offered, why)
+
+
+_OTHER_FINGERPRINT: Final = re.compile('Fingerprints did not match.*got "([0-9a-f]{64})"')
+_NO_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d+)(.*)")
+
+_CLIENT_REFUSED: Final = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
+"""What a host says of a client's certificate. In TLS 1.3 it does so after the first message, which it then ignores."""
 
 
 AUTHENTICATION_HINT: Final = (
@@ -572,20 +669,28 @@ def untrusted_certificate(target: WSManTarget, offered: str, why: str | None) ->
             offered=offered,
             hint="If it was renewed, pin the new one after checking it on the host. Otherwise somebody is in between.",
         )
+    pin = f"certificate_sha256={offered!r}" if offered else "certificate_sha256"
     return UntrustedHostError(
-        f"The certificate of {target.address} is not trusted: {why}.",
+        f"The certificate of {target.address} is not trusted: {(why or '').rstrip('.')}.",
         address=target.address,
         expected=None,
         offered=offered,
         hint="Name the file of your certificate authority (ca_file), or pin this certificate after comparing it with"
-        f" the host's own: certificate_sha256={offered!r}.",
+        f" the host's own: {pin}.",
+    )
+
+
+def proxy_wants_a_user(address: str) -> ConnectError:
+    """What to raise where the proxy answers with HTTP status 407."""
+    return ConnectError(
+        f"The proxy of {address} does not accept this user, or wants one (HTTP status 407).",
+        address=address,
+        hint="Pass proxy_credential=Credential(...). Only Basic authentication is supported there.",
     )
 
 
 def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and others' classes
     who = target.credential
-    username = None if who is None else who.username
-    password = None if who is None else who.password
     if target.auth == "basic":
         assert who is not None
         return requests.auth.HTTPBasicAuth(who.username.encode(), who.password.encode())
@@ -598,14 +703,20 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
             raise ConfigurationError(
                 "CredSSP needs an extra package.", hint="pip install 'hvintegration[credssp]'"
             ) from None
+<<<<<<< HEAD
         return HttpCredSSPAuth(username, password)
     if target.auth == "kerberos":
         require_kerberos("auth='kerberos'")
     elif who is None:
         require_kerberos("Authentication without a credential")
+=======
+        watch_libraries()
+        assert who is not None
+        return HttpCredSSPAuth(who.username, who.password)
+>>>>>>> main
     return _NegotiateAuth(
-        username,
-        password,
+        None if who is None else who.username,
+        None if who is None else who.password,
         auth_provider=target.auth,
         service=target.kerberos_service,
         delegate=target.delegate,
@@ -639,6 +750,8 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
             raise _EndlessError
         if not deadline.left():
             raise TimeoutError
+    if response.ok and not _is_whole(response):
+        raise ConnectionAbortedError
     return b"".join(pieces)
 
 
@@ -652,6 +765,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(current))
             yield current
             waiting += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+
+
+def _refuses_client(causes: list[BaseException]) -> bool:
+    return any(isinstance(cause, ssl.SSLError) and cause.reason in _CLIENT_REFUSED for cause in causes)
 
 
 def _reason(causes: list[BaseException]) -> str:

@@ -18,10 +18,19 @@ from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
 
 from hvintegration.clock import Deadline
 from hvintegration.errors import AuthenticationError, BusyError, ConnectError, HvError, ProtocolError
-from hvintegration.transports.wsman_http import AUTHENTICATION_HINT, HttpAnswer, WSManHttp, WSManTarget
+from hvintegration.transports.library_logs import watch_libraries
+from hvintegration.transports.wsman_http import (
+    AUTHENTICATION_HINT,
+    HttpAnswer,
+    WSManHttp,
+    WSManTarget,
+    proxy_wants_a_user,
+)
 from hvintegration.transports.xml_guard import RefusedError, XmlGuard
 
 __all__ = ["Shell", "WSManFault"]
+
+watch_libraries()
 
 LARGE_ENVELOPE: Final = 500 * 1024
 """Bytes of an envelope, as Windows Server 2012 and later allow unless somebody lowered MaxEnvelopeSizekb."""
@@ -89,6 +98,10 @@ class Shell:
         self.http.about_to_send = self._note_created
         try:
             self._ask(WSManAction.CREATE, shell, options)
+        except (ConnectError, BusyError):
+            # Refused, so there is none to be ended: trying that with a wrong password would lock the user out.
+            self.created = False
+            raise
         finally:
             self.http.about_to_send = None
 
@@ -238,4 +251,4 @@ def _busy(address: str) -> HvError:
     )
 
 
-_STATUSES: Final = {401: _unauthorized, 403: _forbidden, 404: _missing, 407: _forbidden, 503: _busy}
+_STATUSES: Final = {401: _unauthorized, 403: _forbidden, 404: _missing, 407: proxy_wants_a_user, 503: _busy}

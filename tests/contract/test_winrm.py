@@ -12,7 +12,8 @@ from hvintegration import Credential, Host, Transport, WinRM
 from hvintegration.testing import TransportContract
 
 if TYPE_CHECKING:
-    from tests.conftest import Bridge, Certificate
+    from tests.conftest import Bridge
+    from tests.support.certificates import Certificate
 
 pytestmark = pytest.mark.engine
 
@@ -32,7 +33,7 @@ def sealing_bridge(start_bridge: Callable[..., Bridge], folder: Path) -> Bridge:
 
 @pytest.fixture(scope="module")
 def tls_bridge(start_bridge: Callable[..., Bridge], folder: Path, certificate: Certificate) -> Bridge:
-    return start_bridge(auth="basic", world=folder / "world.json", certificate=certificate.file)
+    return start_bridge(auth="basic", world=folder / "world.json", certificate=str(certificate.both))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ class TestBasicOverTLS(WinRMContract):
     def transport(self, tls_bridge: Bridge, world_file: Path, certificate: Certificate) -> Transport:
         who = Credential("admin", "Secret-1")
         port = tls_bridge.port
-        return WinRM("localhost", port=port, tls=True, credential=who, auth="basic", ca_file=certificate.file)
+        return WinRM("localhost", port=port, tls=True, credential=who, auth="basic", ca_file=certificate.path)
 
 
 class TestConstrainedLanguage(WinRMContract):

@@ -11,15 +11,18 @@ from pathlib import Path
 import attrs
 import pytest
 
+import hvintegration.powershell
 from hvintegration import Host, Local, Simulator
 from hvintegration.errors import HvError, PermissionDeniedError, ProtocolError, RemoteError, UnsupportedError
 from hvintegration.operations.conversation import Answer, Call, Operation
-from hvintegration.powershell import SCRIPTS, Effect, Script
+from hvintegration.powershell import SCRIPTS, Effect, Script, bootstrap_arguments
 from hvintegration.session import Session
 from hvintegration.simulator import demo_world
 from hvintegration.simulator.functions import FUNCTIONS
 
 pytestmark = pytest.mark.engine
+
+BOOTSTRAP = Path(hvintegration.powershell.__file__).with_name("bootstrap.ps1")
 
 
 @pytest.fixture
@@ -58,6 +61,7 @@ def test_every_script_is_windows_powershell_5_1(engine: str, tmp_path: Path) -> 
     for script in SCRIPTS:
         files.append(tmp_path / f"{script.name}.ps1")
         files[-1].write_text(script.text)
+    files.append(BOOTSTRAP)
     later = tmp_path / "later.ps1"
     later.write_text("$a ?? 1\n")
 
@@ -76,6 +80,10 @@ def test_every_script_file_is_shipped_and_simulated() -> None:
     assert set(FUNCTIONS) == {script.name for script in SCRIPTS}
 
 
+def test_the_bootstrap_fits_into_a_command_line_of_windows() -> None:
+    assert len(bootstrap_arguments()) < 8000
+
+
 def test_scripts_are_ascii_and_name_the_module_of_every_command(engine: str, tmp_path: Path) -> None:
     lister = tmp_path / "commands.ps1"
     lister.write_text(
@@ -83,13 +91,14 @@ def test_scripts_are_ascii_and_name_the_module_of_every_command(engine: str, tmp
         "foreach ($node in $ast.FindAll({ $args[0] -is [System.Management.Automation.Language.CommandAst] }, $true)) "
         "{ $node.GetCommandName() }\n"
     )
-    for script in SCRIPTS:
-        path = tmp_path / f"{script.name}.ps1"
-        path.write_text(script.text, encoding="ascii")
+    texts = {script.name: script.text for script in SCRIPTS} | {"bootstrap": BOOTSTRAP.read_text()}
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.ps1"
+        path.write_text(text, encoding="ascii")
         command = [engine, "-File", str(lister), str(path)]
         names = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
-        own = {"ConvertTo-Failure", "ConvertTo-ServiceRecord"}
+        own = {"ConvertTo-Failure", "ConvertTo-ServiceRecord", "hvintegration_call"}
         assert names
         assert [name for name in names if "\\" not in name and name not in own] == []
 

@@ -8,7 +8,10 @@ first process that finds that file absent.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import signal
 import sys
 import time
 import uuid
@@ -21,6 +24,7 @@ from typing import NoReturn
 sys.modules["tests"] = ModuleType("tests")
 sys.modules["tests"].__path__ = [str(Path(__file__).resolve().parents[1])]
 
+from hvintegration.powershell import GET_PROCESS, STOP_PROCESS  # noqa: E402
 from tests.support.psrp_server import Pipeline, PowerShellServer, StreamServer, simulated  # noqa: E402
 
 WORLD = sys.argv[2]
@@ -41,6 +45,19 @@ def hang() -> NoReturn:
         time.sleep(60)
 
 
+def stop(document: str) -> dict[str, object]:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(json.loads(document)["process_id"], signal.SIGKILL)
+    return {"gone": True}
+
+
+PROCESSES: dict[str, Callable[[str], dict[str, object]]] = {
+    GET_PROCESS.text: lambda _: {"process_id": os.getpid(), "started": "0"},
+    STOP_PROCESS.text: stop,
+}
+"""What is true of this process, whatever it is told to do otherwise."""
+
+
 class Server(StreamServer):
     def begin(self, pipeline_id: uuid.UUID) -> None:
         if misbehaves("hang-at-command"):
@@ -56,6 +73,10 @@ class Server(StreamServer):
 
     def run(self, pipeline: Pipeline) -> None:
         self.flush()
+        if pipeline.command in PROCESSES:
+            result = PROCESSES[pipeline.command](pipeline.document)
+            self.server.finish(pipeline, [json.dumps({"schema": 1, "result": result, "errors": []})])
+            return
         if misbehaves("hang-before-running"):
             hang()
         if misbehaves("die-before-running"):

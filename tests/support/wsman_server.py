@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import os
 import select
 import socket
@@ -68,6 +69,7 @@ NOT_CARRIED_OUT: Final = frozenset({"400", "403", "404", "500", "503", "unauthor
 
 _SOAP: Final = "application/soap+xml;charset=UTF-8"
 _SEALED: Final = "application/HTTP-SPNEGO-session-encrypted"
+_MUTUAL: Final = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 _BOUNDARY: Final = b"--Encrypted Boundary"
 _PART: Final = b"Content-Type: application/octet-stream\r\n"
 
@@ -238,12 +240,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.owner.auth == "basic":
             known = base64.b64encode(f"{self.owner.username}:{self.owner.password}".encode()).decode()
             return None if (scheme, token) == ("Basic", known) else Reply(401, authenticate='Basic realm="WSMAN"')
+        if self.owner.auth == "certificate":
+            mapped = hashlib.sha256(self.request.getpeercert(binary_form=True)).hexdigest()
+            return None if (scheme, mapped) == (_MUTUAL, self.owner.mapped) else Reply(403, kind="text/plain")
         if self.trusted and not token:
             return None
         if scheme not in {"Negotiate", "NTLM"} or not token:
             return Reply(401, authenticate="Negotiate")
-        offered = base64.b64decode(token)
         try:
+            offered = base64.b64decode(token)
             with self.owner.credentials(), without_library_logs():
                 if self.context is None or self.trusted:
                     self.trusted = False
@@ -385,8 +390,11 @@ class WSManServer:
     Args:
         world: What it answers from: an object, or the path of a world file.
         tls: HTTPS, with a certificate of its own.
-        auth: ``negotiate`` (NTLM, also inside of SPNEGO) or ``basic``. If None, ``basic`` with TLS, and without it
-            ``negotiate``, which then asks for sealed messages.
+        auth: ``negotiate`` (NTLM, also inside of SPNEGO), ``basic``, or, with TLS, ``certificate``. If None,
+            ``basic`` with TLS, and without it ``negotiate``, which then asks for sealed messages.
+        certificate: Its certificate, with TLS; if None, a new one.
+        client_certificate: The one that a client must have, with ``certificate``. Further ones are refused only once
+            the handshake is over if ``tls_context`` trusts them.
         username: Who may come in, as ``user`` or ``DOMAIN\\user``.
         password: With which password.
         configurations: Session configurations, and the functions that each has; None for one that runs scripts.
@@ -406,7 +414,9 @@ class WSManServer:
         world: World | str | Path,
         *,
         tls: bool = False,
-        auth: Literal["negotiate", "basic"] | None = None,
+        auth: Literal["negotiate", "basic", "certificate"] | None = None,
+        certificate: Certificate | None = None,
+        client_certificate: Certificate | None = None,
         username: str = "admin",
         password: str = "Loopback-1",
         configurations: Mapping[str, Collection[str] | None] | None = None,
@@ -424,6 +434,7 @@ class WSManServer:
         self.threads: list[threading.Thread] = []
         self.certificate: Certificate | None = None
         self.tls_context: ssl.SSLContext | None = None
+        self.mapped = None if client_certificate is None else client_certificate.sha256
         self.channel_bindings: GssChannelBindings | None = None
         self._lock = threading.Lock()
         self._plan: list[Misbehaviour] = []
@@ -432,9 +443,12 @@ class WSManServer:
         domain, _, user = username.rpartition("\\")
         self._users.write_text(f"{domain}:{user}:{password}\n")
         if tls:
-            self.certificate = self_signed(Path(self._folder.name))
+            self.certificate = certificate or self_signed(Path(self._folder.name))
             self.tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls_context.load_cert_chain(self.certificate.path, self.certificate.key)
+            if client_certificate is not None:
+                self.tls_context.verify_mode = ssl.CERT_REQUIRED
+                self.tls_context.load_verify_locations(client_certificate.path)
             digest = bytes.fromhex(self.certificate.sha256)
             self.channel_bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + digest)
         self._http = _HTTPServer(self)

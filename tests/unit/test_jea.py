@@ -4,7 +4,16 @@ import re
 
 import pytest
 
-from hvintegration.powershell import OPERATOR, READER, SCRIPTS, Effect
+from hvintegration.powershell import (
+    GET_HOST,
+    GET_PROCESS,
+    GET_VMS,
+    OPERATOR,
+    READER,
+    SCRIPTS,
+    SET_SERVICES,
+    STOP_PROCESS,
+)
 from hvintegration.powershell.jea import CONFIGURATION, REGISTRATION, ROLES, Role, endpoint_files
 
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
@@ -24,14 +33,19 @@ def test_files_are_ascii_and_the_same_every_time() -> None:
     assert endpoint_files() == endpoint_files()
 
 
-def test_readers_have_what_reads_and_operators_have_everything() -> None:
+def test_readers_have_what_reads_and_operators_what_changes_too() -> None:
     reader, operator = ROLES
 
     assert (reader.name, operator.name) == (READER, OPERATOR)
-    assert list(reader.scripts) == [script for script in SCRIPTS if script.effect is Effect.READ]
-    assert list(operator.scripts) == list(SCRIPTS)
-    for script in SCRIPTS:
+    assert list(reader.scripts) == [GET_HOST, GET_VMS]
+    assert list(operator.scripts) == [GET_HOST, GET_VMS, SET_SERVICES]
+    for script in operator.scripts:
         assert script in {role.name: role for role in ROLES}[script.role].scripts
+
+
+def test_nobody_at_a_restricted_endpoint_may_end_processes() -> None:
+    for script in (GET_PROCESS, STOP_PROCESS):
+        assert all(script.function not in text for text in endpoint_files().values())
 
 
 @every_role

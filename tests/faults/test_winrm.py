@@ -1,0 +1,235 @@
+"""The table of faults of WinRM, for a read and for a write: what comes of each, in time, and with nothing left.
+
+The table is ``winrm_faults.json``; the documentation shows it. With ``HVINTEGRATION_MEASURE=1`` the seconds that each
+took are written into it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from hvintegration import ChangeOutcome, Host
+from hvintegration.errors import AuthenticationError, HvError, OutcomeUnknownError, TransportError
+from hvintegration.simulator import Fault
+from hvintegration.transports import wsman_shell
+from hvintegration.transports.winrm_connection import WinRMConnection
+from hvintegration.transports.wsman_http import WSManHttp
+from tests.support.endpoints import WSManEndpoint, wait_until
+
+TABLE: Final = Path(__file__).with_name("winrm_faults.json")
+ROWS: Final[dict[str, dict[str, Any]]] = json.loads(TABLE.read_text("utf-8"))
+ON_TLS: Final = [name for name, row in ROWS.items() if row.get("tls") is not None]
+
+GRACE: Final = 0.5
+SHORT: Final = {"read": 1.0, "write": 3.0}
+"""Seconds for what waits until its time is up."""
+LONG: Final = 20.0
+"""Seconds for what does not."""
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[dict[str, dict[str, float]]]:
+    """Seconds by row and verb."""
+    found: dict[str, dict[str, float]] = {}
+    yield found
+    if os.environ.get("HVINTEGRATION_MEASURE"):
+        for name, seconds in found.items():
+            ROWS[name]["seconds"] = ROWS[name].get("seconds", {}) | seconds
+        lines = [f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in ROWS.items()]
+        TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def set_up(endpoint: WSManEndpoint, host: Host, plan: dict[str, Any]) -> None:
+    """Let happen what a row of the table says."""
+    proxy, server = endpoint.proxy, endpoint.server
+    for what, how in plan.items():
+        if what == "mode":
+            proxy.mode = how
+        elif what == "strike":
+            proxy.strike(how["kind"], after_bytes_up=how.get("up"), after_bytes_down=how.get("down"))
+        elif what == "drip":
+            proxy.drip = (how[0], how[1])
+        elif what == "quota":
+            setattr(server.shells, how[0], how[1])
+        elif what == "untold":
+            server.misbehave("drop", action="Signal", times=None, carried_out=False)
+            for _ in range(how):
+                host.info()
+        elif what == "idle":
+            server.shells.close()
+        else:
+            server.misbehave(**how)
+
+
+def mend(endpoint: WSManEndpoint) -> None:
+    """End what :func:`set_up` began."""
+    endpoint.proxy.mode = "pass"
+    endpoint.proxy.drip = None
+    endpoint.server.shells.max_shells = None
+    endpoint.server.shells.max_commands = None
+    endpoint.server.behave()
+
+
+def made_of(endpoint: WSManEndpoint) -> bool:
+    """Whether VSS of demovm is disabled."""
+    return endpoint.journal() == ["disable demovm vss"]
+
+
+def check_error(error: HvError, endpoint: WSManEndpoint) -> None:
+    assert all(character.isprintable() for character in str(error))
+    if isinstance(error, TransportError) and not error.may_have_run:
+        assert endpoint.journal() == []
+
+
+def ask(host: Host, endpoint: WSManEndpoint, verb: str, timeout: float) -> str:
+    """What came of it, in a word; it is checked against the world."""
+    vm_id = endpoint.world.machine("demovm").id
+    try:
+        if verb == "read":
+            assert len(host.inventory(timeout=timeout).vms) == 5
+            return "answer"
+        (change,) = host.set_services([(vm_id, "vss", False)], timeout=timeout)
+    except HvError as error:
+        check_error(error, endpoint)
+        return type(error).__name__
+    if change.state is not None:
+        assert change.state.enabled is not made_of(endpoint)
+    assert (change.outcome is ChangeOutcome.FAILED) is not made_of(endpoint)
+    return change.outcome.value
+
+
+def check_row(name: str, verb: str, *, tls: bool) -> float:
+    """Do what a row of the table says, and compare; the seconds that it took."""
+    row = ROWS[name] | (ROWS[name]["tls"] if tls else {})
+    timeout = SHORT[verb] if verb in row.get("waits", ()) else LONG
+    with WSManEndpoint(tls=tls) as endpoint, endpoint.host() as host:
+        for _ in range(row["calls_before"]):
+            host.info()
+        # Of the messages that follow, the one that is to be struck is the first.
+        assert wait_until(lambda: "commands" not in endpoint.left())
+        set_up(endpoint, host, row["plan"])
+        began = time.monotonic()
+
+        came = ask(host, endpoint, verb, timeout)
+
+        seconds = time.monotonic() - began
+        assert came in row[verb].split(" or ")
+        assert seconds < timeout + GRACE
+        assert len(endpoint.journal()) == (0 if verb == "read" else row["made"])
+        mend(endpoint)
+        if row.get("leaves"):
+            # The network was dead: until the host itself ends an unused shell, nobody can.
+            assert endpoint.left().get("shells", 0) <= 1
+            endpoint.forget()
+        assert host.vms["demovm"].services["vss"].state().enabled is not made_of(endpoint)
+        host.close()
+        assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
+    return seconds
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+@pytest.mark.parametrize("name", ROWS)
+def test_sealed_messages(name: str, verb: str, measured: dict[str, dict[str, float]]) -> None:
+    measured.setdefault(name, {})[verb] = round(check_row(name, verb, tls=False), 1)
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+@pytest.mark.parametrize("name", ON_TLS)
+def test_basic_over_tls(name: str, verb: str) -> None:
+    check_row(name, verb, tls=True)
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_long_scripts_are_polled_for(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    monkeypatch.setattr(wsman_shell, "_LONGEST_WAIT", 1)
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        endpoint.world.faults = [Fault(action="delay", seconds=1.5, machine="demovm", times=1)]
+        asked = endpoint.server.actions["Receive"]
+
+        came = ask(host, endpoint, verb, LONG)
+
+        assert came == {"read": "answer", "write": "changed"}[verb]
+        assert endpoint.server.actions["Receive"] == asked + 2
+        assert host.session.stats.repeats == 0
+
+
+def test_what_is_sent_as_time_runs_out_is_not_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command goes out between the end of waiting for it and the shutting of the connection."""
+    waited_out, sent = threading.Event(), threading.Event()
+    send, shut = WinRMConnection._note_sent, WSManHttp.shut  # noqa: SLF001 - the moment that matters
+
+    def send_late(connection: WinRMConnection) -> None:
+        if not waited_out.is_set():
+            waited_out.wait(30)
+            send(connection)
+            sent.set()
+
+    def shut_late(http: WSManHttp) -> None:
+        waited_out.set()
+        sent.wait(30)
+        time.sleep(0.1)  # The server takes it meanwhile.
+        shut(http)
+
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        monkeypatch.setattr(WinRMConnection, "_note_sent", send_late)
+        monkeypatch.setattr(WSManHttp, "shut", shut_late)
+        try:
+            (change,) = host.set_services([(endpoint.world.machine("demovm").id, "vss", False)], timeout=SHORT["write"])
+        finally:
+            monkeypatch.undo()
+
+        assert made_of(endpoint)
+        assert change.outcome is ChangeOutcome.CONFIRMED
+
+
+def test_pipelines_are_not_signalled_once_the_connection_is_over() -> None:
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        assert wait_until(lambda: "commands" not in endpoint.left())
+        endpoint.server.misbehave("hang", action="Signal", times=None, carried_out=False)
+        for _ in range(4):
+            host.info()
+        signals = endpoint.server.counts["connections"]
+
+        host.close()
+
+        assert wait_until(lambda: endpoint.left() == {})
+        assert wait_until(lambda: not any(" closings" in thread.name for thread in threading.enumerate()), 3)
+        assert endpoint.server.counts["connections"] == signals
+
+
+def test_a_network_that_comes_back_leaves_no_shell() -> None:
+    with WSManEndpoint() as endpoint, endpoint.host() as host:
+        host.info()
+        endpoint.proxy.strike("freeze")
+        endpoint.proxy.mode = "swallow"
+        with pytest.raises(OutcomeUnknownError):
+            host.set_services([(endpoint.world.machine("demovm").id, "vss", False)], timeout=1)
+        assert endpoint.left()["shells"] == 1
+
+        endpoint.proxy.mode = "pass"
+
+        assert wait_until(lambda: endpoint.left() == {})
+        assert endpoint.journal() == []
+
+
+@pytest.mark.parametrize(("tls", "refusals"), [(False, 3), (True, 1)], ids=["sealed", "tls"])
+def test_a_wrong_password_is_tried_once(*, tls: bool, refusals: int) -> None:
+    with WSManEndpoint(tls=tls) as endpoint, endpoint.host() as host:
+        endpoint.server.misbehave("unauthorized", times=None)
+
+        with pytest.raises(AuthenticationError):
+            host.set_services([(endpoint.world.machine("demovm").id, "vss", False)])
+
+        time.sleep(1)  # Nothing may be tried behind the caller's back: that would lock the user out.
+        assert endpoint.server.counts["unauthorized"] <= refusals

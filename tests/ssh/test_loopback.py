@@ -1,0 +1,188 @@
+"""The contract and misbehaviour over SSH, without the engine: a server in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from hvintegration import SSH, ChangeOutcome, Credential, Host, Transport, World
+from hvintegration.errors import (
+    AuthenticationError,
+    ConnectError,
+    ConnectionLostError,
+    HvError,
+    OutcomeUnknownError,
+    ProtocolError,
+    TransportTimeoutError,
+    UntrustedHostError,
+)
+from hvintegration.simulator import demo_world
+from hvintegration.testing import TransportContract
+from hvintegration.transports.host_keys import fingerprint
+
+GRACE = 0.5
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+loopback = load(Path(__file__).with_name("loopback.py"))
+nothing_is_left = load(Path(__file__).parents[1] / "faults" / "conftest.py").nothing_is_left
+
+
+@pytest.fixture
+def world_file(tmp_path: Path) -> Path:
+    path = tmp_path / "world.json"
+    demo_world().save(path)
+    return path
+
+
+@pytest.fixture
+def ssh(nothing_is_left: None, world_file: Path, tmp_path: Path) -> Iterator[Callable[..., SSH]]:
+    """Makes a way to a server of a certain behaviour; ``once`` for its first PowerShell only."""
+    opened: list[Callable[[], object]] = []
+
+    def make(behaviour: str = "none", *, once: bool = False, **options: object) -> SSH:
+        server = loopback.Loopback(world_file, behaviour, once=tmp_path / "once" if once else None)
+        options.setdefault("host_key", fingerprint(server.key.asbytes()))
+        options.setdefault("credential", Credential("admin", loopback.PASSWORD))
+        ssh = SSH("127.0.0.1", port=server.port, known_hosts=tmp_path / "none", **options)  # type: ignore[arg-type]
+        opened.extend((server.close, ssh.close))
+        return ssh
+
+    yield make
+    for close in reversed(opened):
+        close()
+
+
+class TestLoopback(TransportContract):
+    @pytest.fixture
+    def transport(self, ssh: Callable[..., SSH], world_file: Path) -> Transport:
+        transport: SSH = ssh()
+        return transport
+
+
+FAILING_READS: dict[str, type[HvError]] = {
+    "banner-stall": TransportTimeoutError,
+    "no-ssh": ConnectError,
+    "auth-refused": AuthenticationError,
+    "channel-refused": ConnectError,
+    "all-refused": ConnectError,
+    "silent": TransportTimeoutError,
+    "endless-line": ProtocolError,
+    "hang-at-command": TransportTimeoutError,
+    "hang-before-running": TransportTimeoutError,
+    "hang-after-running": TransportTimeoutError,
+    "die-within-answer": ConnectionLostError,
+    "hang-within-answer": TransportTimeoutError,
+    "flood": ProtocolError,
+    "broken-xml": ProtocolError,
+}
+
+
+@pytest.mark.parametrize(("behaviour", "error"), FAILING_READS.items(), ids=FAILING_READS)
+def test_a_read_ends_in_time_in_the_right_error(ssh: Callable[..., SSH], behaviour: str, error: type[HvError]) -> None:
+    timeout = 3.0 if error is TransportTimeoutError else 20.0
+    began = time.monotonic()
+
+    with pytest.raises(error) as caught:
+        Host(ssh(behaviour)).inventory(timeout=timeout)
+
+    assert type(caught.value) is error
+    assert time.monotonic() - began < timeout + GRACE
+    assert loopback.PASSWORD not in str(caught.value) + repr(caught.value)
+
+
+@pytest.mark.parametrize("behaviour", ["none", "banner", "noisy", "subsystem-refused", "flood-stderr"])
+def test_noise_and_a_missing_subsystem_do_not_matter(ssh: Callable[..., SSH], behaviour: str) -> None:
+    host = Host(ssh(behaviour))
+
+    assert len(host.inventory().vms) == 5
+    assert host.vms["demovm"].services["gsi"].enable().enabled is True
+
+
+@pytest.mark.parametrize("behaviour", ["hang-after-running", "die-after-running", "die-within-answer", "broken-json"])
+def test_a_write_whose_answer_is_lost_is_ended_read_back_and_not_repeated(
+    ssh: Callable[..., SSH], world_file: Path, behaviour: str
+) -> None:
+    vm = Host(ssh()).vms["demovm"]
+    began = time.monotonic()
+
+    (change,) = Host(ssh(behaviour, once=True)).set_services([(vm.id, "gsi", True)], timeout=12)
+
+    assert time.monotonic() - began < 12 + GRACE
+    assert change.outcome is ChangeOutcome.CONFIRMED
+    assert World.load(world_file).journal == ["enable demovm guest_service_interface"]
+
+
+@pytest.mark.parametrize("behaviour", ["hang-before-running", "die-before-running"])
+def test_a_write_that_was_not_made_is_known_not_to_be(
+    ssh: Callable[..., SSH], world_file: Path, behaviour: str
+) -> None:
+    vm = Host(ssh()).vms["demovm"]
+    host = Host(ssh(behaviour, once=True))
+
+    if behaviour.startswith("die"):
+        assert host.set_services([(vm.id, "gsi", True)], timeout=12)[0].outcome is ChangeOutcome.CHANGED
+        assert World.load(world_file).journal == ["enable demovm guest_service_interface"]
+    else:
+        with pytest.raises(TransportTimeoutError) as late:
+            host.set_services([(vm.id, "gsi", True)], timeout=12)
+        assert late.value.may_have_run is False
+        assert World.load(world_file).journal == []
+
+
+def test_a_write_that_cannot_be_read_back_is_of_unknown_outcome(ssh: Callable[..., SSH], world_file: Path) -> None:
+    vm = Host(ssh()).vms["demovm"]
+
+    with pytest.raises(OutcomeUnknownError):
+        Host(ssh("hang-after-running")).set_services([(vm.id, "gsi", True)], timeout=8)
+
+    assert World.load(world_file).journal == ["enable demovm guest_service_interface"]
+
+
+def test_a_changed_key_is_not_trusted(ssh: Callable[..., SSH]) -> None:
+    pin = "SHA256:" + "A" * 43
+
+    with pytest.raises(UntrustedHostError) as changed:
+        Host(ssh(host_key=pin)).info()
+
+    assert changed.value.expected == pin
+    assert changed.value.offered.startswith("SHA256:")
+    assert changed.value.offered in str(changed.value.hint)
+
+
+def test_an_unknown_key_is_not_trusted(ssh: Callable[..., SSH]) -> None:
+    with pytest.raises(UntrustedHostError) as unknown:
+        Host(ssh(host_key=None)).info()
+
+    assert unknown.value.expected is None
+
+
+def test_a_wrong_password_is_not_repeated_in_the_error(ssh: Callable[..., SSH]) -> None:
+    with pytest.raises(AuthenticationError) as refused:
+        Host(ssh(credential=Credential("admin", "wr0ng!"))).info()
+
+    assert "wr0ng!" not in f"{refused.value!r} {refused.value} {refused.value.hint}"
+    assert "a password" in str(refused.value)
+
+
+def test_nobody_listens() -> None:
+    with pytest.raises(ConnectError, match="cannot connect"):
+        Host(SSH("127.0.0.1", port=1)).info(timeout=5)
+
+
+def test_a_host_that_does_not_exist() -> None:
+    with pytest.raises(ConnectError, match="no host"):
+        Host(SSH("no-such-host.invalid")).info(timeout=20)

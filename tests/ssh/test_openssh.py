@@ -1,0 +1,235 @@
+"""The transport contract through a real OpenSSH server and the real engine, in each of the three ways."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from hvintegration import SSH, Host, Script, Transport, World
+from hvintegration.errors import ConnectError, RemoteError, TransportTimeoutError, UntrustedHostError
+from hvintegration.powershell import Effect
+from hvintegration.simulator import Fault, demo_world
+from hvintegration.simulator.world import FileStore
+from hvintegration.testing import TransportContract
+
+if TYPE_CHECKING:
+    from .conftest import Sshd
+
+pytestmark = pytest.mark.engine
+
+
+class Kept:
+    """A transport that stays open when a host is closed, for one connection to serve a whole class of tests."""
+
+    def __init__(self, inner: SSH) -> None:
+        self.inner = inner
+
+    def __str__(self) -> str:
+        return str(self.inner)
+
+    @property
+    def requests(self) -> int:
+        return self.inner.requests
+
+    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+        return self.inner.call(script, document, timeout=timeout)
+
+    def close(self) -> None:
+        pass
+
+
+@attrs.frozen
+class OtherScript(Script):
+    """A script that is not shipped."""
+
+    text: str = ""
+
+
+@pytest.fixture(scope="session")
+def plain_program(engine: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PowerShell that does not know -sshs, as Windows PowerShell."""
+    program = tmp_path_factory.mktemp("program") / "powershell"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *-sshs*) echo "no -sshs" >&2; exit 1;; esac\nexec {engine} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+WAYS = ["subsystem", "program", "process for each call"]
+
+
+@pytest.fixture(scope="session")
+def reach(
+    engine: str, plain_program: str, start_sshd: Callable[..., Sshd]
+) -> Iterator[Callable[[str], tuple[Sshd, SSH]]]:
+    """A server and a connection to it for each way, which stay for all tests."""
+    reached: dict[str, tuple[Sshd, SSH]] = {}
+
+    def reach(way: str) -> tuple[Sshd, SSH]:
+        if way not in reached:
+            server = start_sshd(*[f"Subsystem powershell {engine} -sshs -NoLogo -NoProfile"] * (way == "subsystem"))
+            program = {"subsystem": None, "program": engine}.get(way, plain_program)
+            reached[way] = server, server.ssh(program=program)
+        return reached[way]
+
+    yield reach
+    for _, ssh in reached.values():
+        ssh.close()
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def server(way: str, reach: Callable[[str], tuple[Sshd, SSH]]) -> Sshd:
+    return reach(way)[0]
+
+
+@pytest.fixture
+def ssh(way: str, reach: Callable[[str], tuple[Sshd, SSH]]) -> SSH:
+    return reach(way)[1]
+
+
+# A program that is started as the subsystem is serves as the subsystem does: it gets the tests below only.
+@pytest.mark.parametrize("way", ["subsystem", "process for each call"], indirect=True)
+class TestOpenSsh(TransportContract):
+    @pytest.fixture
+    def world_file(self, server: Sshd) -> Path:
+        self.default_world().save(server.world)
+        return server.world
+
+    @pytest.fixture
+    def transport(self, ssh: SSH, world_file: Path) -> Transport:
+        return Kept(ssh)
+
+
+@pytest.fixture
+def host(ssh: SSH, server: Sshd) -> Host:
+    demo_world().save(server.world)
+    return Host(Kept(ssh))
+
+
+def engines(server: Sshd) -> int:
+    """How many PowerShells of this server run."""
+    found = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            mine = f"HYPERV_WORLD={server.world}".encode() in environment.read_bytes()
+            found += mine and environment.with_name("comm").read_text().strip() == "pwsh"
+    return found
+
+
+def test_a_warm_read_costs_two_round_trips(host: Host, way: str) -> None:
+    host.inventory()
+    began, before = time.monotonic(), host.session.stats.requests or 0
+
+    host.inventory()
+
+    # Command, Data and Close, for which nobody waits; or start and input.
+    assert (host.session.stats.requests or 0) - before == (2 if way == "process for each call" else 3)
+    assert time.monotonic() - began < 10
+
+
+def test_a_hung_write_is_ended_over_there_and_told_to_have_been_ended(host: Host, server: Sshd) -> None:
+    vm = host.vms["demovm"]
+    with FileStore(server.world).changing() as world:
+        world.faults = [Fault(cmdlet="Disable-VMIntegrationService", action="delay", seconds=600, times=1)]
+    began = time.monotonic()
+
+    with pytest.raises(TransportTimeoutError) as silence:
+        vm.services["vss"].disable(timeout=16)
+
+    assert time.monotonic() - began < 16.5
+    assert silence.value.may_have_run is False
+    assert World.load(server.world).journal == []
+    assert vm.services["vss"].state().enabled is True
+    assert engines(server) <= 1
+
+
+def test_a_hung_read_is_ended_over_there_behind_the_callers_back(host: Host, server: Sshd) -> None:
+    host.info()
+    with FileStore(server.world).changing() as world:
+        world.faults = [Fault(cmdlet="Get-VM", action="delay", seconds=600, times=1)]
+
+    with pytest.raises(TransportTimeoutError):
+        host.vms.list(timeout=1)
+
+    give_up = time.monotonic() + 10
+    while engines(server) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert engines(server) == 0
+    assert len(host.vms.list()) == 5
+
+
+def test_closing_leaves_no_powershell(server: Sshd, ssh: SSH, host: Host) -> None:
+    host.info()
+    began = time.monotonic()
+
+    ssh.close()
+
+    assert time.monotonic() - began < 1
+    give_up = time.monotonic() + 5
+    while engines(server) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert engines(server) == 0
+
+
+def test_the_steps_say_what_they_found(ssh: SSH, way: str) -> None:
+    found = {name: step(10) for name, step in ssh.steps()}
+
+    assert list(found) == ["name", "port", "host key", "authentication", "PowerShell"]
+    assert found["host key"].startswith("ssh-ed25519 SHA256:")
+    assert found["PowerShell"].startswith("a process for each call" if way == "process for each call" else "remoting")
+
+
+def test_a_megabyte_goes_in_and_comes_out(ssh: SSH) -> None:
+    text = "param($Document) $Document.Length.ToString() + [string] [char] 0xe9 * 300000"
+
+    answer = ssh.call(OtherScript("other", Effect.READ, text), json.dumps("x" * 1_000_000), timeout=30)
+
+    answer = json.loads(f'"{answer}"')
+    assert answer == "1000002" + "é" * 300_000
+
+
+def test_an_error_of_the_script_has_its_id_and_message(ssh: SSH) -> None:
+    for text, message in (("throw ('nein: ' + [char] 0xe9)", "nein: é"), ("{ syntax", "")):
+        with pytest.raises(RemoteError) as refused:
+            ssh.call(OtherScript("other", Effect.READ, f"param($Document) {text}"), "{}", timeout=30)
+        assert message in refused.value.host_message
+        assert refused.value.error_id
+
+
+def test_a_server_with_weak_algorithms_only_is_refused(start_sshd: Callable[..., Sshd]) -> None:
+    for weak in ("Ciphers aes128-cbc", "MACs hmac-sha1", "KexAlgorithms diffie-hellman-group14-sha1"):
+        with pytest.raises(ConnectError, match="no longer safe"):
+            Host(start_sshd(weak).ssh()).info(timeout=10)
+
+
+def test_the_kind_of_key_that_is_known_is_asked_for(start_sshd: Callable[..., Sshd], keys: Path) -> None:
+    server = start_sshd()
+    kind, key = (keys / "host_rsa.pub").read_text().split()[:2]
+    server.known_hosts.write_text(f"[127.0.0.1]:{server.port} {kind} {key}\n")
+
+    steps = dict(server.ssh().steps())
+
+    for name in ("name", "port"):
+        steps[name](10)
+    assert steps["host key"](10).startswith("ssh-rsa")
+
+
+def test_a_jump_host_leads_to_another(start_sshd: Callable[..., Sshd], engine: str) -> None:
+    gate, server = start_sshd(), start_sshd(f"Subsystem powershell {engine} -sshs -NoLogo -NoProfile")
+
+    with Host(server.ssh(jump_hosts=[gate.ssh()])) as host:
+        assert len(host.inventory().vms) == 5
+    gate.known_hosts.write_text("")
+    with Host(server.ssh(jump_hosts=[gate.ssh()])) as host, pytest.raises(UntrustedHostError):
+        host.info()

@@ -1,0 +1,98 @@
+"""Which host keys are trusted."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from pathlib import Path
+
+import pytest
+
+from hvintegration.errors import ConfigurationError, UntrustedHostError
+from hvintegration.transports.host_keys import Trust, fingerprint, parse_pin
+
+KEY, OTHER = b"a key", b"another key"
+
+
+def line(names: str, key: bytes = KEY, kind: str = "ssh-ed25519") -> str:
+    return f"{names} {kind} {base64.b64encode(key).decode()} a comment\n"
+
+
+def hashed(name: str) -> str:
+    salt = b"salt" * 5
+    digest = hmac.digest(salt, name.encode(), "sha1")
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+
+
+def trust(tmp_path: Path, text: str, *, port: int = 22, pins: tuple[str, ...] = ()) -> Trust:
+    file = tmp_path / "known_hosts"
+    file.write_text(text)
+    return Trust("HV01.example", port, pins, (tmp_path / "missing", file))
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["hv01.example", "other,hv01.example", "*.example", "hv0?.example", "HV01.EXAMPLE", hashed("hv01.example")],
+)
+def test_a_known_key_is_trusted(tmp_path: Path, names: str) -> None:
+    trust(tmp_path, "# a comment\n\nbroken\n" + line(names)).check("ssh-ed25519", KEY, "ssh://hv01")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        line("hv02.example"),
+        line("*.example,!hv01.example"),
+        line("[hv01.example]:2222"),
+        line("hv[0-9]1.example"),
+        line(hashed("hv02.example")),
+        line("|1|broken"),
+        "@cert-authority " + line("*"),
+        "hv01.example ssh-ed25519 %%%\n",
+    ],
+)
+def test_an_unknown_host_is_not(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UntrustedHostError) as unknown:
+        trust(tmp_path, text).check("ssh-ed25519", KEY, "ssh://hv01")
+
+    assert unknown.value.expected is None
+    assert unknown.value.offered == fingerprint(KEY)
+    assert fingerprint(KEY) in str(unknown.value.hint)
+
+
+def test_another_port_is_another_host(tmp_path: Path) -> None:
+    text = line("[hv01.example]:2222")
+
+    trust(tmp_path, text, port=2222).check("ssh-ed25519", KEY, "ssh://hv01")
+    with pytest.raises(UntrustedHostError):
+        trust(tmp_path, line("hv01.example"), port=2222).check("ssh-ed25519", KEY, "ssh://hv01")
+
+
+def test_a_changed_key_is_told_with_both_fingerprints(tmp_path: Path) -> None:
+    with pytest.raises(UntrustedHostError) as changed:
+        trust(tmp_path, line("hv01.example", OTHER)).check("ssh-ed25519", KEY, "ssh://hv01")
+
+    assert (changed.value.expected, changed.value.offered) == (fingerprint(OTHER), fingerprint(KEY))
+
+
+def test_a_revoked_key_is_never_trusted(tmp_path: Path) -> None:
+    text = line("hv01.example") + "@revoked " + line("*")
+
+    for pins in ((), (fingerprint(KEY),)):
+        with pytest.raises(UntrustedHostError, match="revoked"):
+            trust(tmp_path, text, pins=pins).check("ssh-ed25519", KEY, "ssh://hv01")
+
+
+def test_a_pin_counts_and_files_do_not(tmp_path: Path) -> None:
+    trust(tmp_path, "", pins=(fingerprint(KEY),)).check("ssh-ed25519", KEY, "ssh://hv01")
+    with pytest.raises(UntrustedHostError) as changed:
+        trust(tmp_path, line("hv01.example"), pins=(fingerprint(OTHER),)).check("ssh-ed25519", KEY, "ssh://hv01")
+    assert changed.value.expected == fingerprint(OTHER)
+
+
+def test_a_fingerprint_is_as_openssh_shows_it() -> None:
+    assert parse_pin(fingerprint(KEY) + "=") == fingerprint(KEY)
+    for text in ("", "MD5:00:11", "SHA256:short", "SHA1:" + "A" * 43):
+        with pytest.raises(ConfigurationError):
+            parse_pin(text)

@@ -1,0 +1,90 @@
+"""What can be said of SSH without a connection."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from hvintegration import SSH, Credential
+from hvintegration.errors import ConfigurationError
+from hvintegration.host import Host, connect
+from hvintegration.transports.ssh_client import strong
+from hvintegration.transports.ssh_target import Target, parse_target
+
+
+def test_importing_and_constructing_load_no_library() -> None:
+    program = (
+        "import sys, hvintegration as hv; hv.SSH('hv01', jump_hosts=['a@b:1']);"
+        " assert not {'paramiko', 'psrpcore', 'cryptography'} & set(sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("ssh", "address"),
+    [
+        (SSH("hv01"), "ssh://hv01"),
+        (SSH("hv01", port=22, username="a"), "ssh://a@hv01"),
+        (SSH("2001:db8::1", port=2222), "ssh://[2001:db8::1]:2222"),
+        (SSH("hv01", credential=Credential("CORP\\a", "Secret")), "ssh://CORP\\a@hv01"),
+    ],
+)
+def test_the_address_says_where_and_who(ssh: SSH, address: str) -> None:
+    assert str(ssh) == address == Host(ssh).address
+    assert "Secret" not in repr(ssh)
+
+
+def test_an_address_is_read_back() -> None:
+    assert parse_target("a@hv01:2222") == Target("hv01", 2222, "a")
+    assert parse_target("[2001:db8::1]:22") == Target("2001:db8::1", 22)
+    assert parse_target("user@corp@hv01") == Target("hv01", None, "user@corp")
+
+
+@pytest.mark.parametrize("place", ["", "a@", "hv01:x", "hv01:0", "hv01:99999", "hv 01", "-oProxyCommand=x", "a/b"])
+def test_what_is_no_place_is_refused(place: str) -> None:
+    with pytest.raises(ConfigurationError):
+        connect(f"ssh://{place}")
+
+
+def test_arguments_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="fingerprint"):
+        SSH("hv01", host_key="MD5:00")
+    with pytest.raises(ConfigurationError, match="credential is of"):
+        SSH("hv01", username="b", credential=Credential("a", "x"))
+    with pytest.raises(ConfigurationError, match="program"):
+        SSH("hv01", program="pwsh\nrm")
+
+
+def test_the_configuration_counts_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text(
+        "Host hv01\n HostName hv01.example\n Port 2222\n User b\n ProxyJump c@gate:23\n HostKeyAlias other\n"
+        " UserKnownHostsFile ~/mine\n"
+    )
+
+    (plain,) = Target("hv01", username="a").hops()
+    gate, configured = Target("hv01", use_config=True).hops()
+
+    assert (plain.host, plain.port, plain.username) == ("hv01", 22, "a")
+    assert (configured.host, configured.port, configured.username) == ("hv01.example", 2222, "b")
+    assert (configured.trust.host, configured.trust.files) == ("other", (tmp_path / "mine",))
+    assert (gate.host, gate.port, gate.username) == ("gate", 23, "c")
+
+
+def test_weak_algorithms_are_off() -> None:
+    transport = paramiko.Transport.__new__(paramiko.Transport)
+    options = paramiko.transport.SecurityOptions(transport)
+    for kind in ("ciphers", "digests", "kex", "key_types"):
+        kept = strong(kind, getattr(options, kind))
+        assert kept
+        assert not [name for name in kept if any(weak in name for weak in ("cbc", "md5", "sha1", "-96", "dss"))]
+    assert strong("kex", ["diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1"]) == ()
+    assert strong("key_types", ["ssh-rsa", "ssh-dss"]) == ()
+    assert strong("ciphers", ["aes256-cbc", "arcfour", "3des-cbc"]) == ()
