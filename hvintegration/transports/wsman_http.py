@@ -703,17 +703,13 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
             raise ConfigurationError(
                 "CredSSP needs an extra package.", hint="pip install 'hvintegration[credssp]'"
             ) from None
-<<<<<<< HEAD
-        return HttpCredSSPAuth(username, password)
+        watch_libraries()
+        assert who is not None
+        return HttpCredSSPAuth(who.username, who.password)
     if target.auth == "kerberos":
         require_kerberos("auth='kerberos'")
     elif who is None:
         require_kerberos("Authentication without a credential")
-=======
-        watch_libraries()
-        assert who is not None
-        return HttpCredSSPAuth(who.username, who.password)
->>>>>>> main
     return _NegotiateAuth(
         None if who is None else who.username,
         None if who is None else who.password,
