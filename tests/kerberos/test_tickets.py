@@ -13,17 +13,15 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import pytest
 
 from hvintegration import Credential, Host, WinRM
 from hvintegration.errors import AuthenticationError, HvError, ProtocolError, TransportTimeoutError
+from tests.support.certificates import Certificate
 from tests.support.kerberos_realm import PASSWORD, REALM, USER, Realm
-
-if TYPE_CHECKING:
-    from tests.conftest import Certificate
 
 WHO = Credential(USER, PASSWORD)
 SECRET = "Wr0ng-and-s3cret"
@@ -224,8 +222,8 @@ def test_over_tls_a_ticket_is_bound_to_the_certificate(
     monkeypatch.setenv("KRB5CCNAME", ticket)
     fingerprint = certificate.sha256 if same else "00" * 32
     acceptor.bindings = b"tls-server-end-point:" + bytes.fromhex(fingerprint)
-    with serving(acceptor, certificate.file):
-        error = ask(WinRM("localhost", port=acceptor.port, tls=True, ca_file=certificate.file, auth=auth))
+    with serving(acceptor, str(certificate.both)):
+        error = ask(WinRM("localhost", port=acceptor.port, tls=True, ca_file=certificate.path, auth=auth))
 
     assert isinstance(error, ProtocolError if same else AuthenticationError)
     assert acceptor.clients == [USER] * len(acceptor.clients)
