@@ -54,6 +54,7 @@ class WinRM:
         kerberos_hostname: The name that Kerberos knows the host by, where it is not *host*.
         kerberos_service: The service that Kerberos knows it by.
         delegate: Whether to hand on the Kerberos ticket, so that the host may go on to others in this user's name.
+            The ticket must allow it (``kinit -f``); one that does not is an error.
         locale: The language that the host's errors are asked in.
 
     Raises:

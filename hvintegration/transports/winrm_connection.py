@@ -191,6 +191,7 @@ class WinRMConnection:
                 address=self._address,
                 after=deadline.total,
                 may_have_run=self._sent,
+                hint=self._front.http.late_hint,
             ) from None
         except WSManFault as fault:
             raise self._refusal(fault) from None

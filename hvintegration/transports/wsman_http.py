@@ -27,6 +27,7 @@ import urllib3.connectionpool
 import urllib3.exceptions
 from pypsrp.encryption import WinRMEncryption
 from pypsrp.negotiate import HTTPNegotiateAuth
+from spnego import ContextReq
 
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
@@ -42,6 +43,7 @@ from hvintegration.errors import (
     UntrustedHostError,
     excerpt,
 )
+from hvintegration.transports.kerberos import KDC_HINT, kerberos_refusal, require_kerberos
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 
 __all__ = [
@@ -105,6 +107,10 @@ class HttpAnswer:
 
     status: int
     body: bytes
+
+
+class _NotDelegatedError(Exception):
+    """The host was to be handed a ticket, and was not."""
 
 
 class _ReplacedError(Exception):
@@ -323,10 +329,26 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
 class _NegotiateAuth(HTTPNegotiateAuth):
     """pypsrp's, but a demand to authenticate must be short: it is read whole."""
 
+    getting_token = False
+    """Whether the first token is being made, for which Kerberos asks its servers."""
+
     def response_hook(self, response: requests.Response, **more: Any) -> requests.Response:  # noqa: ANN401 - as it is
         if response.status_code == _UNAUTHORIZED and not _is_short(response):
             raise _EndlessError if _is_whole(response) else ConnectionAbortedError
-        return cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+        self.getting_token = response.status_code == _UNAUTHORIZED
+        answer = cast("requests.Response", super().response_hook(response, **more))  # type: ignore[no-untyped-call]
+        # On Windows, what is handed on is the system's affair and the domain's.
+        if self.delegate and sys.platform != "win32":
+            for context in self.contexts.values():
+                if context.complete and not context.context_attr & ContextReq.delegate:
+                    raise _NotDelegatedError
+        return answer
+
+    def _set_auth_token(  # type: ignore[override]  # it is called as a method
+        self, request: requests.PreparedRequest, token: bytes, auth_provider: str
+    ) -> None:
+        self.getting_token = False
+        super()._set_auth_token(request, token, auth_provider)  # type: ignore[no-untyped-call]
 
 
 def _is_whole(response: requests.Response) -> bool:
@@ -390,7 +412,13 @@ class WSManHttp:
         if answer.status != requests.codes.ok:
             self._judge(answer)
         context = next(iter(self._auth.contexts.values()), None)
-        if context is None or not context.complete:
+        if context is not None and not context.complete:
+            raise AuthenticationError(
+                f"{self._target.address} lets in without proving who it is.",
+                address=self._target.address,
+                hint="It may not be the host that it claims to be, or a proxy may be in between.",
+            )
+        if context is None:
             raise AuthenticationError(
                 f"{self._target.address} asks for no authentication, so nothing can be encrypted.",
                 address=self._target.address,
@@ -403,6 +431,11 @@ class WSManHttp:
             protocol = WinRMEncryption.KERBEROS
         self._sealing = WinRMEncryption(context, protocol)
         self._sockets.sealed = True
+
+    @property
+    def late_hint(self) -> str | None:
+        """What to look at if it takes too long now."""
+        return KDC_HINT if getattr(self._auth, "getting_token", False) else None
 
     def shut(self) -> None:
         """Shut the sockets, for good. What another thread is doing here then fails."""
@@ -545,12 +578,26 @@ class WSManHttp:
     def _not_understood(self, error: Exception) -> TransportError:
         address = self._target.address
         if self._sealing is None:
-            return AuthenticationError(
-                f"Authentication at {address} with {self._target.auth} failed: {type(error).__name__}.",
-                address=address,
-                hint=AUTHENTICATION_HINT,
-            )
+            return self._unauthenticated(error)
         return ProtocolError(f"{address} answered something that is not encrypted WSMan.", address=address)
+
+    def _unauthenticated(self, error: Exception) -> AuthenticationError:
+        target = self._target
+        address = target.address
+        if isinstance(error, _NotDelegatedError):
+            return AuthenticationError(
+                f"{address} was to be handed the Kerberos ticket (delegate=True), but it may not be handed on.",
+                address=address,
+                hint="Get one that may: `kinit -f user@REALM`, or pass a credential. NTLM hands on nothing: with"
+                " auth='kerberos' it is not used.",
+            )
+        refusal = kerberos_refusal(error, f"{target.kerberos_service}/{target.kerberos_hostname or target.host}")
+        reason = type(error).__name__ if refusal is None else refusal.reason
+        return AuthenticationError(
+            f"Authentication at {address} with {target.auth} failed: {reason}.",
+            address=address,
+            hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
+        )
 
     def _unreachable(self, causes: list[BaseException]) -> ConnectError:
         address, proxy = self._target.address, self._target.proxy
@@ -666,6 +713,10 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
         watch_libraries()
         assert who is not None
         return HttpCredSSPAuth(who.username, who.password)
+    if target.auth == "kerberos":
+        require_kerberos("auth='kerberos'")
+    elif who is None:
+        require_kerberos("Authentication without a credential")
     return _NegotiateAuth(
         None if who is None else who.username,
         None if who is None else who.password,
