@@ -28,7 +28,7 @@ from hvintegration.powershell import Script
 from hvintegration.transports.psrp import Conversation
 from hvintegration.transports.worker import Job, Late, Worker
 from hvintegration.transports.wsman_http import WSManTarget
-from hvintegration.transports.wsman_shell import Shell, WSManFault
+from hvintegration.transports.wsman_shell import TIMED_OUT, Shell, WSManFault
 
 __all__ = ["WinRMConnection"]
 
@@ -36,7 +36,6 @@ T = TypeVar("T")
 
 # Codes of wsmerror.h.
 ACCESS_DENIED: Final = 5
-TIMED_OUT: Final = 2150858793  # ERROR_WSMAN_OPERATION_TIMEDOUT
 SHELL_GONE: Final = 2150858843  # ERROR_WSMAN_UNEXPECTED_SELECTORS
 SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
 QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})

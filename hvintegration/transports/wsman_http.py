@@ -264,45 +264,52 @@ def _read_alert(sock: object) -> None:
         sock.recv(1)
 
 
+class _WatchedConnection(urllib3.connection.HTTPConnection):
+    """Tells *watch* of its socket, of what it writes, and of its responses."""
+
+    watch: _Sockets
+    _key: int = 0
+    _is_connecting = False
+
+    def _new_conn(self) -> socket.socket:
+        self.watch.expect()
+        sock = super()._new_conn()
+        self._key = self.watch.watch(sock)
+        self.watch.connections.add(self)
+        return sock
+
+    def connect(self) -> None:
+        self._is_connecting = True
+        try:
+            super().connect()
+        finally:
+            self._is_connecting = False
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
+        if self.sock is None:
+            self.connect()
+        if not self._is_connecting:  # What asks a proxy for a tunnel is no message to the host.
+            self.watch.wrote = True
+            if self.watch.about_to_write is not None:
+                self.watch.about_to_write()
+        super().send(data)
+
+    def getresponse(self) -> Any:  # noqa: ANN401 - as it is
+        response = super().getresponse()
+        self.watch.responses = [old for old in self.watch.responses if not old.closed] + [response]
+        return response
+
+    def close(self) -> None:
+        self.watch.forget(self._key)
+        self.watch.connections.discard(self)
+        super().close()
+
+
 def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
-    class WatchedConnection(urllib3.connection.HTTPConnection):
-        _key: int = 0
-        _is_connecting = False
+    class Connection(_WatchedConnection):
+        watch = sockets
 
-        def _new_conn(self) -> socket.socket:
-            sockets.expect()
-            sock = super()._new_conn()
-            self._key = sockets.watch(sock)
-            sockets.connections.add(self)
-            return sock
-
-        def connect(self) -> None:
-            self._is_connecting = True
-            try:
-                super().connect()
-            finally:
-                self._is_connecting = False
-
-        def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
-            if self.sock is None:
-                self.connect()
-            if not self._is_connecting:  # What asks a proxy for a tunnel is no message to the host.
-                sockets.wrote = True
-                if sockets.about_to_write is not None:
-                    sockets.about_to_write()
-            super().send(data)
-
-        def getresponse(self) -> Any:  # noqa: ANN401 - as it is
-            response = super().getresponse()
-            sockets.responses = [old for old in sockets.responses if not old.closed] + [response]
-            return response
-
-        def close(self) -> None:
-            sockets.forget(self._key)
-            sockets.connections.discard(self)
-            super().close()
-
-    class WatchedTLSConnection(WatchedConnection, urllib3.connection.HTTPSConnection):
+    class TLSConnection(Connection, urllib3.connection.HTTPSConnection):
         def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
             try:
                 super().send(data)
@@ -311,10 +318,10 @@ def _pool_classes(sockets: _Sockets) -> dict[str, Any]:
                 raise
 
     class Pool(urllib3.connectionpool.HTTPConnectionPool):
-        ConnectionCls: Any = WatchedConnection
+        ConnectionCls: Any = Connection
 
     class TLSPool(urllib3.connectionpool.HTTPSConnectionPool):
-        ConnectionCls: Any = WatchedTLSConnection
+        ConnectionCls: Any = TLSConnection
 
     return {"http": Pool, "https": TLSPool}
 

@@ -28,9 +28,12 @@ from hvintegration.transports.wsman_http import (
 )
 from hvintegration.transports.xml_guard import RefusedError, XmlGuard
 
-__all__ = ["Shell", "WSManFault"]
+__all__ = ["TIMED_OUT", "Shell", "WSManFault"]
 
 watch_libraries()
+
+TIMED_OUT: Final = 2150858793
+"""ERROR_WSMAN_OPERATION_TIMEDOUT of wsmerror.h: what was asked may still be done."""
 
 LARGE_ENVELOPE: Final = 500 * 1024
 """Bytes of an envelope, as Windows Server 2012 and later allow unless somebody lowered MaxEnvelopeSizekb."""
@@ -101,6 +104,9 @@ class Shell:
         except (ConnectError, BusyError):
             # Refused, so there is none to be ended: trying that with a wrong password would lock the user out.
             self.created = False
+            raise
+        except WSManFault as fault:
+            self.created = fault.code == TIMED_OUT
             raise
         finally:
             self.http.about_to_send = None

@@ -324,12 +324,17 @@ def test_a_handshake_that_stalls_in_the_middle(server: WSManServer, certificate:
     assert isinstance(error, TransportTimeoutError)
 
 
-def test_a_handshake_that_breaks_off(server: WSManServer, certificate: Certificate) -> None:
+def test_a_handshake_that_is_reset_is_tried_again(server: WSManServer, certificate: Certificate) -> None:
     with FaultProxy(server.host, server.port) as proxy:
-        for kind in ("reset", "close"):
-            proxy.strike(kind, after_bytes_down=300)
-            error = refused(winrm(server, port=proxy.port, ca_file=certificate.path))
-            assert type(error) is ConnectError
+        struck = proxy.strike("reset", after_bytes_down=300).struck
+        assert answers(winrm(server, port=proxy.port, ca_file=certificate.path))
+        assert struck.is_set()
+
+
+def test_a_handshake_that_the_other_side_ends(server: WSManServer, certificate: Certificate) -> None:
+    with FaultProxy(server.host, server.port) as proxy:
+        proxy.strike("close", after_bytes_down=300)
+        assert type(refused(winrm(server, port=proxy.port, ca_file=certificate.path))) is ConnectError
 
 
 # -- client certificates -----------------------------------------------------------------------------------------------
