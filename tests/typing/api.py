@@ -100,8 +100,27 @@ def use(directory: Path) -> None:
     hv.Host(hv.Simulator(directory / "world.json"))
     hv.Host(hv.Local(["/usr/bin/pwsh", "-WorkingDirectory", "/"]))
     hv.Host(hv.Local(directory / "pwsh"))
+    who = hv.Credential("CORP\\admin", "secret")
+    hv.Host(hv.WinRM("hv01"))
+    hv.Host(hv.WinRM("hv01", port=5985, credential=who, auth="kerberos", kerberos_hostname="hv01.corp", delegate=True))
+    hv.Host(
+        hv.WinRM("hv01", tls=True, credential=who, certificate_sha256="ab" * 32, configuration_name="HvIntegration")
+    )
+    hv.WinRM("hv01", tls=True, auth="certificate", client_certificate=directory / "me.pem", client_key="me.key")
+    hv.WinRM("hv01", proxy="http://proxy:3128", proxy_credential=who, locale="de-DE", ca_file=directory / "ca.pem")
+    hv.Host(hv.SSH("hv01", username="admin", port=2222, host_key="SHA256:abc"))
+    hv.SSH("hv01", credential=who, jump_hosts=[hv.SSH("jump"), "admin@other:22"], known_hosts=directory / "known_hosts")
+    hv.SSH("hv01", key_files=[directory / "id_ed25519"], passphrase="secret", use_agent=False, use_config=True)
+    hv.connect("ssh://admin@hv01:2222", credential=who, timeout=5)
+    hv.transport_for("winrms://hv01", credential=who, options={"auth": "ntlm"})
     hv.Host(Reversed())
-    transports: Sequence[hv.Transport] = [hv.Local("pwsh"), hv.Simulator(world), Reversed()]
+    transports: Sequence[hv.Transport] = [
+        hv.Local("pwsh"),
+        hv.WinRM("hv01"),
+        hv.SSH("hv01"),
+        hv.Simulator(world),
+        Reversed(),
+    ]
     recorder = hv.Recorder(hv.transport_for("sim:"), directory / "bug.jsonl", secrets=("a", "b"), keep_texts=False)
     assert_type(recorder.failure, hv.errors.HvError | None)
     assert_type(hv.Replay("bug.jsonl").remaining, int)
