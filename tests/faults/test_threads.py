@@ -10,14 +10,17 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import pytest
 
 from hvintegration import Host, World
 from hvintegration.simulator import Machine
-from tests.support.endpoints import Endpoint, WSManEndpoint, wait_until
+from tests.support.endpoints import Endpoint, SSHEndpoint, WSManEndpoint, wait_until
+
+if TYPE_CHECKING:
+    from tests.support.ssh_server import Way
 
 QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "1500"))
 THREADS: Final = 32
@@ -106,5 +109,17 @@ def test_over_winrm(*, tls: bool) -> None:
 
         assert endpoint.server.actions["Create"] == 1
         assert endpoint.server.counts["connections"] == 2
+        host.close()
+        assert wait_until(lambda: endpoint.left() == {})
+
+
+@pytest.mark.timeout(0 if QUERIES > 1500 else 300)
+@pytest.mark.parametrize("way", ["subsystem", "process"])
+def test_over_ssh(way: Way) -> None:
+    with SSHEndpoint(way, world=many_machines()) as endpoint, endpoint.host() as host:
+        check(endpoint, host, QUERIES // 3)
+
+        assert endpoint.server.counts["connection"] == 1
+        assert endpoint.server.counts["powershell"] == (1 if way == "subsystem" else host.session.stats.round_trips)
         host.close()
         assert wait_until(lambda: endpoint.left() == {})
