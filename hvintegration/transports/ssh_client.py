@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import paramiko
+from paramiko.agent import AgentSSH, get_agent_connection
 from paramiko.ssh_exception import IncompatiblePeer
 
 from hvintegration.clock import Deadline
@@ -354,7 +355,7 @@ class SshClient:
         refused: list[str] = []
         allowed: list[str] = []
         user = self._endpoint.username
-        with contextlib.closing(_Agent()) as agent:
+        with contextlib.closing(_Agent(self._keep)) as agent:
             for name, prove in self._proofs(transport, agent):
                 try:
                     further = prove()
@@ -402,20 +403,30 @@ class SshClient:
 
 
 class _Agent:
-    """This user's agent, if one runs."""
+    """This user's agent, if one runs. It may ask its user, and so take as long as it likes.
 
-    def __init__(self) -> None:
-        self._agent: paramiko.Agent | None = None
+    Args:
+        keep: Is told what ends waiting for it.
+    """
+
+    def __init__(self, keep: Callable[[Callable[[], object]], None]) -> None:
+        self._keep = keep
+        self._agent: AgentSSH | None = None
 
     def offered(self) -> Sequence[paramiko.PKey]:
         with contextlib.suppress(paramiko.SSHException, OSError):
-            self._agent = paramiko.Agent()
-            return self._agent.get_keys()
+            connection = get_agent_connection()
+            if connection is not None:
+                self._keep(lambda: _cut(connection))
+                self._agent = AgentSSH()
+                # As paramiko.Agent does, which tells nobody of the connection before the agent has answered.
+                self._agent._connect(connection)  # type: ignore[attr-defined]  # noqa: SLF001
+                return self._agent.get_keys()
         return ()
 
     def close(self) -> None:
         if self._agent is not None:
-            self._agent.close()
+            self._agent._close()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.PKey:
@@ -435,7 +446,7 @@ def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.P
 
 
 def _cut(carrier: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # On Windows, an agent is behind something else than a socket.
         carrier.shutdown(socket.SHUT_RDWR)
     carrier.close()
 

@@ -5,6 +5,7 @@ The table is ``ssh_faults.json``; the documentation shows it.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from typing import Any, Final
 import paramiko
 import pytest
 
-from hvintegration.errors import ConnectError, ConnectionLostError
+from hvintegration import SSH, Host
+from hvintegration.errors import ConnectError, ConnectionLostError, TransportTimeoutError
 from tests.support.endpoints import SSHEndpoint, wait_until
 from tests.support.fault_table import GRACE, LONG, Measured, Table, ask, made_in
 from tests.support.ssh_server import Way
@@ -116,3 +118,21 @@ def test_a_connection_that_ends_while_logging_in_is_no_refusal_and_no_second_try
             host.info(timeout=5)
 
         assert endpoint.server.counts["authentication"] == 1
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the agent is behind a socket of a file")
+def test_a_silent_agent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    with socket.socket(socket.AF_UNIX) as agent, SSHEndpoint() as endpoint:
+        agent.bind(str(tmp_path / "agent"))
+        agent.listen()
+        ssh = SSH("127.0.0.1", port=endpoint.proxy.port, username="admin", host_key=endpoint.server.fingerprint)
+        began = time.monotonic()
+
+        with Host(ssh) as host, pytest.raises(TransportTimeoutError):
+            host.info(timeout=1)
+
+        assert time.monotonic() - began < 1 + GRACE
+        assert wait_until(lambda: not any("authenticate" in thread.name for thread in threading.enumerate()))
+        assert wait_until(lambda: endpoint.left() == {})

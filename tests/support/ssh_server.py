@@ -76,7 +76,7 @@ class _EndedError(Exception):
 
 
 class _PowerShell(StreamServer):
-    """A PowerShell behind a channel, and what can be told of its process. While it runs a script it outlives the channel.
+    """A PowerShell behind a channel, and what can be told of its process. It outlives the channel while a script runs.
 
     A write that is being made when it is stopped is made: stopping waits for that.
     """
