@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +20,7 @@ from hvintegration.powershell import Effect
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
 from hvintegration.testing import TransportContract
+from tests.support.endpoints import wait_until
 
 if TYPE_CHECKING:
     from tests.support.sshd import Sshd
@@ -169,6 +173,45 @@ def test_closing_leaves_no_powershell(server: Sshd, ssh: SSH, host: Host) -> Non
     while server.engines() and time.monotonic() < give_up:
         time.sleep(0.05)
     assert server.engines() == 0
+
+
+PROGRAM = """
+import os, signal, sys
+from hvintegration import SSH, Host
+port, pin, key_file, end = sys.argv[1:]
+host = Host(SSH("127.0.0.1", port=int(port), host_key=pin, key_files=key_file))
+host.vms.list()
+print("answered", flush=True)
+if end == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("end", ["fall off the end", "kill"])
+def test_no_powershell_outlives_its_program(reach: Callable[[str], tuple[Sshd, SSH]], end: str) -> None:
+    server, ssh = reach("subsystem")
+    ssh.close()
+    arguments = [str(server.port), server.host_key, str(server.key_file), end]
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.stdout == "answered\n"
+    assert wait_until(lambda: server.engines() == 0)
+
+
+def test_what_is_not_used_any_more_leaves_no_powershell(reach: Callable[[str], tuple[Sshd, SSH]]) -> None:
+    server, ssh = reach("subsystem")
+    ssh.close()
+    host = Host(server.ssh())
+    host.info()
+    assert server.engines() == 1
+
+    del host
+    gc.collect()
+
+    assert wait_until(lambda: server.engines() == 0)
 
 
 def test_the_steps_say_what_they_found(ssh: SSH, way: str) -> None:
