@@ -44,6 +44,9 @@ nox.options.sessions = ["lint", "types", "tests", "tests_bare", "coverage", "doc
 DIST = HERE / "dist"
 PYPROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 
+# More than a small machine has cores: many tests wait for a time-out.
+WORKERS = "3"
+
 # Keeps the current folder off sys.path, in child processes too: what is imported is what is installed.
 INSTALLED_ONLY = {"PYTHONSAFEPATH": "1"}
 
@@ -73,7 +76,7 @@ def measured_tests(session: nox.Session, *arguments: str) -> None:
     """Run pytest and keep what it covered for the session ``coverage``."""
     env = INSTALLED_ONLY | {"COVERAGE_FILE": str(HERE / f".coverage.{session.name}")}
     session.run("coverage", "erase", env=env)
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *arguments, *session.posargs, env=env)
+    session.run("coverage", "run", "-m", "pytest", "-n", WORKERS, *arguments, *session.posargs, env=env)
 
 
 @nox.session
@@ -116,7 +119,7 @@ def tests_lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", *project, env=here)
     install_wheel(session, "[cli,pandas]", *group("tests"))
     session.run("uv", "pip", "list", env=here)
-    session.run("pytest", "-n", "2", "-m", "not engine", *session.posargs, env=INSTALLED_ONLY)
+    session.run("pytest", "-n", WORKERS, "-m", "not engine", *session.posargs, env=INSTALLED_ONLY)
 
 
 @nox.session
@@ -159,7 +162,7 @@ def soak(session: nox.Session) -> None:
     session.log(f"HVINTEGRATION_SEED={seed}")
     tests = ("tests/faults/test_interruptions.py", "tests/faults/test_threads.py")
     env = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
-    session.run("pytest", "-n", "2", "--timeout", "0", *tests, *session.posargs, env=env)
+    session.run("pytest", "-n", WORKERS, "--timeout", "0", *tests, *session.posargs, env=env)
 
 
 @nox.session(requires=["build"])

@@ -160,7 +160,7 @@ class Session:
 
     def _take(self, step: Call | Sleep, deadline: Deadline) -> Answer | None:
         if isinstance(step, Sleep):
-            if step.seconds >= deadline.left():
+            if step.seconds + step.leaving >= deadline.left():
                 raise DeadlineReached
             self._clock.sleep(step.seconds)
             return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import sshd
 from tests.support.certificates import Certificate, self_signed
 
 pytest_plugins = ["hvintegration.testing"]
@@ -106,3 +107,22 @@ def start_bridge(engine: str) -> Iterator[Callable[..., Bridge]]:
     yield start
     for bridge in bridges:
         bridge.stop()
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with keys of SSH servers, ``host`` and ``host_rsa``, and a user's, ``user``."""
+    reason = sshd.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("keys")
+    sshd.make_keys(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start_sshd(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., sshd.Sshd]]:
+    """Starts OpenSSH servers, with more lines of configuration."""
+    servers = sshd.Servers(keys, lambda: tmp_path_factory.mktemp("sshd"))
+    yield servers.start
+    servers.stop()

@@ -69,9 +69,15 @@ class Call:
 
 @attrs.frozen
 class Sleep:
-    """Wait. The driver throws :class:`DeadlineReached` instead of waiting beyond its deadline."""
+    """Wait. The driver throws :class:`DeadlineReached` instead if less than *leaving* would be left of its time then.
+
+    Attributes:
+        seconds: How long.
+        leaving: Seconds that what comes next needs to be worth beginning.
+    """
 
     seconds: float
+    leaving: float = 0.0
 
 
 class DeadlineReached(Exception):  # noqa: N818 - an event for operations, not an error for callers

@@ -41,6 +41,9 @@ __all__ = [
 SENDS = 3
 """How often a change is sent at most while its answer gets lost and it is seen not to have been made."""
 
+LEAST_FOR_A_CHANGE = 2.0
+"""Seconds without which a change is not asked for again: if its answer is lost in such a hurry, nobody knows."""
+
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 5.0
 
@@ -191,7 +194,7 @@ def set_services(changes: Sequence[Change], *, dry_run: bool) -> Operation[tuple
                 break
             progress.unmade = [change for change in progress.unmade if is_busy(_error_id(progress.outcomes[change]))]
             if progress.unmade:
-                yield Sleep(pause)
+                yield Sleep(pause, leaving=LEAST_FOR_A_CHANGE)
                 pause = min(pause * 1.5, LONGEST_PAUSE)
     except (RemoteError, DeadlineReached):
         if progress.nothing_is_known:

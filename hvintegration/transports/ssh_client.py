@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import paramiko
+from paramiko.agent import AgentSSH, get_agent_connection
 from paramiko.ssh_exception import IncompatiblePeer
 
 from hvintegration.clock import Deadline
@@ -21,6 +22,7 @@ from hvintegration.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectError,
+    ConnectionLostError,
     HvError,
     TransportTimeoutError,
     excerpt,
@@ -171,11 +173,11 @@ class SshClient:
 
         Raises:
             ConnectError: It is no SSH server, or offers weak algorithms only.
+            ConnectionLostError: The connection is lost.
             UntrustedHostError: It has another key.
             TransportTimeoutError: There was no time left.
         """
-        transport = self._do("exchange keys", lambda: self._greet(deadline), deadline)
-        key = transport.get_remote_server_key()
+        key = self._do("exchange keys", lambda: self._greet(deadline), deadline)
         self._endpoint.trust.check(key.get_name(), key.asbytes(), self._address)
         return f"{key.get_name()} {fingerprint(key.asbytes())}"
 
@@ -184,6 +186,7 @@ class SshClient:
 
         Raises:
             AuthenticationError: The server accepts none of what there is.
+            ConnectError: The server ends the connection.
             ConfigurationError: A key file cannot be read.
             TransportTimeoutError: There was no time left.
         """
@@ -194,7 +197,7 @@ class SshClient:
 
         Raises:
             ChannelRefusedError: The server opens none.
-            ConnectError: The connection is lost.
+            ConnectionLostError: The connection is lost.
             TransportTimeoutError: There was no time left.
         """
         transport = self._transport
@@ -211,7 +214,7 @@ class SshClient:
 
         Raises:
             ChannelRefusedError: The server does not start it.
-            ConnectError: The connection is lost.
+            ConnectionLostError: The connection is lost.
             TransportTimeoutError: There was no time left.
         """
         channel = self.open_channel("session", deadline)
@@ -262,6 +265,20 @@ class SshClient:
                 address=self._address,
                 hint="Update the SSH server, or change its Ciphers, MACs, KexAlgorithms or HostKeyAlgorithms.",
             ) from None
+        except (ConnectionResetError, BrokenPipeError, EOFError):
+            # Where one proves who one is, this may be a refusal, which is not to be asked for again.
+            if doing == "authenticate":
+                raise ConnectError(
+                    f"{self._endpoint} ended the connection instead of accepting the user {self._endpoint.username!r}.",
+                    address=self._address,
+                    hint="Try again; if it comes again, see the server's log.",
+                ) from None
+            raise ConnectionLostError(
+                f"The connection with {self._endpoint} was lost: it was to {doing}.",
+                address=self._address,
+                may_have_run=False,
+                fenced=True,
+            ) from None
         except Exception as error:  # noqa: BLE001 - whatever paramiko raises, it is no connection
             reason = excerpt(str(error)) or type(error).__name__
             raise ConnectError(
@@ -281,7 +298,7 @@ class SshClient:
             except paramiko.SSHException as error:
                 if self.alive:
                     raise ChannelRefusedError(str(error)) from None
-                raise
+                raise EOFError from None
 
         return self._do(doing, ask, deadline)
 
@@ -315,7 +332,7 @@ class SshClient:
                 return dialled
         raise failure
 
-    def _greet(self, deadline: Deadline) -> paramiko.Transport:
+    def _greet(self, deadline: Deadline) -> paramiko.PKey:
         assert self._carrier is not None
         transport = paramiko.Transport(self._carrier, disabled_algorithms={"pubkeys": _WEAK_PUBLIC_KEYS})
         self._keep(lambda: _end(transport))
@@ -330,7 +347,7 @@ class SshClient:
         transport.start_client()
         transport.set_keepalive(_KEEP_ALIVE)
         self._transport = transport
-        return transport
+        return transport.get_remote_server_key()
 
     def _log_in(self) -> str:
         transport = self._transport
@@ -338,7 +355,7 @@ class SshClient:
         refused: list[str] = []
         allowed: list[str] = []
         user = self._endpoint.username
-        with contextlib.closing(_Agent()) as agent:
+        with contextlib.closing(_Agent(self._keep)) as agent:
             for name, prove in self._proofs(transport, agent):
                 try:
                     further = prove()
@@ -346,6 +363,8 @@ class SshClient:
                     refused.append(name)
                     allowed = error.allowed_types
                 except paramiko.AuthenticationException:
+                    if not transport.is_active() and not refused:
+                        raise EOFError from None
                     refused.append(name)
                     if not transport.is_active():
                         break
@@ -384,20 +403,30 @@ class SshClient:
 
 
 class _Agent:
-    """This user's agent, if one runs."""
+    """This user's agent, if one runs. It may ask its user, and so take as long as it likes.
 
-    def __init__(self) -> None:
-        self._agent: paramiko.Agent | None = None
+    Args:
+        keep: Is told what ends waiting for it.
+    """
+
+    def __init__(self, keep: Callable[[Callable[[], object]], None]) -> None:
+        self._keep = keep
+        self._agent: AgentSSH | None = None
 
     def offered(self) -> Sequence[paramiko.PKey]:
         with contextlib.suppress(paramiko.SSHException, OSError):
-            self._agent = paramiko.Agent()
-            return self._agent.get_keys()
+            connection = get_agent_connection()
+            if connection is not None:
+                self._keep(lambda: _cut(connection))
+                self._agent = AgentSSH()
+                # As paramiko.Agent does, which tells nobody of the connection before the agent has answered.
+                self._agent._connect(connection)  # type: ignore[attr-defined]  # noqa: SLF001
+                return self._agent.get_keys()
         return ()
 
     def close(self) -> None:
         if self._agent is not None:
-            self._agent.close()
+            self._agent._close()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.PKey:
@@ -417,16 +446,18 @@ def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.P
 
 
 def _cut(carrier: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # On Windows, an agent is behind something else than a socket.
         carrier.shutdown(socket.SHUT_RDWR)
     carrier.close()
 
 
 def _end(transport: paramiko.Transport) -> None:
-    transport.packetizer.complete_handshake()  # Its timer is a thread that nothing else stops.
-    transport.packetizer.close()
-    transport.close()
-    transport.join(0.3)
+    try:
+        transport.packetizer.close()
+        transport.close()
+        transport.join(0.3)
+    finally:
+        transport.packetizer.complete_handshake()  # Its timer is a thread that nothing else stops.
 
 
 def _end_program(proxy: paramiko.ProxyCommand) -> None:

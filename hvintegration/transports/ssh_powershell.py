@@ -213,7 +213,17 @@ class _OneByOne:
             self._streams.start(self._command, deadline)
         except ChannelRefusedError as error:
             raise ConnectError(f"{self._address} runs no programs: {error}", address=self._address) from None
-        call.open(deadline)
+        try:
+            call.open(deadline)
+        except ConnectError:
+            if self._client.alive:
+                raise
+            raise ConnectionLostError(
+                f"The connection with {self._address} was lost while PowerShell started.",
+                address=self._address,
+                may_have_run=False,
+                fenced=True,
+            ) from None
         self._requests += call.requests
         self._ready, self.process = call, call.process
 

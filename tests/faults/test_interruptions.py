@@ -21,11 +21,13 @@ import pytest
 from hvintegration import ChangeOutcome, Host, Inventory, ServiceChange, ServiceKind
 from hvintegration.errors import HvError, OutcomeUnknownError, TransportError
 from hvintegration.simulator import demo_world
-from tests.support.endpoints import BridgeEndpoint, Endpoint, WSManEndpoint, wait_until
+from tests.support.endpoints import BridgeEndpoint, Endpoint, SshdEndpoint, SSHEndpoint, WSManEndpoint, wait_until
 from tests.support.fault_proxy import Kind
 
 if TYPE_CHECKING:
     from tests.conftest import Bridge
+    from tests.support.ssh_server import Way
+    from tests.support.sshd import Sshd
 
 TIMES: Final = int(os.environ.get("HVINTEGRATION_INTERRUPTIONS", "1000"))
 SEED: Final = int(os.environ.get("HVINTEGRATION_SEED", "1"))
@@ -74,6 +76,7 @@ class Interruptions:
                 struck_later.cancel()
                 struck_later.join()
                 proxy.thaw()  # What was on its way arrives after all; nothing may come of it.
+            proxy.call_off()
             self._look_for_late_changes()
             self._compare(host.inventory())
 
@@ -182,6 +185,8 @@ def interrupt(endpoint: Endpoint, times: int, *, silent: int, timeout: float) ->
     try:
         interruptions.run(times)
         assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
+        # What is ended behind the caller's back can be ended now.
+        assert wait_until(lambda: not any("fence" in thread.name for thread in threading.enumerate()))
     except BaseException as error:
         error.add_note(f"HVINTEGRATION_SEED={SEED}, call {interruptions.came.total()}: {dict(interruptions.came)}")
         raise
@@ -198,6 +203,18 @@ def test_on_the_loopback(*, tls: bool, of_four: int) -> None:
 
     # Strikes that found nothing to strike are still to come: now and then, several strike one call.
     assert came["OutcomeUnknownError"] <= came.total() / 50
+    assert came["changed"] > 0
+    assert came["confirmed"] > 0
+
+
+@pytest.mark.timeout(0 if TIMES > 1000 else 300)
+@pytest.mark.parametrize(("way", "of_hundred"), [("subsystem", 12), ("process", 6)])
+def test_on_the_loopback_over_ssh(way: Way, of_hundred: int) -> None:
+    with SSHEndpoint(way) as endpoint:
+        came = interrupt(endpoint, TIMES * of_hundred // 100, silent=2, timeout=6)
+
+    # A connection takes many bytes to make, so that strikes come where another is still being got over.
+    assert came["OutcomeUnknownError"] <= came.total() / 10
     assert came["changed"] > 0
     assert came["confirmed"] > 0
 
@@ -222,4 +239,19 @@ def test_on_a_real_powershell(bridge: Bridge, bridged_world: Path) -> None:
         came = interrupt(endpoint, min(TIMES // 20, 500), silent=2, timeout=20)
 
     assert came["OutcomeUnknownError"] <= came.total() / 25
+    assert came["changed"] > 0
+
+
+@pytest.fixture(scope="module")
+def sshd_server(engine: str, start_sshd: Callable[..., Sshd]) -> Sshd:
+    return start_sshd(f"Subsystem powershell {engine} -sshs -NoLogo -NoProfile")
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(0 if TIMES > 1000 else 300)
+def test_on_a_real_powershell_over_ssh(sshd_server: Sshd) -> None:
+    with SshdEndpoint(sshd_server) as endpoint:
+        came = interrupt(endpoint, TIMES // 20, silent=2, timeout=20)
+
+    assert came["OutcomeUnknownError"] <= came.total() / 10
     assert came["changed"] > 0

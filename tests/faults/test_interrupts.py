@@ -10,12 +10,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hvintegration import Host, Local, Simulator, World
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
+from tests.support.endpoints import SSHEndpoint, wait_until
+
+if TYPE_CHECKING:
+    from tests.support.ssh_server import Way
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX interval timers")
 
@@ -110,6 +115,34 @@ def test_ctrl_c_ends_a_silent_call_at_once(
         assert ["may have been made" in note for note in notes] == ([] if verb == "read" else [True])
         assert service.state().enabled is True
         assert World.load(world_file).journal == []
+
+
+def test_ssh_survives_ctrl_c_at_any_moment() -> None:
+    with SSHEndpoint() as endpoint, endpoint.host() as host:
+        flip_interrupted(host, lambda: endpoint.world, times=60, longest=0.04, seed=4)
+        host.close()
+        assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
+
+
+@pytest.mark.parametrize("way", ["subsystem", "process"])
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_ctrl_c_ends_a_silent_call_over_ssh_at_once(verb: str, way: Way) -> None:
+    with SSHEndpoint(way) as endpoint, endpoint.host() as host:
+        service = host.vms["demovm"].services["vss"]
+        service.state()
+        endpoint.server.misbehave("silent", at="command")
+        began = time.monotonic()
+
+        interruption = interrupt_after(0.5, service.state if verb == "read" else service.disable)
+
+        assert interruption is not None
+        notes = getattr(interruption, "__notes__", [])
+        assert time.monotonic() - began < 1.5
+        assert ["may have been made" in note for note in notes] == ([] if verb == "read" else [True])
+        assert service.state().enabled is True
+        assert endpoint.journal() == []
+        host.close()
+        assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
 
 
 def test_one_thread_waiting_does_not_keep_the_turn(misbehaving: Callable[..., Host], world_file: Path) -> None:

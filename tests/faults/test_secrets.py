@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import paramiko
 import pytest
 import spnego
 
 import hvintegration as hv
-from hvintegration import Credential, Host, WinRM, World
+from hvintegration import SSH, Credential, Host, WinRM, World
 from hvintegration.errors import AuthenticationError, ConfigurationError, HvError
 from hvintegration.powershell import SCRIPTS
 from hvintegration.simulator import demo_world
 from hvintegration.transports.library_logs import without_library_logs
-from tests.support.endpoints import WSManEndpoint, wait_until
+from tests.support.endpoints import SSHEndpoint, WSManEndpoint, wait_until
+from tests.support.ssh_server import Kind as SSHKind
+from tests.support.ssh_server import Stage, Way
 from tests.support.wsman_server import Action, Kind
 
 USERNAME: Final = "anne-mark"
 PASSWORD: Final = "Pa55-mark-Wort!"
+PASSPHRASE: Final = "Pa55-mark-phrase!"
 NOTES: Final = "notes-mark-7131"
 ADDRESS: Final = "203.0.113.77"
 
@@ -42,6 +46,7 @@ def encodings(text: str) -> set[str]:
 
 SECRETS: Final = {
     *encodings(PASSWORD),
+    *encodings(PASSPHRASE),
     base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode(),
     "TlRMTVNT",  # How each NTLM token begins, in base64.
     "NTLMSSP",
@@ -160,6 +165,20 @@ FOR_WRITES: Final[list[tuple[Kind, Action | None]]] = [
 ]
 
 
+SSH_FAULTS: Final[list[tuple[SSHKind, Stage]]] = [
+    ("refuse", "authentication"),
+    ("end", "authentication"),
+    ("silent", "authentication"),
+    ("refuse", "start"),
+    ("reset", "command"),
+    ("silent", "command"),
+    ("reset", "answer"),
+    ("cut", "answer"),
+    ("garbage", "answer"),
+    ("endless-line", "answer"),
+]
+
+
 @pytest.fixture(params=ENDPOINTS)
 def endpoint(request: pytest.FixtureRequest) -> Iterator[WSManEndpoint]:
     options = ENDPOINTS[request.param]
@@ -219,6 +238,68 @@ def test_a_wrong_password_is_not_told(records: Records, *, tls: bool) -> None:
         with host, pytest.raises(AuthenticationError) as failed:
             host.info()
         assert_clean_error(failed.value)
+    for text in records.texts:
+        assert_clean(text, "the log")
+
+
+@pytest.mark.parametrize("way", ["subsystem", "process"])
+def test_success_over_ssh_logs_nothing_of_it(way: Way, records: Records) -> None:
+    with SSHEndpoint(way, world=world(), username=USERNAME, password=PASSWORD) as endpoint:
+        with endpoint.host() as host:
+            inventory = host.inventory()
+            host.vms["demovm"].services["vss"].disable()
+            shown = [host, host.session, endpoint.transport(), host.session.stats]
+        assert wait_until(lambda: endpoint.left() == {})
+
+    assert inventory.vms[0].info.notes == NOTES
+    assert "hvintegration.paramiko" in records.names
+    for text in records.texts:
+        assert_clean(text, "the log")
+    for thing in shown:
+        assert_clean(f"{thing} {thing!r}", type(thing).__name__)
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+@pytest.mark.parametrize("way", ["subsystem", "process"])
+@pytest.mark.parametrize(("kind", "at"), SSH_FAULTS, ids=str)
+def test_failure_over_ssh_tells_nothing_of_it(way: Way, kind: SSHKind, at: Stage, verb: str, records: Records) -> None:
+    with SSHEndpoint(way, world=world(), username=USERNAME, password=PASSWORD) as endpoint:
+        vm_id = endpoint.world.machine("demovm").id
+        endpoint.server.misbehave(kind, at=at, times=None)
+        with endpoint.host() as host:
+            try:
+                if verb == "read":
+                    host.inventory(timeout=1)
+                else:
+                    (change,) = host.set_services([(vm_id, "vss", False)], timeout=2)
+                    assert_clean(repr(change), "a change that is said to have failed")
+            except HvError as error:
+                assert_clean_error(error)
+            endpoint.server.behave()
+        assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
+    for text in records.texts:
+        assert_clean(text, "the log")
+
+
+@pytest.mark.parametrize("passphrase", [PASSPHRASE, f"{PASSPHRASE}?"], ids=["right", "wrong"])
+def test_a_passphrase_is_not_told(passphrase: str, tmp_path: Path, records: Records) -> None:
+    key_file = tmp_path / "key"
+    paramiko.ECDSAKey.generate().write_private_key_file(str(key_file), password=PASSPHRASE)
+    with SSHEndpoint() as endpoint:
+        server = endpoint.server
+        ssh = SSH(
+            server.host,
+            port=server.port,
+            username=USERNAME,
+            host_key=server.fingerprint,
+            key_files=key_file,
+            passphrase=passphrase,
+        )
+        with Host(ssh) as host, pytest.raises(AuthenticationError) as failed:
+            host.info()
+        assert_clean_error(failed.value)
+        assert_clean(f"{ssh} {ssh!r}", "the transport")
+        assert wait_until(lambda: endpoint.left() == {})
     for text in records.texts:
         assert_clean(text, "the log")
 

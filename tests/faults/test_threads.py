@@ -10,20 +10,26 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import pytest
 
 from hvintegration import Host, World
 from hvintegration.simulator import Machine
-from tests.support.endpoints import Endpoint, WSManEndpoint, wait_until
+from tests.support.endpoints import Endpoint, SSHEndpoint, WSManEndpoint, wait_until
+
+if TYPE_CHECKING:
+    from tests.support.ssh_server import Way
 
 QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "1500"))
 THREADS: Final = 32
 QUERIES_OF_A_ROUND: Final = 3
 WARMING: Final = 3
 """Rounds of each thread before anything is counted."""
+
+ATTEMPTS: Final = 3
+"""Runs of which the memory is looked at: what measures coverage grows in the first ones."""
 
 BLOCKS_PER_QUERY: Final = 3
 """Blocks of memory that may be left; the world's journal keeps some. A pipeline that is not let go of has hundreds."""
@@ -81,17 +87,19 @@ def check(endpoint: Endpoint, host: Host, queries: int) -> None:
     rounds = max(1, queries // (THREADS * QUERIES_OF_A_ROUND))
     in_threads(host, WARMING)
     assert wait_until(lambda: "commands" not in endpoint.left())
-    before = Size.now()
-
-    in_threads(host, rounds)
-
-    assert wait_until(lambda: "commands" not in endpoint.left())
-    after = Size.now()
     made = THREADS * QUERIES_OF_A_ROUND * rounds
-    assert after.descriptors <= before.descriptors
-    assert after.threads <= before.threads
-    assert after.blocks - before.blocks < BLOCKS_PER_QUERY * made
-    assert len(endpoint.journal()) == THREADS * (rounds + WARMING) * 2
+    for attempt in range(1, ATTEMPTS + 1):  # noqa: B007 - used below
+        before = Size.now()
+        in_threads(host, rounds)
+        assert wait_until(lambda: "commands" not in endpoint.left())
+        after = Size.now()
+        assert after.descriptors <= before.descriptors
+        assert after.threads <= before.threads
+        if after.blocks - before.blocks < BLOCKS_PER_QUERY * made:
+            break
+    else:
+        pytest.fail(f"{made} queries left {after.blocks - before.blocks} blocks of memory, and those before did, too")
+    assert len(endpoint.journal()) == THREADS * (rounds * attempt + WARMING) * 2
     assert host.session.stats.repeats == 0
 
 
@@ -106,5 +114,17 @@ def test_over_winrm(*, tls: bool) -> None:
 
         assert endpoint.server.actions["Create"] == 1
         assert endpoint.server.counts["connections"] == 2
+        host.close()
+        assert wait_until(lambda: endpoint.left() == {})
+
+
+@pytest.mark.timeout(0 if QUERIES > 1500 else 300)
+@pytest.mark.parametrize("way", ["subsystem", "process"])
+def test_over_ssh(way: Way) -> None:
+    with SSHEndpoint(way, world=many_machines()) as endpoint, endpoint.host() as host:
+        check(endpoint, host, QUERIES // 3)
+
+        assert endpoint.server.counts["connection"] == 1
+        assert endpoint.server.counts["powershell"] == (1 if way == "subsystem" else host.session.stats.round_trips)
         host.close()
         assert wait_until(lambda: endpoint.left() == {})

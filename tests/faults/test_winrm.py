@@ -6,8 +6,6 @@ took are written into it.
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,34 +15,28 @@ from typing import Any, Final
 import pytest
 
 from hvintegration import ChangeOutcome, Host
-from hvintegration.errors import AuthenticationError, HvError, OutcomeUnknownError, TransportError
+from hvintegration.errors import AuthenticationError, OutcomeUnknownError
 from hvintegration.simulator import Fault
 from hvintegration.transports import wsman_shell
 from hvintegration.transports.winrm_connection import WinRMConnection
 from hvintegration.transports.wsman_http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
+from tests.support.fault_table import GRACE, LONG, Measured, Table, ask, made_in
 
-TABLE: Final = Path(__file__).with_name("winrm_faults.json")
-ROWS: Final[dict[str, dict[str, Any]]] = json.loads(TABLE.read_text("utf-8"))
+TABLE: Final = Table(Path(__file__).with_name("winrm_faults.json"))
+ROWS: Final = TABLE.rows
 ON_TLS: Final = [name for name, row in ROWS.items() if row.get("tls") is not None]
 
-GRACE: Final = 0.5
 SHORT: Final = {"read": 1.0, "write": 3.0}
 """Seconds for what waits until its time is up."""
-LONG: Final = 20.0
-"""Seconds for what does not."""
 
 
 @pytest.fixture(scope="module")
-def measured() -> Iterator[dict[str, dict[str, float]]]:
+def measured() -> Iterator[Measured]:
     """Seconds by row and verb."""
-    found: dict[str, dict[str, float]] = {}
+    found: Measured = {}
     yield found
-    if os.environ.get("HVINTEGRATION_MEASURE"):
-        for name, seconds in found.items():
-            ROWS[name]["seconds"] = ROWS[name].get("seconds", {}) | seconds
-        lines = [f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in ROWS.items()]
-        TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    TABLE.note(found)
 
 
 def set_up(endpoint: WSManEndpoint, host: Host, plan: dict[str, Any]) -> None:
@@ -78,34 +70,6 @@ def mend(endpoint: WSManEndpoint) -> None:
     endpoint.server.behave()
 
 
-def made_of(endpoint: WSManEndpoint) -> bool:
-    """Whether VSS of demovm is disabled."""
-    return endpoint.journal() == ["disable demovm vss"]
-
-
-def check_error(error: HvError, endpoint: WSManEndpoint) -> None:
-    assert all(character.isprintable() for character in str(error))
-    if isinstance(error, TransportError) and not error.may_have_run:
-        assert endpoint.journal() == []
-
-
-def ask(host: Host, endpoint: WSManEndpoint, verb: str, timeout: float) -> str:
-    """What came of it, in a word; it is checked against the world."""
-    vm_id = endpoint.world.machine("demovm").id
-    try:
-        if verb == "read":
-            assert len(host.inventory(timeout=timeout).vms) == 5
-            return "answer"
-        (change,) = host.set_services([(vm_id, "vss", False)], timeout=timeout)
-    except HvError as error:
-        check_error(error, endpoint)
-        return type(error).__name__
-    if change.state is not None:
-        assert change.state.enabled is not made_of(endpoint)
-    assert (change.outcome is ChangeOutcome.FAILED) is not made_of(endpoint)
-    return change.outcome.value
-
-
 def check_row(name: str, verb: str, *, tls: bool) -> float:
     """Do what a row of the table says, and compare; the seconds that it took."""
     row = ROWS[name] | (ROWS[name]["tls"] if tls else {})
@@ -118,7 +82,7 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
         set_up(endpoint, host, row["plan"])
         began = time.monotonic()
 
-        came = ask(host, endpoint, verb, timeout)
+        came = ask(host, endpoint, endpoint.world, verb, timeout)
 
         seconds = time.monotonic() - began
         assert came in row[verb].split(" or ")
@@ -129,7 +93,7 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
             # The network was dead: until the host itself ends an unused shell, nobody can.
             assert endpoint.left().get("shells", 0) <= 1
             endpoint.forget()
-        assert host.vms["demovm"].services["vss"].state().enabled is not made_of(endpoint)
+        assert host.vms["demovm"].services["vss"].state().enabled is not made_in(endpoint)
         host.close()
         assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
     return seconds
@@ -137,7 +101,7 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ROWS)
-def test_sealed_messages(name: str, verb: str, measured: dict[str, dict[str, float]]) -> None:
+def test_sealed_messages(name: str, verb: str, measured: Measured) -> None:
     measured.setdefault(name, {})[verb] = round(check_row(name, verb, tls=False), 1)
 
 
@@ -155,7 +119,7 @@ def test_long_scripts_are_polled_for(monkeypatch: pytest.MonkeyPatch, verb: str)
         endpoint.world.faults = [Fault(action="delay", seconds=1.5, machine="demovm", times=1)]
         asked = endpoint.server.actions["Receive"]
 
-        came = ask(host, endpoint, verb, LONG)
+        came = ask(host, endpoint, endpoint.world, verb, LONG)
 
         assert came == {"read": "answer", "write": "changed"}[verb]
         assert endpoint.server.actions["Receive"] == asked + 2
@@ -188,7 +152,7 @@ def test_what_is_sent_as_time_runs_out_is_not_denied(monkeypatch: pytest.MonkeyP
         finally:
             monkeypatch.undo()
 
-        assert made_of(endpoint)
+        assert made_in(endpoint)
         assert change.outcome is ChangeOutcome.CONFIRMED
 
 

@@ -9,7 +9,13 @@ from collections.abc import Callable
 import pytest
 
 import hvintegration as hv
-from hvintegration.errors import ConnectionLostError, DecodeError, TransportTimeoutError, WaitTimeoutError
+from hvintegration.errors import (
+    ConnectionLostError,
+    DecodeError,
+    InvalidStateError,
+    TransportTimeoutError,
+    WaitTimeoutError,
+)
 from hvintegration.powershell import Script
 from hvintegration.simulator import Fault
 
@@ -114,6 +120,20 @@ def test_who_answers_nonsense_is_not_asked_again_over_the_same_connection() -> N
         host.vms.list()
     assert (shapeless.value.path, shapeless.value.address) == ("$", "wrapped:")
     assert (wrong.value.path, wrong.value.address) == ("$.result.vms[0].id", "wrapped:")
+
+
+@pytest.mark.parametrize(("timeout", "asked"), [(2.4, 1), (3, 2)])
+def test_a_change_is_not_asked_for_again_in_a_hurry_in_which_nobody_would_know(timeout: float, asked: int) -> None:
+    world = hv.simulator.demo_world()
+    world.faults = [Fault(cmdlet="Disable-VMIntegrationService", id="InvalidState", category="InvalidOperation")]
+    host = hv.Host(hv.Simulator(world, clock=hv.VirtualClock()))
+    vm = host.vms["demovm"]
+    before = host.session.stats.round_trips
+
+    with pytest.raises(InvalidStateError):
+        vm.services["vss"].disable(timeout=timeout)
+
+    assert host.session.stats.round_trips - before == asked
 
 
 def test_waiting_takes_the_time_that_settling_takes_and_not_much_more() -> None:

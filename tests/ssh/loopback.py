@@ -11,12 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import paramiko
-from paramiko.common import (
-    AUTH_FAILED,
-    AUTH_SUCCESSFUL,
-    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
-    OPEN_SUCCEEDED,
-)
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 FAKE = Path(__file__).parents[1] / "faults" / "fake_powershell.py"
 PASSWORD = "Passw0rd!"
@@ -39,12 +34,6 @@ class Loopback:
             while True:
                 accepted, _ = self._listener.accept()
                 self._open.append(accepted.close)
-                if self.behaviour == "banner-stall":
-                    continue
-                if self.behaviour == "no-ssh":
-                    accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 300)
-                    accepted.close()
-                    continue
                 transport = paramiko.Transport(accepted)
                 transport.set_log_channel("hvintegration.paramiko")
                 self._open.append(transport.close)
@@ -104,22 +93,17 @@ class _Manners(paramiko.ServerInterface):
         return "password"
 
     def check_auth_password(self, username: str, password: str) -> int:
-        accepted = password == PASSWORD and self._server.behaviour != "auth-refused"
-        return AUTH_SUCCESSFUL if accepted else AUTH_FAILED
+        return AUTH_SUCCESSFUL if password == PASSWORD else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        if self._server.behaviour == "channel-refused":
-            return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         return OPEN_SUCCEEDED
 
     def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
         return name == "powershell" and self._server.behaviour != "subsystem-refused" and self._start(channel)
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        return b"-sshs" in command and self._server.behaviour != "all-refused" and self._start(channel)
+        return b"-sshs" in command and self._start(channel)
 
     def _start(self, channel: paramiko.Channel) -> bool:
-        if self._server.behaviour == "all-refused":
-            return False
         threading.Thread(target=self._server.serve, args=(channel,), daemon=True).start()
         return True

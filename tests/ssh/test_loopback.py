@@ -73,17 +73,9 @@ class TestLoopback(TransportContract):
         return transport
 
 
+# What is not in tests/faults/ssh_faults.json.
 FAILING_READS: dict[str, type[HvError]] = {
-    "banner-stall": TransportTimeoutError,
-    "no-ssh": ConnectError,
-    "auth-refused": AuthenticationError,
-    "channel-refused": ConnectError,
-    "all-refused": ConnectError,
-    "silent": TransportTimeoutError,
-    "endless-line": ProtocolError,
     "hang-at-command": TransportTimeoutError,
-    "hang-before-running": TransportTimeoutError,
-    "hang-after-running": TransportTimeoutError,
     "die-within-answer": ConnectionLostError,
     "hang-within-answer": TransportTimeoutError,
     "flood": ProtocolError,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,9 +20,10 @@ from hvintegration.powershell import Effect
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
 from hvintegration.testing import TransportContract
+from tests.support.endpoints import wait_until
 
 if TYPE_CHECKING:
-    from .conftest import Sshd
+    from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.engine
 
@@ -117,16 +120,6 @@ def host(ssh: SSH, server: Sshd) -> Host:
     return Host(Kept(ssh))
 
 
-def engines(server: Sshd) -> int:
-    """How many PowerShells of this server run."""
-    found = 0
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            mine = f"HYPERV_WORLD={server.world}".encode() in environment.read_bytes()
-            found += mine and environment.with_name("comm").read_text().strip() == "pwsh"
-    return found
-
-
 def test_a_warm_read_costs_two_round_trips(host: Host, way: str) -> None:
     host.inventory()
     began, before = time.monotonic(), host.session.stats.requests or 0
@@ -151,7 +144,7 @@ def test_a_hung_write_is_ended_over_there_and_told_to_have_been_ended(host: Host
     assert silence.value.may_have_run is False
     assert World.load(server.world).journal == []
     assert vm.services["vss"].state().enabled is True
-    assert engines(server) <= 1
+    assert server.engines() <= 1
 
 
 def test_a_hung_read_is_ended_over_there_behind_the_callers_back(host: Host, server: Sshd) -> None:
@@ -163,9 +156,9 @@ def test_a_hung_read_is_ended_over_there_behind_the_callers_back(host: Host, ser
         host.vms.list(timeout=1)
 
     give_up = time.monotonic() + 10
-    while engines(server) and time.monotonic() < give_up:
+    while server.engines() and time.monotonic() < give_up:
         time.sleep(0.05)
-    assert engines(server) == 0
+    assert server.engines() == 0
     assert len(host.vms.list()) == 5
 
 
@@ -177,9 +170,48 @@ def test_closing_leaves_no_powershell(server: Sshd, ssh: SSH, host: Host) -> Non
 
     assert time.monotonic() - began < 1
     give_up = time.monotonic() + 5
-    while engines(server) and time.monotonic() < give_up:
+    while server.engines() and time.monotonic() < give_up:
         time.sleep(0.05)
-    assert engines(server) == 0
+    assert server.engines() == 0
+
+
+PROGRAM = """
+import os, signal, sys
+from hvintegration import SSH, Host
+port, pin, key_file, end = sys.argv[1:]
+host = Host(SSH("127.0.0.1", port=int(port), host_key=pin, key_files=key_file))
+host.vms.list()
+print("answered", flush=True)
+if end == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("end", ["fall off the end", "kill"])
+def test_no_powershell_outlives_its_program(reach: Callable[[str], tuple[Sshd, SSH]], end: str) -> None:
+    server, ssh = reach("subsystem")
+    ssh.close()
+    arguments = [str(server.port), server.host_key, str(server.key_file), end]
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.stdout == "answered\n"
+    assert wait_until(lambda: server.engines() == 0)
+
+
+def test_what_is_not_used_any_more_leaves_no_powershell(reach: Callable[[str], tuple[Sshd, SSH]]) -> None:
+    server, ssh = reach("subsystem")
+    ssh.close()
+    host = Host(server.ssh())
+    host.info()
+    assert server.engines() == 1
+
+    del host
+    gc.collect()
+
+    assert wait_until(lambda: server.engines() == 0)
 
 
 def test_the_steps_say_what_they_found(ssh: SSH, way: str) -> None:

@@ -16,13 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from hvintegration import Credential, Host, WinRM, World
+from hvintegration import SSH, Credential, Host, WinRM, World
 from hvintegration.simulator import demo_world
 from tests.support.fault_proxy import FaultProxy
+from tests.support.ssh_server import SSHServer, Way
 from tests.support.wsman_server import WSManServer
 
 if TYPE_CHECKING:
     from tests.conftest import Bridge
+    from tests.support.sshd import Sshd
 
 SECONDS_TO_CLEAN_UP: Final = 15.0
 """What is left of a call is ended behind the caller's back; that takes no longer, on a machine with much to do."""
@@ -145,6 +147,86 @@ class BridgeEndpoint:
 def _nothing_is_fenced() -> bool:
     """Whether nothing goes on behind the caller's back, which would try for long to reach what is closed."""
     return not any(thread.name == "hvintegration fence" for thread in threading.enumerate())
+
+
+class SSHEndpoint:
+    """The SSH server of this folder, over the demonstration's world.
+
+    Args:
+        way: How PowerShell is reached.
+        world: Another world.
+        username: Who may come in.
+        password: With which password.
+    """
+
+    def __init__(
+        self,
+        way: Way = "subsystem",
+        *,
+        world: World | None = None,
+        username: str = "admin",
+        password: str = "Loopback-1",
+    ) -> None:
+        self.world = world or demo_world()
+        self.server = SSHServer(self.world, username=username, password=password, ways=frozenset({way}))
+        self.proxy = FaultProxy(self.server.host, self.server.port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.proxy.close()
+        self.server.close()
+
+    def transport(self) -> SSH:
+        who = Credential(self.server.username, self.server.password)
+        return SSH(self.proxy.host, port=self.proxy.port, credential=who, host_key=self.server.fingerprint)
+
+    def host(self) -> Host:
+        return Host(self.transport())
+
+    def journal(self) -> list[str]:
+        return list(self.world.journal)
+
+    def left(self) -> dict[str, int]:
+        server = self.server
+        found = {
+            "connections": server.connections,
+            "PowerShells": server.powershells,
+            "scripts": server.running_scripts,
+        }
+        return {name: number for name, number in found.items() if number}
+
+    def forget(self) -> None:
+        self.server.end_connections()
+
+
+class SshdEndpoint:
+    """A real OpenSSH server with a real PowerShell behind it."""
+
+    def __init__(self, server: Sshd, **options: object) -> None:
+        self.server = server
+        self.proxy = FaultProxy("127.0.0.1", server.port)
+        self._options = options
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.proxy.close()
+
+    def host(self) -> Host:
+        return Host(self.server.ssh(port=self.proxy.port, host_key=self.server.host_key, **self._options))
+
+    def journal(self) -> list[str]:
+        return World.load(self.server.world).journal
+
+    def left(self) -> dict[str, int]:
+        engines = self.server.engines()
+        return {"PowerShells": engines} if engines else {}
+
+    def forget(self) -> None:
+        self.proxy.thaw()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = SECONDS_TO_CLEAN_UP) -> bool:

@@ -174,6 +174,10 @@ class FaultProxy:
         self._do(self._plan(strike))
         return strike
 
+    def call_off(self) -> None:
+        """Forget all faults that have not struck yet."""
+        self._do(self._call_off())
+
     def thaw(self) -> None:
         """Let what is frozen move again."""
         self._do(self._thaw())
@@ -206,7 +210,10 @@ class FaultProxy:
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
-            task = self._loop.create_task(self._serve(listener.accept()[0]))
+            client = listener.accept()[0]
+            # asyncio does so for sockets that it made itself: nothing is kept back until more comes.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._serve(client))
             self._tasks.add(task)
             self.connections += 1
 
@@ -217,6 +224,9 @@ class FaultProxy:
         for link in list(self._links):
             link.suffer(strike.kind)
         strike.struck.set()
+
+    async def _call_off(self) -> None:
+        self._strikes.clear()
 
     async def _thaw(self) -> None:
         for link in self._links:

@@ -35,6 +35,7 @@ from hvintegration.models import ChangeOutcome, Health, ServiceChange, ServiceSt
 from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Sleep
 from hvintegration.operations.services import (
     FIRST_PAUSE,
+    LEAST_FOR_A_CHANGE,
     LONGEST_PAUSE,
     Change,
     Wish,
@@ -49,6 +50,8 @@ from hvintegration.powershell import GET_VMS, SET_SERVICES
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 
 from .driving import HOST, READ_AT, Outcome, Reply, answer, drive, problem, service_json, vm_json
+
+PAUSE = Sleep(FIRST_PAUSE, leaving=LEAST_FOR_A_CHANGE)
 
 A = "aaaaaaaa-0000-4000-8000-000000000001"
 B = "bbbbbbbb-0000-4000-8000-000000000002"
@@ -401,7 +404,7 @@ def test_a_question_that_is_refused_as_a_whole_is_an_error(error_id: str, kind: 
 
 def test_a_busy_host_is_asked_again() -> None:
     outcome = setting([STILL_BUSY, None, DONE])
-    assert outcome.yielded == (write(ON_A), Sleep(FIRST_PAUSE), write(ON_A))
+    assert outcome.yielded == (write(ON_A), PAUSE, write(ON_A))
     assert outcomes(outcome) == [ChangeOutcome.CHANGED]
 
 
@@ -411,7 +414,7 @@ def test_only_what_was_busy_is_asked_again() -> None:
     first = said([MADE, None, None], [vm(A), vm(B, enabled=False)], busy, no)
     failing = Change(B, "second", SHUTDOWN, enable=True)
     outcome = setting([first, None, said([MADE], [vm(B)])], ON_A, ON_B, failing)
-    assert outcome.yielded == (write(ON_A, ON_B, failing), Sleep(FIRST_PAUSE), write(ON_B))
+    assert outcome.yielded == (write(ON_A, ON_B, failing), PAUSE, write(ON_B))
     assert outcomes(outcome) == [ChangeOutcome.CHANGED, ChangeOutcome.CHANGED, ChangeOutcome.FAILED]
 
 
@@ -445,7 +448,7 @@ def test_what_was_made_is_told_although_asking_again_for_the_rest_fails(end: Rep
 
 def test_an_answer_that_gets_lost_while_waiting_out_a_busy_host_is_read_back() -> None:
     outcome = setting([BUSY_B, None, timed_out(), said([ALREADY], [vm(B)])], ON_A, ON_B)
-    assert outcome.yielded == (write(ON_A, ON_B), Sleep(FIRST_PAUSE), write(ON_B), read_back(ON_B))
+    assert outcome.yielded == (write(ON_A, ON_B), PAUSE, write(ON_B), read_back(ON_B))
     assert outcomes(outcome) == [ChangeOutcome.CHANGED, ChangeOutcome.CONFIRMED]
 
 
@@ -617,7 +620,7 @@ def test_what_the_host_could_not_read_back_is_unknown_and_not_seen_as_not_done(l
 
 def test_a_loss_after_which_the_host_is_busy_is_waited_out() -> None:
     outcome = setting([lost(), SEEN_NOT_DONE, STILL_BUSY, None, DONE])
-    assert outcome.yielded == (write(ON_A), read_back(ON_A), write(ON_A), Sleep(FIRST_PAUSE), write(ON_A))
+    assert outcome.yielded == (write(ON_A), read_back(ON_A), write(ON_A), PAUSE, write(ON_A))
     assert outcomes(outcome) == [ChangeOutcome.CHANGED]
 
 

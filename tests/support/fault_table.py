@@ -1,0 +1,69 @@
+"""Tables of faults: what comes of each, for a read and for a write. The documentation shows them.
+
+With ``HVINTEGRATION_MEASURE=1`` the seconds that each took are written into the table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from hvintegration import ChangeOutcome, Host, World
+from hvintegration.errors import HvError, TransportError
+from tests.support.endpoints import Endpoint
+
+Measured: TypeAlias = dict[str, dict[str, float]]
+
+GRACE: Final = 0.5
+"""Seconds that a call may last longer than it was given."""
+
+LONG: Final = 20.0
+"""Seconds for what does not wait until its time is up."""
+
+
+class Table:
+    """The table in a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.rows: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
+        self._file = file
+
+    def note(self, measured: Measured) -> None:
+        """Write seconds by row and verb into the file, if that is wanted."""
+        if not os.environ.get("HVINTEGRATION_MEASURE"):
+            return
+        for name, seconds in measured.items():
+            self.rows[name]["seconds"] = self.rows[name].get("seconds", {}) | seconds
+        lines = [f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in self.rows.items()]
+        self._file.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def made_in(endpoint: Endpoint) -> bool:
+    """Whether VSS of demovm is disabled."""
+    return endpoint.journal() == ["disable demovm vss"]
+
+
+def check_error(error: HvError, endpoint: Endpoint) -> None:
+    """Check that it can be shown, and that it is true."""
+    assert all(character.isprintable() for character in str(error))
+    if isinstance(error, TransportError) and not error.may_have_run:
+        assert endpoint.journal() == []
+
+
+def ask(host: Host, endpoint: Endpoint, world: World, verb: str, timeout: float) -> str:
+    """What came of it, in a word; it is checked against the world."""
+    vm_id = world.machine("demovm").id
+    try:
+        if verb == "read":
+            assert len(host.inventory(timeout=timeout).vms) == 5
+            return "answer"
+        (change,) = host.set_services([(vm_id, "vss", False)], timeout=timeout)
+    except HvError as error:
+        check_error(error, endpoint)
+        return type(error).__name__
+    if change.state is not None:
+        assert change.state.enabled is not made_in(endpoint)
+    assert (change.outcome is ChangeOutcome.FAILED) is not made_in(endpoint)
+    return change.outcome.value
