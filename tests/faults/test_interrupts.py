@@ -31,7 +31,12 @@ def interrupt_after(seconds: float, action: Callable[[], object]) -> KeyboardInt
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    def ignore(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:  # Python drops one that strikes in a callback of its own.
+            hook(unraisable)
+
     before = signal.signal(signal.SIGALRM, interrupt)
+    hook, sys.unraisablehook = sys.unraisablehook, ignore
     tracing = sys.gettrace()
     sys.settrace(None)  # An interrupt within the measuring of coverage would leave its lock locked.
     try:
@@ -43,6 +48,7 @@ def interrupt_after(seconds: float, action: Callable[[], object]) -> KeyboardInt
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook
         sys.settrace(tracing)
     return None
 
