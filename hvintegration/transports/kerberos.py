@@ -36,6 +36,10 @@ _OTHER_KEY: Final = (
 )
 
 _EXPIRED: Final = "the Kerberos ticket has expired", "Get a new one with `kinit user@REALM`, or renew it: `kinit -R`."
+_SKEW: Final = (
+    "the clocks differ by too much",
+    "Set the clock here, or that of the host or the Kerberos server: they may differ by five minutes.",
+)
 _NO_TICKET: Final = "there is no Kerberos ticket", f"{_KINIT} `klist` shows what there is; KRB5CCNAME says where."
 _UNREACHABLE: Final = "no Kerberos server (KDC) of that realm can be reached", _KDC
 
@@ -54,13 +58,15 @@ _NUMBERS: Final = {
     23: ("the user's password has expired", "Change it, then try again."),
     24: ("Kerberos does not accept the password", _TYPED),
     32: _EXPIRED,
-    37: ("the clocks differ by too much", "Set the clock here, or the host's: they may differ by five minutes."),
+    37: _SKEW,
     41: ("the host cannot read the ticket", _OTHER_KEY),
     141: _NO_TICKET,  # CC_NOTFOUND
+    148: _SKEW,  # KDCREP_SKEW
     154: _UNREACHABLE,  # REALM_UNKNOWN
     156: _UNREACHABLE,  # KDC_UNREACH
     195: _NO_TICKET,  # FCC_NOFILE
     220: _UNREACHABLE,  # REALM_CANT_RESOLVE
+    224: _UNREACHABLE,  # CONFIG_NODEFREALM
 }
 _WRONG_KEY: Final = 31
 _MAJORS: Final = {7 << 16: _NO_TICKET, 11 << 16: _EXPIRED}

@@ -1,6 +1,6 @@
-"""The table of faults in the documentation is that of the tests.
+"""The tables of faults in the documentation are those of the tests.
 
-With ``HVINTEGRATION_MEASURE=1`` it is written.
+With ``HVINTEGRATION_MEASURE=1`` they are written.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "explanation" / "faults.md"
-DATA: Final = ROOT / "tests" / "faults" / "winrm_faults.json"
-BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
+FAULTS: Final = ROOT / "tests" / "faults"
+END: Final = "<!-- end of table -->\n"
 
 
 def _line(name: str, row: dict[str, Any]) -> str:
@@ -28,17 +30,18 @@ def _shown(came: str) -> str:
     return re.sub(r"\w+Error", r"`\g<0>`", came)
 
 
-def table() -> str:
-    rows: dict[str, dict[str, Any]] = json.loads(DATA.read_text("utf-8"))
+def table(name: str) -> str:
+    rows: dict[str, dict[str, Any]] = json.loads((FAULTS / f"{name}_faults.json").read_text("utf-8"))
     lines = ["| fault | what happens | read | write | made | seconds |", "| --- | --- | --- | --- | --- | --- |"]
     return "\n".join(["", *lines, *(_line(name, row) for name, row in rows.items()), "", ""])
 
 
-def test_the_table_is_that_of_the_tests() -> None:
-    page = PAGE.read_text("utf-8")
-    before, rest = page.split(BEGIN)
-    shown, after = rest.split(END)
+@pytest.mark.parametrize("name", ["winrm", "ssh"])
+def test_a_table_is_that_of_the_tests(name: str) -> None:
+    begin = f"<!-- table of {name} -->\n"
+    before, rest = PAGE.read_text("utf-8").split(begin)
+    shown, after = rest.split(END, 1)
     if os.environ.get("HVINTEGRATION_MEASURE"):
-        PAGE.write_text(before + BEGIN + table() + END + after, "utf-8")
+        PAGE.write_text(before + begin + table(name) + END + after, "utf-8")
     else:
-        assert shown == table()
+        assert shown == table(name)

@@ -48,6 +48,8 @@ class WrappedError(Exception):
         (32, "ticket has expired"),
         (37, "clocks differ"),
         (41, "cannot read the ticket"),
+        (148, "clocks differ"),
+        (224, "KDC"),
         (141, "no Kerberos ticket"),
         (154, "KDC"),
         (156, "KDC"),

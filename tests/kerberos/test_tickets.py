@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -251,6 +252,19 @@ def test_an_expired_ticket_is_said_to_be_one(
 
     assert "expired" in str(error)
     assert "kinit" in str(error.hint)
+
+
+def test_clocks_that_differ_are_said_to(
+    acceptor: Acceptor, realm: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Path(realm.client_environment["KRB5_CONFIG"]).read_text()
+    unforgiving = tmp_path / "krb5.conf"  # With less than no tolerance, the same clock differs from itself.
+    unforgiving.write_text(config.replace("[libdefaults]\n", "[libdefaults]\n  clockskew = -1\n", 1))
+    monkeypatch.setenv("KRB5_CONFIG", str(unforgiving))
+
+    error = refusal(WinRM("localhost", port=acceptor.port, credential=WHO, auth="kerberos"))
+
+    assert "clocks differ" in str(error)
 
 
 @pytest.mark.parametrize("auth", ["kerberos", "negotiate"])
