@@ -7,8 +7,9 @@ import logging
 import math
 import sys
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Final, TypeVar
 
 import attrs
@@ -19,7 +20,7 @@ from hvintegration.models import CheckStep, HostCheck, Rows
 from hvintegration.operations.checks import HostSteps, take
 from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Operation, Sleep, parse_answer
 from hvintegration.powershell import Effect
-from hvintegration.transports.base import Checkable, Transport
+from hvintegration.transports.base import Checkable, Step, Transport
 
 __all__ = ["DEFAULT_TIMEOUT", "Session", "SessionStats"]
 
@@ -141,22 +142,24 @@ class Session:
             TransportTimeoutError: The turn did not come in time.
         """
         deadline = Deadline(_checked(timeout), self._clock)
-        with self._my_turn(deadline):
-            way = self._transport.steps() if isinstance(self._transport, Checkable) else ()
-        steps = [*((name, self._in_turn(look)) for name, look in way), *HostSteps(self.run).steps()]
-        taken = take(steps, deadline, self._clock)
+        way = self._in_turn(self._steps, deadline)
+        ways: list[Step] = [(name, partial(self._look, look)) for name, look in way]
+        taken = take([*ways, *HostSteps(self.run).steps()], deadline, self._clock)
         return HostCheck(address=self.address, steps=Rows(CheckStep, taken), read_at=self._clock.now())
 
-    def _in_turn(self, look: Callable[[float], str]) -> Callable[[float], str]:
-        def look_in_turn(seconds: float) -> str:
-            deadline = Deadline(seconds, self._clock)
-            with self._my_turn(deadline):
-                left = deadline.left()
-                if not left:
-                    raise self._out_of_time(deadline)
-                return look(left)
+    def _steps(self) -> Sequence[Step]:
+        return self._transport.steps() if isinstance(self._transport, Checkable) else ()
 
-        return look_in_turn
+    def _look(self, look: Callable[[float], str], seconds: float) -> str:
+        deadline = Deadline(seconds, self._clock)
+
+        def look_now() -> str:
+            left = deadline.left()
+            if not left:
+                raise self._out_of_time(deadline)
+            return look(left)
+
+        return self._in_turn(look_now, deadline)
 
     def _take(self, step: Call | Sleep, deadline: Deadline) -> Answer | None:
         if isinstance(step, Sleep):
@@ -174,54 +177,56 @@ class Session:
         return self._call(step, deadline, repeated=attempts > 1)
 
     def _call(self, call: Call, deadline: Deadline, *, repeated: bool) -> Answer:
+        return self._in_turn(lambda: self._send(call, deadline, repeated=repeated), deadline)
+
+    def _send(self, call: Call, deadline: Deadline, *, repeated: bool) -> Answer:
         document = json.dumps(call.document)
-        with self._my_turn(deadline):
-            left = deadline.left()
-            if not left:
-                raise DeadlineReached
+        left = deadline.left()
+        if not left:
+            raise DeadlineReached
+        if call.effect is Effect.WRITE:
+            left -= _for_reading_back(left)
+        started = self._clock.monotonic()
+        self._stats = attrs.evolve(
+            self._stats,
+            round_trips=self._stats.round_trips + 1,
+            repeats=self._stats.repeats + repeated,
+            characters_sent=self._stats.characters_sent + len(document),
+        )
+        outcome = "interrupted"
+        received = 0
+        try:
+            text = self._transport.call(call.script, document, timeout=left)
+            received = len(text)
+            answer = self._parsed(text)
+            outcome = "answered"
+        except HvError as error:
+            outcome = type(error).__name__
+            raise
+        except BaseException as interruption:
             if call.effect is Effect.WRITE:
-                left -= _for_reading_back(left)
-            started = self._clock.monotonic()
-            self._stats = attrs.evolve(
-                self._stats,
-                round_trips=self._stats.round_trips + 1,
-                repeats=self._stats.repeats + repeated,
-                characters_sent=self._stats.characters_sent + len(document),
-            )
-            outcome = "interrupted"
-            received = 0
-            try:
-                text = self._transport.call(call.script, document, timeout=left)
-                received = len(text)
-                answer = self._parsed(text)
-                outcome = "answered"
-            except HvError as error:
-                outcome = type(error).__name__
-                raise
-            except BaseException as interruption:
-                if call.effect is Effect.WRITE:
-                    interruption.add_note(
-                        f"The change sent to {self.address} may have been made: read the state before relying on it."
-                    )
-                raise
-            finally:
-                self._stats = attrs.evolve(self._stats, characters_received=self._stats.characters_received + received)
-                _log.debug(
-                    "%s on %s: %s",
-                    call.script.name,
-                    self.address,
-                    outcome,
-                    extra={
-                        "hv_script": call.script.name,
-                        "hv_effect": call.effect.value,
-                        "hv_address": self.address,
-                        "hv_outcome": outcome,
-                        "hv_seconds": self._clock.monotonic() - started,
-                        "hv_characters_sent": len(document),
-                        "hv_characters_received": received,
-                    },
+                interruption.add_note(
+                    f"The change sent to {self.address} may have been made: read the state before relying on it."
                 )
-            return answer
+            raise
+        finally:
+            self._stats = attrs.evolve(self._stats, characters_received=self._stats.characters_received + received)
+            _log.debug(
+                "%s on %s: %s",
+                call.script.name,
+                self.address,
+                outcome,
+                extra={
+                    "hv_script": call.script.name,
+                    "hv_effect": call.effect.value,
+                    "hv_address": self.address,
+                    "hv_outcome": outcome,
+                    "hv_seconds": self._clock.monotonic() - started,
+                    "hv_characters_sent": len(document),
+                    "hv_characters_received": received,
+                },
+            )
+        return answer
 
     def _parsed(self, text: str) -> Answer:
         try:
@@ -231,16 +236,16 @@ class Session:
             self._transport.close()
             raise
 
-    @contextmanager
-    def _my_turn(self, deadline: Deadline) -> Generator[None, None, None]:
+    def _in_turn(self, work: Callable[[], T], deadline: Deadline) -> T:
         # Ctrl-C can strike between acquiring and the next statement. The lock knows its owner, so releasing it is
-        # tried in any case, and refused where it had not been acquired.
+        # tried in any case, and refused where it had not been acquired. It is done in this very frame: a generator
+        # would be left suspended by a Ctrl-C that strikes around it, with the lock.
         try:
             if not self._turn.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
                 raise self._out_of_time(deadline)
             if self._closed:
                 raise ConfigurationError(f"The session with {self.address} is closed.")
-            yield
+            return work()
         finally:
             with suppress(RuntimeError):
                 self._turn.release()

@@ -129,7 +129,7 @@ class LineStreams:
     def _read_lines(self, output: Source) -> TransportError:
         """Deliver all lines; why there are no more."""
         rest = b""
-        with contextlib.closing(output), contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.closing(output):
             while not self._over.is_set() and (chunk := output.read(_CHUNK)):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
@@ -168,6 +168,6 @@ class LineStreams:
                 written.set()
 
     def _listen(self, complaints: Source) -> None:
-        with contextlib.closing(complaints), contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.closing(complaints):
             while chunk := complaints.read(_CHUNK):
                 self._complaints = (self._complaints + chunk)[-_COMPLAINT_LENGTH:]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hvintegration import Host, Local, Recorder, Script, Simulator, Transport, VirtualClock
+from hvintegration import Host, Local, Recorder, Simulator, Transport, VirtualClock
 from hvintegration.testing import HostContract, TransportContract
+from tests.support.kept import Kept
 
 
 class TestSimulator(TransportContract):
@@ -29,22 +30,6 @@ class TestLocalEngine(TransportContract):
     def transport(self, engine: str, world_file: Path, monkeypatch: pytest.MonkeyPatch) -> Transport:
         monkeypatch.setenv("HYPERV_WORLD", str(world_file))
         return Local(engine)
-
-
-class Kept:
-    """A transport that stays open when a host is closed, for one process to serve a whole class of tests."""
-
-    def __init__(self, inner: Local) -> None:
-        self._inner = inner
-
-    def __str__(self) -> str:
-        return str(self._inner)
-
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        return self._inner.call(script, document, timeout=timeout)
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(scope="class")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import pytest
 
 from hvintegration import Credential, Host, Transport, WinRM
 from hvintegration.testing import TransportContract
+from tests.support.kept import Kept
 
 if TYPE_CHECKING:
     from tests.conftest import Bridge
@@ -63,28 +64,50 @@ class TestNTLM(WinRMContract):
         return WinRM("127.0.0.1", port=sealing_bridge.port, credential=WHO, auth="ntlm")
 
 
+@pytest.fixture(scope="module")
+def over_tls(tls_bridge: Bridge, certificate: Certificate) -> Iterator[WinRM]:
+    who = Credential("admin", "Secret-1")
+    ca_file = certificate.path
+    winrm = WinRM("localhost", port=tls_bridge.port, tls=True, credential=who, auth="basic", ca_file=ca_file)
+    yield winrm
+    winrm.close()
+
+
 class TestBasicOverTLS(WinRMContract):
     """A certificate of an authority that is trusted by a file."""
 
     @pytest.fixture
-    def transport(self, tls_bridge: Bridge, world_file: Path, certificate: Certificate) -> Transport:
-        who = Credential("admin", "Secret-1")
-        port = tls_bridge.port
-        return WinRM("localhost", port=port, tls=True, credential=who, auth="basic", ca_file=certificate.path)
+    def transport(self, over_tls: WinRM, world_file: Path) -> Transport:
+        return Kept(over_tls)
+
+
+@pytest.fixture(scope="module")
+def constrained(constrained_bridge: Bridge) -> Iterator[WinRM]:
+    winrm = WinRM("127.0.0.1", port=constrained_bridge.port, credential=WHO)
+    yield winrm
+    winrm.close()
 
 
 class TestConstrainedLanguage(WinRMContract):
     @pytest.fixture
-    def transport(self, constrained_bridge: Bridge, world_file: Path) -> Transport:
-        return WinRM("127.0.0.1", port=constrained_bridge.port, credential=WHO)
+    def transport(self, constrained: WinRM, world_file: Path) -> Transport:
+        return Kept(constrained)
 
     def test_the_language_is_constrained(self, host: Host) -> None:
         assert host.info().language_mode == "ConstrainedLanguage"
+
+
+@pytest.fixture(scope="module")
+def restricted(restricted_bridge: Bridge) -> Iterator[WinRM]:
+    name = "HvIntegration"
+    winrm = WinRM("127.0.0.1", port=restricted_bridge.port, credential=WHO, auth="ntlm", configuration_name=name)
+    yield winrm
+    winrm.close()
 
 
 class TestRestrictedEndpoint(WinRMContract):
     """An endpoint that runs no scripts, with the role for operators."""
 
     @pytest.fixture
-    def transport(self, restricted_bridge: Bridge, world_file: Path) -> Transport:
-        return WinRM("127.0.0.1", port=restricted_bridge.port, credential=WHO, configuration_name="HvIntegration")
+    def transport(self, restricted: WinRM, world_file: Path) -> Transport:
+        return Kept(restricted)

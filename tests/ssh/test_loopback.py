@@ -24,6 +24,7 @@ from hvintegration.errors import (
 from hvintegration.simulator import demo_world
 from hvintegration.testing import TransportContract
 from hvintegration.transports.host_keys import fingerprint
+from tests.support.ssh_server import SSHServer, Way
 
 GRACE = 0.5
 
@@ -66,11 +67,13 @@ def ssh(nothing_is_left: None, world_file: Path, tmp_path: Path) -> Iterator[Cal
         close()
 
 
+@pytest.mark.parametrize("way", ["subsystem", "process"])
 class TestLoopback(TransportContract):
     @pytest.fixture
-    def transport(self, ssh: Callable[..., SSH], world_file: Path) -> Transport:
-        transport: SSH = ssh()
-        return transport
+    def transport(self, world_file: Path, way: Way) -> Iterator[Transport]:
+        with SSHServer(world_file, ways=frozenset({way})) as server:
+            who = Credential(server.username, server.password)
+            yield SSH(server.host, port=server.port, credential=who, host_key=server.fingerprint)
 
 
 # What is not in tests/faults/ssh_faults.json.

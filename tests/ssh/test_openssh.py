@@ -19,33 +19,14 @@ from hvintegration.errors import ConnectError, RemoteError, TransportTimeoutErro
 from hvintegration.powershell import Effect
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
-from hvintegration.testing import TransportContract
+from hvintegration.testing import HostContract, TransportContract
 from tests.support.endpoints import wait_until
+from tests.support.kept import Kept
 
 if TYPE_CHECKING:
     from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.engine
-
-
-class Kept:
-    """A transport that stays open when a host is closed, for one connection to serve a whole class of tests."""
-
-    def __init__(self, inner: SSH) -> None:
-        self.inner = inner
-
-    def __str__(self) -> str:
-        return str(self.inner)
-
-    @property
-    def requests(self) -> int:
-        return self.inner.requests
-
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        return self.inner.call(script, document, timeout=timeout)
-
-    def close(self) -> None:
-        pass
 
 
 @attrs.frozen
@@ -101,8 +82,7 @@ def ssh(way: str, reach: Callable[[str], tuple[Sshd, SSH]]) -> SSH:
     return reach(way)[1]
 
 
-# A program that is started as the subsystem is serves as the subsystem does: it gets the tests below only.
-@pytest.mark.parametrize("way", ["subsystem", "process for each call"], indirect=True)
+@pytest.mark.parametrize("way", ["subsystem", "program"], indirect=True)
 class TestOpenSsh(TransportContract):
     @pytest.fixture
     def world_file(self, server: Sshd) -> Path:
@@ -112,6 +92,16 @@ class TestOpenSsh(TransportContract):
     @pytest.fixture
     def transport(self, ssh: SSH, world_file: Path) -> Transport:
         return Kept(ssh)
+
+
+# Each call takes as long as PowerShell takes to start: what changes something has tests of its own, below, and the
+# whole contract is run in test_loopback.py.
+@pytest.mark.parametrize("way", ["process for each call"], indirect=True)
+class TestProcessForEachCall(HostContract):
+    @pytest.fixture
+    def host(self, ssh: SSH, server: Sshd) -> Host:
+        demo_world().save(server.world)
+        return Host(Kept(ssh))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, NoReturn, Self, TypeAlias
 
@@ -28,6 +29,7 @@ from paramiko.common import (
 )
 
 from hvintegration import World
+from hvintegration.errors import ConnectionLostError
 from hvintegration.powershell import GET_PROCESS, STOP_PROCESS
 from hvintegration.transports.host_keys import fingerprint
 from tests.support.psrp_server import Pipeline, PowerShellServer, StoppedError, StreamServer, simulated
@@ -109,7 +111,7 @@ class _PowerShell(StreamServer):
 
     def _live(self) -> None:
         try:
-            with contextlib.suppress(_EndedError, *_BROKEN):
+            with contextlib.suppress(_EndedError, ConnectionLostError, *_BROKEN):  # The world says that it dies.
                 self._misbehave("powershell")
                 if self._one_call:
                     self._serve_one_call()
@@ -234,7 +236,7 @@ class SSHServer:
 
     def __init__(
         self,
-        world: World,
+        world: World | Path,
         *,
         username: str = "admin",
         password: str = "Loopback-1",
