@@ -172,6 +172,7 @@ class _Sockets:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[int, socket.socket] = {}
+        self._kept: list[socket.socket] = []
         self._made = 0
         self._shut = False
         self.connections: set[urllib3.connection.HTTPConnection] = set()
@@ -211,6 +212,18 @@ class _Sockets:
             duplicate = self._open.pop(key, None)
         if duplicate is not None:
             duplicate.close()
+
+    def keep(self, sock: socket.socket) -> None:
+        """Hold *sock*, so that :meth:`end` can end it even if a response that nobody closed still has it."""
+        self._kept = [old for old in self._kept if old.fileno() != -1] + [sock]
+
+    def end(self) -> None:
+        """Close every socket that is still open."""
+        kept, self._kept = self._kept, []
+        for sock in kept:
+            if sock.fileno() != -1:
+                with contextlib.suppress(OSError):
+                    socket.close(sock.detach())
 
     def shut(self) -> None:
         with self._lock:
@@ -284,6 +297,7 @@ class _WatchedConnection(urllib3.connection.HTTPConnection):
             super().connect()
         finally:
             self._is_connecting = False
+        self.watch.keep(self.sock)
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - as it is
         if self.sock is None:
@@ -448,6 +462,7 @@ class WSManHttp:
             self._session.close()
         for left in [*self._sockets.responses, *self._sockets.connections]:
             left.close()
+        self._sockets.end()
 
     # -- one exchange ---------------------------------------------------------------------------------------------
 
