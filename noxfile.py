@@ -140,7 +140,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy on the package and the tests, pyright on the package and a user's code."""
-    session.install("--editable", ".[cli,pandas]", *group("typing"))
+    session.install("--editable", ".[cli,pandas,credssp]", *group("typing"))
     session.run("mypy")
     session.run("pyright")
 
