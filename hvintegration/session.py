@@ -8,7 +8,6 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -238,8 +237,9 @@ class Session:
 
     def _in_turn(self, work: Callable[[], T], deadline: Deadline) -> T:
         # Ctrl-C can strike between acquiring and the next statement. The lock knows its owner, so releasing it is
-        # tried in any case, and refused where it had not been acquired. It is done in this very frame: a generator
-        # would be left suspended by a Ctrl-C that strikes around it, with the lock.
+        # tried in any case, and refused where it had not been acquired. It is done in this very frame, and first of
+        # all: Ctrl-C strikes after calls, so it would leave a generator suspended with the lock, and end a `finally`
+        # that calls anything before it.
         try:
             if not self._turn.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
                 raise self._out_of_time(deadline)
@@ -247,8 +247,10 @@ class Session:
                 raise ConfigurationError(f"The session with {self.address} is closed.")
             return work()
         finally:
-            with suppress(RuntimeError):
+            try:  # noqa: SIM105
                 self._turn.release()
+            except RuntimeError:
+                pass
 
     def _out_of_time(self, deadline: Deadline) -> TransportTimeoutError:
         return TransportTimeoutError(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from typing import Final, Protocol
 
-from hvintegration.clock import Deadline
+from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConnectionLostError, ProtocolError, TransportError, TransportTimeoutError, excerpt
+from hvintegration.transports.one_time_event import WAIT_SLICE, OneTimeEvent
 from hvintegration.transports.out_of_process import MAX_LINE
 
 __all__ = ["LineStreams", "Sink", "Source"]
 
 _CHUNK: Final = 64 * 1024
 _LINES_AHEAD: Final = 64
-_SLICE: Final = 0.5  # Seconds of one wait: on Windows, Ctrl-C is noticed between waits only.
+_PAUSE: Final = 0.01  # Seconds until it is looked again whether lines that were read ahead have been taken.
 _COMPLAINT_LENGTH: Final = 4096
 
 
@@ -59,11 +61,11 @@ class LineStreams:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._lines: queue.Queue[bytes | TransportError] = queue.Queue(_LINES_AHEAD)
-        self._unsent: queue.SimpleQueue[tuple[bytes, threading.Event] | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[bytes | TransportError] = queue.SimpleQueue()
+        self._unsent: queue.SimpleQueue[tuple[bytes, OneTimeEvent] | None] = queue.SimpleQueue()
         self._complaints = b""
-        self._over = threading.Event()
-        self._ended = threading.Event()
+        self._over = False
+        self._ended = OneTimeEvent()
 
     def attach(self, target: Sink, output: Source, complaints: Source) -> None:
         """Begin to read and write."""
@@ -78,17 +80,16 @@ class LineStreams:
 
     def write(self, line: bytes, deadline: Deadline) -> None:
         """Send *line*; see :class:`~hvintegration.transports.out_of_process.Streams`."""
-        written = threading.Event()
+        written = OneTimeEvent()
         self._unsent.put((line, written))
-        while not written.wait(min(deadline.left(), _SLICE)):
-            if not deadline.left():
-                raise self._too_late(deadline)
+        if not written.wait(deadline):
+            raise self._too_late(deadline)
 
     def read_line(self, deadline: Deadline) -> bytes:
         """The next line; see :class:`~hvintegration.transports.out_of_process.Streams`."""
         while True:
             try:
-                line = self._lines.get(timeout=min(deadline.left(), _SLICE))
+                line = self._lines.get(timeout=min(deadline.left(), WAIT_SLICE))
             except queue.Empty:
                 if not deadline.left():
                     raise self._too_late(deadline) from None
@@ -103,11 +104,11 @@ class LineStreams:
 
     def wait_for_end(self, seconds: float) -> None:
         """Wait until its output has ended, but not for long."""
-        self._ended.wait(seconds)
+        self._ended.wait(Deadline(seconds, SystemClock()))
 
     def abandon(self) -> None:
         """Deliver nothing more."""
-        self._over.set()
+        self._over = True
         self._unsent.put(None)
 
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
@@ -124,13 +125,13 @@ class LineStreams:
         try:
             self._deliver(self._read_lines(output))
         finally:
-            self._ended.set()
+            self._ended.happen()
 
     def _read_lines(self, output: Source) -> TransportError:
         """Deliver all lines; why there are no more."""
         rest = b""
         with contextlib.suppress(OSError), contextlib.closing(output):
-            while not self._over.is_set() and (chunk := output.read(_CHUNK)):
+            while not self._over and (chunk := output.read(_CHUNK)):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._deliver(line)
@@ -148,10 +149,9 @@ class LineStreams:
         )
 
     def _deliver(self, item: bytes | TransportError) -> None:
-        while not self._over.is_set():
-            with contextlib.suppress(queue.Full):
-                self._lines.put(item, timeout=0.2)
-                return
+        while self._lines.qsize() >= _LINES_AHEAD and not self._over:
+            time.sleep(_PAUSE)
+        self._lines.put(item)
 
     def _write(self, target: Sink) -> None:
         # A broken pipe is no news to the writer: what counts is what the reader then finds.
@@ -165,7 +165,7 @@ class LineStreams:
                         view = view[target.write(view) :]
                 except OSError:
                     broken = True
-                written.set()
+                written.happen()
 
     def _listen(self, complaints: Source) -> None:
         with contextlib.suppress(OSError), contextlib.closing(complaints):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from hvintegration.clock import Deadline
+from hvintegration.transports.one_time_event import OneTimeEvent
 
 __all__ = ["Job", "Late", "Worker"]
 
 T = TypeVar("T")
-
-_SLICE: Final = 0.5  # Seconds of one wait: on Windows, Ctrl-C is noticed between waits only.
 
 
 class Late(Exception):  # noqa: N818 - an event, which callers make an error of
@@ -27,7 +26,7 @@ class Job(Generic[T]):
         self._work = work
         self._value: T | None = None
         self._error: BaseException | None = None
-        self._done = threading.Event()
+        self._done = OneTimeEvent()
 
     def do(self) -> None:
         """Do it."""
@@ -35,7 +34,7 @@ class Job(Generic[T]):
             self._value = self._work()
         except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it
             self._error = error
-        self._done.set()
+        self._done.happen()
 
     def wait(self, deadline: Deadline) -> None:
         """Return when it is done.
@@ -43,9 +42,8 @@ class Job(Generic[T]):
         Raises:
             Late: The deadline came first.
         """
-        while not self._done.wait(min(deadline.left(), _SLICE)):
-            if not deadline.left():
-                raise Late
+        if not self._done.wait(deadline):
+            raise Late
 
     def result(self, deadline: Deadline) -> T:
         """What it returns or raises, once it is done.

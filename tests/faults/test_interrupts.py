@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import os
 import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,8 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hvintegration import Host, Local, Simulator, World
+from hvintegration.clock import Deadline, SystemClock
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
+from hvintegration.transports.line_streams import LineStreams
 from tests.support.endpoints import SSHEndpoint, wait_until
 
 if TYPE_CHECKING:
@@ -26,10 +31,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX int
 
 
 def interrupt_after(seconds: float, action: Callable[[], object]) -> KeyboardInterrupt | None:
-    """Do *action*, with a KeyboardInterrupt in the main thread, as Ctrl-C raises it, after *seconds*."""
+    """Do *action*, with a KeyboardInterrupt in the main thread, as Ctrl-C raises it, after *seconds*.
+
+    The same timer limits the time of a test, so here it sees to it that nothing hangs.
+    """
+    strikes = itertools.chain([KeyboardInterrupt()], itertools.repeat(AssertionError("it goes on after Ctrl-C")))
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise next(strikes)
 
     def ignore(unraisable: sys.UnraisableHookArgs) -> None:
         if unraisable.exc_type is not KeyboardInterrupt:  # Python drops one that strikes in a callback of its own.
@@ -37,16 +46,17 @@ def interrupt_after(seconds: float, action: Callable[[], object]) -> KeyboardInt
 
     before = signal.signal(signal.SIGALRM, interrupt)
     hook, sys.unraisablehook = sys.unraisablehook, ignore
+    left = 0.0
     tracing = sys.gettrace()
     sys.settrace(None)  # An interrupt within the measuring of coverage would leave its lock locked.
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        left, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 30)
         action()
         time.sleep(seconds + 0.01)
     except KeyboardInterrupt as interruption:
         return interruption
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, left)
         signal.signal(signal.SIGALRM, before)
         sys.unraisablehook = hook
         sys.settrace(tracing)
@@ -63,15 +73,52 @@ def in_another_thread(question: Callable[[], object]) -> object:
     return answers[0]
 
 
-def flip_interrupted(host: Host, world: Callable[[], World], *, times: int, longest: float, seed: int) -> None:
-    """Switch a service again and again, each time interrupted at another moment, and look at what became of it."""
+Interruption = Callable[[Callable[[], object]], object]
+"""Does what it is given, with a KeyboardInterrupt at a certain moment of it."""
+
+
+def at_random(times: int, longest: float, *, seed: int) -> Iterator[Interruption]:
+    """Interruptions after up to *longest* seconds."""
     moments = random.Random(seed)
+    for _ in range(times):
+        yield functools.partial(interrupt_after, moments.uniform(0, longest))
+
+
+def after_each_call(*files: str) -> Iterator[Interruption]:
+    """An interruption after each call that these source files make or answer, which is where signals are delivered."""
+    for number in itertools.count(1):
+        left = number
+
+        def strike(frame: FrameType, event: str, _argument: object) -> None:
+            nonlocal left
+            if event in {"return", "c_return"} and frame.f_code.co_filename.endswith(files):
+                left -= 1
+                if not left:
+                    raise KeyboardInterrupt
+
+        def interrupt(action: Callable[[], object], strike: Callable[..., None] = strike) -> None:
+            sys.setprofile(strike)
+            try:
+                action()
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.setprofile(None)
+
+        yield interrupt
+        if left > 0:
+            assert number > 10
+            return
+
+
+def flip_interrupted(host: Host, world: Callable[[], World], interruptions: Iterable[Interruption]) -> None:
+    """Switch a service again and again, each time interrupted at another moment, and look at what became of it."""
     vm = host.vms["demovm"]
     service = vm.services["heartbeat"]
-    for _ in range(times):
+    for interrupt in interruptions:
         before = service.state().enabled
         changes = len(world().journal)
-        interrupt_after(moments.uniform(0, longest), service.disable if before else service.enable)
+        interrupt(service.disable if before else service.enable)
         after = in_another_thread(service.state)
         made = world().journal[changes:]
         assert len(made) <= 1
@@ -83,13 +130,38 @@ def test_the_simulator_survives_ctrl_c_at_any_moment() -> None:
     world = demo_world()
     host = Host(Simulator(world))
 
-    flip_interrupted(host, lambda: world, times=300, longest=0.002, seed=1)
+    flip_interrupted(host, lambda: world, at_random(300, 0.002, seed=1))
+
+
+def test_a_session_survives_ctrl_c_after_each_of_its_calls() -> None:
+    world = demo_world()
+    host = Host(Simulator(world))
+
+    flip_interrupted(host, lambda: world, after_each_call("hvintegration/session.py", "contextlib.py", "threading.py"))
+
+
+def test_lines_survive_ctrl_c_after_each_call() -> None:
+    for interrupt in after_each_call("line_streams.py", "one_time_event.py", "threading.py", "queue.py"):
+        there, here = os.pipe()
+        silent, never = os.pipe()
+        lines = LineStreams("echo")
+        lines.attach(os.fdopen(here, "wb", 0), os.fdopen(there, "rb", 0), os.fdopen(silent, "rb", 0))
+        deadline = Deadline(10, SystemClock())
+
+        def talk(lines: LineStreams = lines, deadline: Deadline = deadline) -> None:
+            lines.write(b"to and fro\n", deadline)
+            assert lines.read_line(deadline) == b"to and fro"
+
+        interrupt(talk)
+        lines.abandon()
+        os.close(never)
+        assert wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("echo")])
 
 
 def test_powershell_survives_ctrl_c_at_any_moment(misbehaving: Callable[..., Host], world_file: Path) -> None:
     host = misbehaving("none")
 
-    flip_interrupted(host, lambda: World.load(world_file), times=20, longest=0.02, seed=2)
+    flip_interrupted(host, lambda: World.load(world_file), at_random(20, 0.02, seed=2))
 
 
 @pytest.mark.engine
@@ -99,7 +171,7 @@ def test_the_engine_survives_ctrl_c_at_any_moment(
     monkeypatch.setenv("HYPERV_WORLD", str(world_file))
 
     with Host(Local(engine)) as host:
-        flip_interrupted(host, lambda: World.load(world_file), times=12, longest=0.06, seed=3)
+        flip_interrupted(host, lambda: World.load(world_file), at_random(12, 0.06, seed=3))
 
 
 @pytest.mark.engine
@@ -125,7 +197,7 @@ def test_ctrl_c_ends_a_silent_call_at_once(
 
 def test_ssh_survives_ctrl_c_at_any_moment() -> None:
     with SSHEndpoint() as endpoint, endpoint.host() as host:
-        flip_interrupted(host, lambda: endpoint.world, times=60, longest=0.04, seed=4)
+        flip_interrupted(host, lambda: endpoint.world, at_random(60, 0.04, seed=4))
         host.close()
         assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
 
