@@ -231,9 +231,12 @@ class TransportContract(HostContract):
     @staticmethod
     def put(store: FileStore, world: World) -> None:
         """Make *world* the one that the far side answers from."""
-        with store.changing() as current:
+
+        def put(current: World) -> None:
             for field in ("computer", "locale", "names", "messages", "access", "machines", "faults", "journal"):
                 setattr(current, field, getattr(world, field))
+
+        store.change(put)
 
     # -- the transport itself -------------------------------------------------------------------------------------
 

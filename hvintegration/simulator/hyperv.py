@@ -180,11 +180,14 @@ class HyperV:
         machine = self._by_id(world, cmdlet, component.machine_id, None)
         assert machine is not None
         self._reach(world, f"{verb}-VMIntegrationService", machine, None)
-        with self._store.changing() as changed:
+
+        def switch(changed: World) -> None:
             for candidate in changed.machines:
                 if candidate.id == component.machine_id:
                     _switch(changed, candidate, component.kind, enabled=enabled)
                     return
+
+        self._store.change(switch)
 
     # -- what all cmdlets do --------------------------------------------------------------------------------------
 
@@ -235,13 +238,16 @@ class HyperV:
         found = next(filter(fits, self._store.read().faults), None)
         if found is None or (found.times is None and found.action != "remove"):
             return found
-        with self._store.changing() as world:
+
+        def use_up(world: World) -> Fault | None:
             found = next(filter(fits, world.faults), None)
             if found is not None and found.times is not None:
                 found.times -= 1
             if found is not None and found.action == "remove":
                 world.machines[:] = [other for other in world.machines if other.name != machine.name]
-        return found
+            return found
+
+        return self._store.change(use_up)
 
     # -- what they show -------------------------------------------------------------------------------------------
 

@@ -339,11 +339,10 @@ class MemoryStore:
         """The world as it is now."""
         return self._world
 
-    @contextlib.contextmanager
-    def changing(self) -> Generator[World, None, None]:
-        """The world, to be changed by nobody else meanwhile."""
+    def change(self, work: Callable[[World], T]) -> T:
+        """Do *work* on the world, which nobody else changes meanwhile; what it returns."""
         with self._lock:
-            yield self._world
+            return work(self._world)
 
 
 class FileStore:
@@ -371,13 +370,13 @@ class FileStore:
             return (0, 0, 0)
         return (status.st_ino, status.st_mtime_ns, status.st_size)
 
-    @contextlib.contextmanager
-    def changing(self) -> Generator[World, None, None]:
-        """The world, to be changed by nobody else meanwhile; it is written back afterwards."""
+    def change(self, work: Callable[[World], T]) -> T:
+        """Do *work* on the world, which nobody else changes meanwhile, and write it back; what *work* returns."""
         with self._path.with_name(f"{self._path.name}.lock").open("a+b") as turn, _locked(turn.fileno()):
             world = World.load(self._path)
-            yield world
+            result = work(world)
             world.save(self._path)
+            return result
 
 
 Store = MemoryStore | FileStore

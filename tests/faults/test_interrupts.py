@@ -137,7 +137,9 @@ def test_a_session_survives_ctrl_c_after_each_of_its_calls() -> None:
     world = demo_world()
     host = Host(Simulator(world))
 
-    flip_interrupted(host, lambda: world, after_each_call("hvintegration/session.py", "contextlib.py", "threading.py"))
+    flip_interrupted(
+        host, lambda: world, after_each_call("session.py", "simulator/world.py", "contextlib.py", "threading.py")
+    )
 
 
 def test_lines_survive_ctrl_c_after_each_call() -> None:
@@ -182,8 +184,9 @@ def test_ctrl_c_ends_a_silent_call_at_once(
     monkeypatch.setenv("HYPERV_WORLD", str(world_file))
     with Host(Local(engine)) as host:
         service = host.vms["demovm"].services["vss"]
-        with FileStore(world_file).changing() as world:
-            world.faults = [Fault(action="delay", seconds=600, machine="demovm", times=1)]
+        FileStore(world_file).change(
+            lambda world: setattr(world, "faults", [Fault(action="delay", seconds=600, machine="demovm", times=1)])
+        )
         began = time.monotonic()
 
         interruption = interrupt_after(0.5, service.state if verb == "read" else service.disable)
@@ -225,8 +228,7 @@ def test_ctrl_c_ends_a_silent_call_over_ssh_at_once(verb: str, way: Way) -> None
 
 def test_one_thread_waiting_does_not_keep_the_turn(misbehaving: Callable[..., Host], world_file: Path) -> None:
     host = misbehaving("none")
-    with FileStore(world_file).changing() as world:
-        world.machine("spare").state = "Running"
+    FileStore(world_file).change(lambda world: setattr(world.machine("spare"), "state", "Running"))
     waiting = threading.Thread(target=lambda: host.vms["spare"].services["vss"].wait_until_ok(timeout=3), daemon=True)
     errors: list[object] = []
     threading.excepthook, before = (lambda failed: errors.append(failed.exc_type)), threading.excepthook

@@ -70,8 +70,11 @@ class TestContract(HostContract):
         assert store.read().journal == ["disable demovm shutdown", "enable demovm shutdown"]
 
     def test_many_messages_are_sealed_in_order(self, host: Host, store: FileStore) -> None:
-        with store.changing() as world:
-            world.machines = [Machine(id=machine_id(number), name=f"vm{number}") for number in range(1, 151)]
+        store.change(
+            lambda world: setattr(
+                world, "machines", [Machine(id=machine_id(number), name=f"vm{number}") for number in range(1, 151)]
+            )
+        )
 
         assert len(host.inventory().vms) == 150
         changes = host.set_services((f"vm{number}", "kvp", False) for number in range(1, 151))

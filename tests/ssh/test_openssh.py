@@ -123,8 +123,11 @@ def test_a_warm_read_costs_two_round_trips(host: Host, way: str) -> None:
 
 def test_a_hung_write_is_ended_over_there_and_told_to_have_been_ended(host: Host, server: Sshd) -> None:
     vm = host.vms["demovm"]
-    with FileStore(server.world).changing() as world:
-        world.faults = [Fault(cmdlet="Disable-VMIntegrationService", action="delay", seconds=600, times=1)]
+    FileStore(server.world).change(
+        lambda world: setattr(
+            world, "faults", [Fault(cmdlet="Disable-VMIntegrationService", action="delay", seconds=600, times=1)]
+        )
+    )
     began = time.monotonic()
 
     with pytest.raises(TransportTimeoutError) as silence:
@@ -139,8 +142,9 @@ def test_a_hung_write_is_ended_over_there_and_told_to_have_been_ended(host: Host
 
 def test_a_hung_read_is_ended_over_there_behind_the_callers_back(host: Host, server: Sshd) -> None:
     host.info()
-    with FileStore(server.world).changing() as world:
-        world.faults = [Fault(cmdlet="Get-VM", action="delay", seconds=600, times=1)]
+    FileStore(server.world).change(
+        lambda world: setattr(world, "faults", [Fault(cmdlet="Get-VM", action="delay", seconds=600, times=1)])
+    )
 
     with pytest.raises(TransportTimeoutError):
         host.vms.list(timeout=1)
