@@ -176,9 +176,15 @@ class Session:
         return self._call(step, deadline, repeated=attempts > 1)
 
     def _call(self, call: Call, deadline: Deadline, *, repeated: bool) -> Answer:
-        return self._in_turn(lambda: self._send(call, deadline, repeated=repeated), deadline)
+        facts: dict[str, object] = {}
+        try:
+            return self._in_turn(lambda: self._send(call, deadline, facts, repeated=repeated), deadline)
+        finally:
+            # After the turn: whoever handles the log may be slow, and Python's handlers can stay locked by a Ctrl-C.
+            if facts:
+                _log.debug("%s on %s: %s", call.script.name, self.address, facts["hv_outcome"], extra=facts)
 
-    def _send(self, call: Call, deadline: Deadline, *, repeated: bool) -> Answer:
+    def _send(self, call: Call, deadline: Deadline, facts: dict[str, object], *, repeated: bool) -> Answer:
         document = json.dumps(call.document)
         left = deadline.left()
         if not left:
@@ -210,21 +216,15 @@ class Session:
             raise
         finally:
             self._stats = attrs.evolve(self._stats, characters_received=self._stats.characters_received + received)
-            _log.debug(
-                "%s on %s: %s",
-                call.script.name,
-                self.address,
-                outcome,
-                extra={
-                    "hv_script": call.script.name,
-                    "hv_effect": call.effect.value,
-                    "hv_address": self.address,
-                    "hv_outcome": outcome,
-                    "hv_seconds": self._clock.monotonic() - started,
-                    "hv_characters_sent": len(document),
-                    "hv_characters_received": received,
-                },
-            )
+            facts |= {
+                "hv_script": call.script.name,
+                "hv_effect": call.effect.value,
+                "hv_address": self.address,
+                "hv_outcome": outcome,
+                "hv_seconds": self._clock.monotonic() - started,
+                "hv_characters_sent": len(document),
+                "hv_characters_received": received,
+            }
         return answer
 
     def _parsed(self, text: str) -> Answer:

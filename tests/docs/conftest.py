@@ -29,6 +29,7 @@ import importlib.util
 import inspect
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -424,7 +425,10 @@ def run_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
+    log = logging.getLogger("hvintegration")
+    level = log.level
     yield Documentation(tmp_path).run
+    log.setLevel(level)
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]

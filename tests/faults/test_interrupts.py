@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import os
 import random
 import signal
@@ -26,6 +27,15 @@ from tests.support.endpoints import SSHEndpoint, wait_until
 
 if TYPE_CHECKING:
     from tests.support.ssh_server import Way
+
+
+@pytest.fixture(autouse=True)
+def without_handlers_of_logs() -> Iterator[None]:
+    """A Ctrl-C within Python's logging can leave a handler locked, and pytest's handlers serve all tests."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX interval timers")
 

@@ -193,6 +193,31 @@ def test_calls_are_logged_with_facts_and_without_contents(caplog: pytest.LogCapt
     assert "Secret1" not in caplog.text
 
 
+def test_who_handles_the_log_keeps_nobody_waiting() -> None:
+    host = hv.Host(hv.Simulator(hv.simulator.demo_world()))
+    names: list[str] = []
+
+    class Slow(logging.Handler):
+        def handle(self, _record: logging.LogRecord) -> bool:
+            if threading.current_thread() is threading.main_thread():
+                other = threading.Thread(target=lambda: names.append(host.info(timeout=10).name))
+                other.start()
+                other.join(10)
+            return True
+
+    logger = logging.getLogger("hvintegration")
+    level, handler = logger.level, Slow()
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        host.info()
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+    assert names == ["HV01"]
+
+
 def test_counts_are_kept() -> None:
     host = hv.Host(hv.Simulator(hv.simulator.demo_world()))
     assert host.session.stats == hv.SessionStats(requests=0)
