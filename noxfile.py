@@ -46,6 +46,8 @@ PYPROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 
 WORKERS = "2"  # More do not fit on a small machine: tests look at the time.
 
+UNLIMITED = ("--timeout", "0", "--override-ini", "faulthandler_timeout=0")
+
 # Keeps the current folder off sys.path, in child processes too: what is imported is what is installed.
 INSTALLED_ONLY = {"PYTHONSAFEPATH": "1"}
 
@@ -161,12 +163,12 @@ def soak(session: nox.Session) -> None:
     session.log(f"HVINTEGRATION_SEED={seed}")
     tests = ("tests/faults/test_interruptions.py", "tests/faults/test_threads.py")
     env = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
-    session.run("pytest", "-n", WORKERS, "--timeout", "0", *tests, *session.posargs, env=env)
+    session.run("pytest", "-n", WORKERS, *UNLIMITED, *tests, *session.posargs, env=env)
 
 
 @nox.session(requires=["build"])
 def bench(session: nox.Session) -> None:
     """Measure: run the benchmarks in tests/benchmarks/bench_*.py and show their figures."""
     install_wheel(session, "[cli,pandas]", *group("bench"))
-    quiet = ("-p", "no:randomly", "--timeout", "0", "--capture", "no", "--override-ini", "python_files=bench_*.py")
+    quiet = ("-p", "no:randomly", *UNLIMITED, "--capture", "no", "--override-ini", "python_files=bench_*.py")
     session.run("pytest", *quiet, "tests/benchmarks", *session.posargs, env=INSTALLED_ONLY)
