@@ -175,10 +175,6 @@ class _Sockets:
         self._kept: list[socket.socket] = []
         self._made = 0
         self._shut = False
-        self.connections: set[urllib3.connection.HTTPConnection] = set()
-        """Those that are not closed, wherever the libraries above have left them."""
-        self.responses: list[Any] = []
-        """Likewise."""
         self.sealed = False
         """Whether messages are being sealed for the connection that there is, so that no other may take its place."""
         self.wrote = False
@@ -214,7 +210,7 @@ class _Sockets:
             duplicate.close()
 
     def keep(self, sock: socket.socket) -> None:
-        """Hold *sock*, so that :meth:`end` can end it even if a response that nobody closed still has it."""
+        """Hold *sock*, so that :meth:`end` can end it wherever the libraries above have left it."""
         self._kept = [old for old in self._kept if old.fileno() != -1] + [sock]
 
     def end(self) -> None:
@@ -278,7 +274,7 @@ def _read_alert(sock: object) -> None:
 
 
 class _WatchedConnection(urllib3.connection.HTTPConnection):
-    """Tells *watch* of its socket, of what it writes, and of its responses."""
+    """Tells *watch* of its socket and of what it writes."""
 
     watch: _Sockets
     _key: int = 0
@@ -288,7 +284,6 @@ class _WatchedConnection(urllib3.connection.HTTPConnection):
         self.watch.expect()
         sock = super()._new_conn()
         self._key = self.watch.watch(sock)
-        self.watch.connections.add(self)
         return sock
 
     def connect(self) -> None:
@@ -308,14 +303,8 @@ class _WatchedConnection(urllib3.connection.HTTPConnection):
                 self.watch.about_to_write()
         super().send(data)
 
-    def getresponse(self) -> Any:  # noqa: ANN401 - as it is
-        response = super().getresponse()
-        self.watch.responses = [old for old in self.watch.responses if not old.closed] + [response]
-        return response
-
     def close(self) -> None:
         self.watch.forget(self._key)
-        self.watch.connections.discard(self)
         super().close()
 
 
@@ -460,8 +449,6 @@ class WSManHttp:
         self._sockets.shut()
         if self._session is not None:
             self._session.close()
-        for left in [*self._sockets.responses, *self._sockets.connections]:
-            left.close()
         self._sockets.end()
 
     # -- one exchange ---------------------------------------------------------------------------------------------
