@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
+import os
 import re
 import socket
 import ssl
@@ -117,6 +119,17 @@ class _ReplacedError(Exception):
     """The connection that messages were sealed for is gone. Nothing was sent."""
 
 
+class _TLSSocket(ssl.SSLSocket):
+    """Ends a connection that was lost before TLS began, which Python before 3.13 leaves to the garbage collector."""
+
+    def getpeername(self) -> Any:  # noqa: ANN401 - as it is
+        try:
+            return super().getpeername()
+        except OSError:
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
+
+
 def tls_context(target: WSManTarget) -> ssl.SSLContext:
     """The certificates to trust: those of the system, of a file, or, with a fingerprint, the one that has it.
 
@@ -124,6 +137,7 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
         ConfigurationError: A file of certificates or a key cannot be read.
     """
     context = ssl.create_default_context() if target.ca_file is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = _TLSSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         if target.ca_file is not None:
@@ -151,6 +165,7 @@ def offered_certificate(target: WSManTarget, timeout: float) -> str:
         OSError: There is no TLS to be had there within *timeout* seconds.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = _TLSSocket
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (

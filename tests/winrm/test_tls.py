@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import os
+import select
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from hvintegration import Credential, Host, WinRM
 from hvintegration.errors import (
@@ -322,6 +327,29 @@ def test_a_handshake_that_stalls_in_the_middle(server: WSManServer, certificate:
         error = refused(winrm(server, port=proxy.port, ca_file=certificate.path), timeout=0.4)
         assert 0.3 < time.monotonic() - started < 0.4 + 0.5
     assert isinstance(error, TransportTimeoutError)
+
+
+def test_a_connection_that_is_reset_before_tls_begins_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def and_be_reset(connect: Callable[..., socket.socket], *arguments: Any, **more: Any) -> socket.socket:  # noqa: ANN401 - theirs
+        connected = connect(*arguments, **more)
+        accepted = listener.accept()[0]
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        assert select.select([connected], [], [], 10)[0]
+        return connected
+
+    for module in (socket, urllib3.util.connection):
+        monkeypatch.setattr(module, "create_connection", functools.partial(and_be_reset, module.create_connection))
+    with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        transport = WinRM("127.0.0.1", port=listener.getsockname()[1], tls=True, credential=WHO, auth="basic")
+
+        assert isinstance(refused(transport), ConnectionLostError)
+        with pytest.raises(ConnectError, match="no TLS"):
+            dict(transport.steps())["TLS"](20)
+        gc.collect()
+
+        assert [str(warning.message) for warning in told] == []
 
 
 def test_a_handshake_that_is_reset_is_tried_again(server: WSManServer, certificate: Certificate) -> None:
