@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from hvintegration.errors import (
 from hvintegration.simulator import demo_world
 from hvintegration.testing import TransportContract
 from hvintegration.transports.host_keys import fingerprint
+from tests.support.endpoints import wait_until
 from tests.support.ssh_server import SSHServer, Way
 
 GRACE = 0.5
@@ -67,13 +69,38 @@ def ssh(nothing_is_left: None, world_file: Path, tmp_path: Path) -> Iterator[Cal
         close()
 
 
+def connect(server: SSHServer) -> SSH:
+    who = Credential(server.username, server.password)
+    return SSH(server.host, port=server.port, credential=who, host_key=server.fingerprint)
+
+
 @pytest.mark.parametrize("way", ["subsystem", "process"])
 class TestLoopback(TransportContract):
     @pytest.fixture
     def transport(self, world_file: Path, way: Way) -> Iterator[Transport]:
         with SSHServer(world_file, ways=frozenset({way})) as server:
-            who = Credential(server.username, server.password)
-            yield SSH(server.host, port=server.port, credential=who, host_key=server.fingerprint)
+            yield connect(server)
+
+
+@pytest.mark.parametrize("way", ["subsystem", "process"])
+def test_what_a_check_connects_is_used_by_the_calls_that_follow(way: Way) -> None:
+    with SSHServer(demo_world(), ways=frozenset({way})) as server, Host(connect(server)) as host:
+        assert host.check().ok
+        host.info()
+
+        assert server.counts["connection"] == 1
+
+
+def test_a_check_leaves_the_connection_that_there_is(nothing_is_left: None) -> None:
+    with SSHServer(demo_world()) as server, contextlib.closing(connect(server)) as ssh:
+        host = Host(ssh)
+        host.info()
+        for _, step in ssh.steps():
+            step(20)
+        assert wait_until(lambda: server.connections == 1)
+        host.info()
+
+        assert server.counts["connection"] == 2
 
 
 # What is not in tests/faults/ssh_faults.json.
