@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from hvintegration.transports import wsman_shell
 from hvintegration.transports.winrm_connection import WinRMConnection
 from hvintegration.transports.wsman_http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
-from tests.support.fault_table import GRACE, LONG, Measured, Table, ask, made_in
+from tests.support.fault_table import GRACE, LONG, Table, ask, made_in
 
 TABLE: Final = Table(Path(__file__).with_name("winrm_faults.json"))
 ROWS: Final = TABLE.rows
@@ -29,14 +28,6 @@ ON_TLS: Final = [name for name, row in ROWS.items() if row.get("tls") is not Non
 
 SHORT: Final = {"read": 1.0, "write": 3.0}
 """Seconds for what waits until its time is up."""
-
-
-@pytest.fixture(scope="module")
-def measured() -> Iterator[Measured]:
-    """Seconds by row and verb."""
-    found: Measured = {}
-    yield found
-    TABLE.note(found)
 
 
 def set_up(endpoint: WSManEndpoint, host: Host, plan: dict[str, Any]) -> None:
@@ -101,8 +92,8 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ROWS)
-def test_sealed_messages(name: str, verb: str, measured: Measured) -> None:
-    measured.setdefault(name, {})[verb] = round(check_row(name, verb, tls=False), 1)
+def test_sealed_messages(name: str, verb: str) -> None:
+    TABLE.note(name, verb, check_row(name, verb, tls=False))
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
