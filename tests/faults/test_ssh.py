@@ -17,7 +17,7 @@ import pytest
 from hvintegration import SSH, Host
 from hvintegration.errors import ConnectError, ConnectionLostError, TransportTimeoutError
 from tests.support.endpoints import SSHEndpoint, wait_until
-from tests.support.fault_table import GRACE, LONG, Table, ask, made_in
+from tests.support.fault_table import GRACE, LONG, Table, ask, made_in, mend_proxy, set_up_proxy
 from tests.support.ssh_server import Way
 
 TABLE: Final = Table(Path(__file__).with_name("ssh_faults.json"))
@@ -30,22 +30,14 @@ SHORT: Final = {"read": 1.0, "write": 6.0}
 
 def set_up(endpoint: SSHEndpoint, plan: dict[str, Any]) -> None:
     """Let happen what a row of the table says."""
-    proxy = endpoint.proxy
     for what, how in plan.items():
-        if what == "mode":
-            proxy.mode = how
-        elif what == "strike":
-            proxy.strike(how["kind"], after_bytes_up=how.get("up"), after_bytes_down=how.get("down"))
-        elif what == "drip":
-            proxy.drip = (how[0], how[1])
-        else:
+        if not set_up_proxy(endpoint.proxy, what, how):
             endpoint.server.misbehave(**how)
 
 
 def mend(endpoint: SSHEndpoint) -> None:
     """End what :func:`set_up` began."""
-    endpoint.proxy.mode = "pass"
-    endpoint.proxy.drip = None
+    mend_proxy(endpoint.proxy)
     endpoint.proxy.call_off()
     endpoint.server.behave()
 
