@@ -15,8 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal, NoReturn, Self, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 
 import attrs
 import paramiko
@@ -32,6 +31,7 @@ from hvintegration import World
 from hvintegration.errors import ConnectionLostError
 from hvintegration.powershell import GET_PROCESS, STOP_PROCESS
 from hvintegration.transports.host_keys import fingerprint
+from tests.support.closing import Closing
 from tests.support.psrp_server import Pipeline, PowerShellServer, StoppedError, StreamServer, simulated
 
 Stage: TypeAlias = Literal[
@@ -222,8 +222,8 @@ class _PowerShell(StreamServer):
         raise _EndedError
 
 
-class SSHServer:
-    """The server. To be closed, or entered; then nothing of it is left.
+class SSHServer(Closing):
+    """The server.
 
     Args:
         world: What the simulator answers from.
@@ -259,14 +259,6 @@ class SSHServer:
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, name="SSH server", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def fingerprint(self) -> str:

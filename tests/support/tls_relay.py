@@ -9,9 +9,10 @@ import ssl
 import threading
 
 from tests.support.certificates import Certificate
+from tests.support.closing import Closing
 
 
-class TlsRelay:
+class TlsRelay(Closing):
     """Somebody in between who has another certificate, opens what comes, and hands it on in a connection of theirs."""
 
     def __init__(self, port: int, certificate: Certificate) -> None:

@@ -98,12 +98,14 @@ def test_it_may_ask_for_a_user(server: WSManServer, password: str) -> None:
 
 def test_the_proxys_user_is_not_told_to_the_host(certificate: Certificate, tmp_path: Path) -> None:
     theirs = self_signed(tmp_path)
-    with WSManServer(demo_world(), tls=True, certificate=certificate) as server, HttpProxy() as proxy:
-        relay = TlsRelay(server.port, theirs)
+    with (
+        WSManServer(demo_world(), tls=True, certificate=certificate) as server,
+        TlsRelay(server.port, theirs) as relay,
+        HttpProxy() as proxy,
+    ):
         who = Credential("proxy-user", "Proxy-Secret-1")
         with Host(through(proxy, server, port=relay.port, ca_file=theirs.path, proxy_credential=who)) as host:
             host.info()
-        relay.close()
         assert b"Authorization: Basic" in relay.seen
         assert b"proxy-authorization" not in relay.seen.lower()
         assert b"Proxy-Authorization: Basic" in proxy.seen

@@ -483,9 +483,8 @@ class TestChannelBinding:
     @pytest.fixture
     def relay(self, server: WSManServer, tmp_path: Path) -> Iterator[tuple[TlsRelay, Certificate]]:
         theirs = self_signed(tmp_path, name="relay")
-        running = TlsRelay(server.port, theirs)
-        yield running, theirs
-        running.close()
+        with TlsRelay(server.port, theirs) as running:
+            yield running, theirs
 
     @pytest.mark.parametrize("auth", ["ntlm", "negotiate"])
     def test_ntlm_is_bound_to_the_certificate(self, server: WSManServer, certificate: Certificate, auth: str) -> None:
