@@ -45,13 +45,6 @@ nothing_is_left = load(Path(__file__).parents[1] / "faults" / "conftest.py").not
 
 
 @pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    return path
-
-
-@pytest.fixture
 def ssh(nothing_is_left: None, world_file: Path, tmp_path: Path) -> Iterator[Callable[..., SSH]]:
     """Makes a way to a server of a certain behaviour; ``once`` for its first PowerShell only."""
     opened: list[Callable[[], object]] = []
