@@ -51,6 +51,7 @@ from hvintegration.transports.library_logs import watch_libraries, without_libra
 __all__ = [
     "AUTHENTICATION_HINT",
     "HttpAnswer",
+    "TLSSocket",
     "WSManHttp",
     "WSManTarget",
     "offered_certificate",
@@ -119,10 +120,11 @@ class _ReplacedError(Exception):
     """The connection that messages were sealed for is gone. Nothing was sent."""
 
 
-class _TLSSocket(ssl.SSLSocket):
+class TLSSocket(ssl.SSLSocket):
     """Ends a connection that was lost before TLS began, which Python before 3.13 leaves to the garbage collector."""
 
     def getpeername(self) -> Any:  # noqa: ANN401 - as it is
+        """Asked first of all when TLS is to begin."""
         try:
             return super().getpeername()
         except OSError:
@@ -137,7 +139,7 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
         ConfigurationError: A file of certificates or a key cannot be read.
     """
     context = ssl.create_default_context() if target.ca_file is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.sslsocket_class = _TLSSocket
+    context.sslsocket_class = TLSSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         if target.ca_file is not None:
@@ -165,7 +167,7 @@ def offered_certificate(target: WSManTarget, timeout: float) -> str:
         OSError: There is no TLS to be had there within *timeout* seconds.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.sslsocket_class = _TLSSocket
+    context.sslsocket_class = TLSSocket
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (

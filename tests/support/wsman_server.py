@@ -31,7 +31,7 @@ from spnego.channel_bindings import GssChannelBindings
 
 from hvintegration import World
 from hvintegration.transports.library_logs import without_library_logs
-from tests.support.certificates import Certificate, self_signed
+from tests.support.certificates import Certificate, self_signed, server_context
 from tests.support.closing import Closing
 from tests.support.psrp_server import simulated
 from tests.support.wsman_shells import DEFAULT_CONFIGURATION, Envelope, FaultError, Shells, timed_out
@@ -444,8 +444,7 @@ class WSManServer(Closing):
         self._users.write_text(f"{domain}:{user}:{password}\n")
         if tls:
             self.certificate = certificate or self_signed(Path(self._folder.name))
-            self.tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.tls_context.load_cert_chain(self.certificate.path, self.certificate.key)
+            self.tls_context = server_context(self.certificate)
             if client_certificate is not None:
                 self.tls_context.verify_mode = ssl.CERT_REQUIRED
                 self.tls_context.load_verify_locations(client_certificate.path)
