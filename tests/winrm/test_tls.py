@@ -28,7 +28,6 @@ from hvintegration.errors import (
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
-    TransportError,
     TransportTimeoutError,
     UntrustedHostError,
 )
@@ -36,6 +35,7 @@ from hvintegration.simulator import demo_world
 from tests.support.certificates import Certificate, self_signed
 from tests.support.fault_proxy import FaultProxy
 from tests.support.leftovers import nothing_left
+from tests.support.refusals import refused
 from tests.support.secrets import told
 from tests.support.tls_relay import TlsRelay
 from tests.support.wsman_server import WSManServer
@@ -64,15 +64,6 @@ def winrm(server: WSManServer, host: str = "localhost", **arguments: Any) -> Win
 def answers(transport: WinRM) -> bool:
     with Host(transport) as host:
         return host.info(timeout=20).name == "HV01"
-
-
-def refused(transport: WinRM, timeout: float = 20) -> TransportError:
-    """The error that asking ends with; nothing ran, and nothing may have."""
-    with Host(transport) as host, pytest.raises(TransportError) as raised:
-        host.info(timeout=timeout)
-    assert not raised.value.may_have_run
-    assert raised.value.fenced
-    return raised.value
 
 
 def untrusted(transport: WinRM) -> UntrustedHostError:
