@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from hvintegration.simulator import demo_world
 from tests.support import sshd
 from tests.support.certificates import Certificate, self_signed
 
@@ -36,6 +37,14 @@ def engine() -> str:
         pytest.skip("HVINTEGRATION_PWSH does not name a PowerShell engine with the stand-in Hyper-V module")
     if not Path(path).is_file():
         pytest.fail(f"HVINTEGRATION_PWSH names {path}, which is no file")
+    return path
+
+
+@pytest.fixture
+def world_file(tmp_path: Path) -> Path:
+    """A file with the demonstration's world."""
+    path = tmp_path / "world.json"
+    demo_world().save(path)
     return path
 
 

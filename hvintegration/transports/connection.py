@@ -112,6 +112,13 @@ class KeptConnection:
         with self._kept(0):
             self._opened(Deadline(timeout, SystemClock()))
 
+    def keep(self, connection: Connection) -> None:
+        """Have calls use *connection*, which is open. Where there is one already, it is closed instead."""
+        if self._connection is None:
+            self._connection = connection
+        else:
+            connection.close()
+
     def _opened(self, deadline: Deadline) -> Connection:
         if self._connection is None:
             self._connection = self._make()

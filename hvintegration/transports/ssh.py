@@ -6,6 +6,7 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -13,6 +14,7 @@ from hvintegration.clock import Deadline, SystemClock
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, HvError
 from hvintegration.powershell import Script
+from hvintegration.transports.base import Step
 from hvintegration.transports.connection import KeptConnection
 from hvintegration.transports.host_keys import parse_pin
 from hvintegration.transports.ssh_target import Target, parse_target
@@ -122,17 +124,25 @@ class SSH:
         """End the connection, and PowerShell with it."""
         self._kept.close()
 
-    def steps(self) -> tuple[tuple[str, Callable[[float], str]], ...]:
-        """The steps of connecting, in order: the name of each, and a function that takes it over a new connection.
-
-        The function takes the seconds that the step may last, and answers what was found. It raises an
-        :class:`~hvintegration.errors.HvError` where the step fails. After a failure and after the last step the
-        connection is closed.
+    def steps(self) -> tuple[Step, ...]:
+        """Name, port, host key, authentication, PowerShell; see :class:`~hvintegration.transports.base.Checkable`.
 
         Raises:
             ConfigurationError: The configuration file cannot be read.
         """
-        return self._connection().steps()
+        connection = self._connection()
+
+        def step(take: Callable[[Deadline], str], seconds: float) -> str:
+            try:
+                found = take(Deadline(seconds, SystemClock()))
+            except BaseException:
+                connection.close()
+                raise
+            if connection.ready:
+                self._kept.keep(connection)
+            return found
+
+        return tuple((name, partial(step, take)) for name, take in connection.steps())
 
 
 def _paths(paths: Paths | None) -> tuple[Path, ...] | None:
@@ -150,7 +160,7 @@ class _Connection:
         self._program = program
         self._address = f"ssh://{target}"
         self._called = False
-        self._client: SshClient | None = None
+        self._client = self._new_client()
         self._powershell: PowerShell | None = None
 
     def _new_client(self) -> SshClient:
@@ -164,15 +174,29 @@ class _Connection:
     def requests(self) -> int:
         return 0 if self._powershell is None else self._powershell.requests
 
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be made."""
+        return self._powershell is not None
+
+    def steps(self) -> tuple[tuple[str, Callable[[Deadline], str]], ...]:
+        """The steps of opening it, by name."""
+        client = self._client
+        return (
+            ("name", client.resolve),
+            ("port", client.connect),
+            ("host key", client.exchange_keys),
+            ("authentication", client.authenticate),
+            ("PowerShell", self._find_powershell),
+        )
+
     def open(self, deadline: Deadline) -> None:
-        self._client = self._new_client()
-        self._client.open(deadline)
-        self._find_powershell(deadline)
+        for _, take in self.steps():
+            take(deadline)
 
     def _find_powershell(self, deadline: Deadline) -> str:
         from hvintegration.transports.ssh_powershell import find_powershell
 
-        assert self._client is not None
         self._powershell = find_powershell(self._client, self._program, self._address, deadline)
         weakref.finalize(self, self._powershell.abandon)
         return str(self._powershell)
@@ -186,8 +210,7 @@ class _Connection:
     def close(self) -> None:
         if self._powershell is not None:
             self._powershell.close()
-        if self._client is not None:
-            self._client.close()
+        self._client.close()
 
     def fence(self, deadline: Deadline) -> bool:
         """Over this connection if it stands, else over a new one: a hung PowerShell outlives its channel."""
@@ -196,7 +219,7 @@ class _Connection:
                 self._powershell.abandon()
             if not self._called:
                 return True
-            if self._powershell is None or self._powershell.process is None or self._client is None:
+            if self._powershell is None or self._powershell.process is None:
                 return False
             if self._client.alive and self._stop(self._client, Deadline(deadline.left() * _FIRST_TRY, SystemClock())):
                 return True
@@ -207,8 +230,7 @@ class _Connection:
                 return self._stop(self._client, deadline)
             return False
         finally:
-            if self._client is not None:
-                self._client.close()
+            self._client.close()
 
     def _stop(self, client: SshClient, deadline: Deadline) -> bool:
         from hvintegration.transports.ssh_powershell import stop_process
@@ -216,27 +238,3 @@ class _Connection:
         assert self._powershell is not None
         assert self._powershell.process is not None
         return stop_process(self._powershell.again(client), self._powershell.process, deadline)
-
-    def steps(self) -> tuple[tuple[str, Callable[[float], str]], ...]:
-        self._client = client = self._new_client()
-        steps: tuple[tuple[str, Callable[[Deadline], str]], ...] = (
-            ("name", client.resolve),
-            ("port", client.connect),
-            ("host key", client.exchange_keys),
-            ("authentication", client.authenticate),
-            ("PowerShell", self._find_powershell),
-        )
-        return tuple((name, self._step(take, last=name == "PowerShell")) for name, take in steps)
-
-    def _step(self, take: Callable[[Deadline], str], *, last: bool) -> Callable[[float], str]:
-        def step(timeout: float) -> str:
-            try:
-                detail = take(Deadline(timeout, SystemClock()))
-            except BaseException:
-                self.close()
-                raise
-            if last:
-                self.close()
-            return detail
-
-        return step

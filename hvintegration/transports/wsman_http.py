@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
+import os
 import re
 import socket
 import ssl
@@ -49,6 +51,7 @@ from hvintegration.transports.library_logs import watch_libraries, without_libra
 __all__ = [
     "AUTHENTICATION_HINT",
     "HttpAnswer",
+    "TLSSocket",
     "WSManHttp",
     "WSManTarget",
     "offered_certificate",
@@ -117,6 +120,18 @@ class _ReplacedError(Exception):
     """The connection that messages were sealed for is gone. Nothing was sent."""
 
 
+class TLSSocket(ssl.SSLSocket):
+    """Ends a connection that was lost before TLS began, which Python before 3.13 leaves to the garbage collector."""
+
+    def getpeername(self) -> Any:  # noqa: ANN401 - as it is
+        """Asked first of all when TLS is to begin."""
+        try:
+            return super().getpeername()
+        except OSError:
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
+
+
 def tls_context(target: WSManTarget) -> ssl.SSLContext:
     """The certificates to trust: those of the system, of a file, or, with a fingerprint, the one that has it.
 
@@ -124,6 +139,7 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
         ConfigurationError: A file of certificates or a key cannot be read.
     """
     context = ssl.create_default_context() if target.ca_file is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = TLSSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         if target.ca_file is not None:
@@ -151,6 +167,7 @@ def offered_certificate(target: WSManTarget, timeout: float) -> str:
         OSError: There is no TLS to be had there within *timeout* seconds.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = TLSSocket
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (
@@ -175,10 +192,6 @@ class _Sockets:
         self._kept: list[socket.socket] = []
         self._made = 0
         self._shut = False
-        self.connections: set[urllib3.connection.HTTPConnection] = set()
-        """Those that are not closed, wherever the libraries above have left them."""
-        self.responses: list[Any] = []
-        """Likewise."""
         self.sealed = False
         """Whether messages are being sealed for the connection that there is, so that no other may take its place."""
         self.wrote = False
@@ -214,7 +227,7 @@ class _Sockets:
             duplicate.close()
 
     def keep(self, sock: socket.socket) -> None:
-        """Hold *sock*, so that :meth:`end` can end it even if a response that nobody closed still has it."""
+        """Hold *sock*, so that :meth:`end` can end it wherever the libraries above have left it."""
         self._kept = [old for old in self._kept if old.fileno() != -1] + [sock]
 
     def end(self) -> None:
@@ -278,7 +291,7 @@ def _read_alert(sock: object) -> None:
 
 
 class _WatchedConnection(urllib3.connection.HTTPConnection):
-    """Tells *watch* of its socket, of what it writes, and of its responses."""
+    """Tells *watch* of its socket and of what it writes."""
 
     watch: _Sockets
     _key: int = 0
@@ -288,7 +301,6 @@ class _WatchedConnection(urllib3.connection.HTTPConnection):
         self.watch.expect()
         sock = super()._new_conn()
         self._key = self.watch.watch(sock)
-        self.watch.connections.add(self)
         return sock
 
     def connect(self) -> None:
@@ -308,14 +320,8 @@ class _WatchedConnection(urllib3.connection.HTTPConnection):
                 self.watch.about_to_write()
         super().send(data)
 
-    def getresponse(self) -> Any:  # noqa: ANN401 - as it is
-        response = super().getresponse()
-        self.watch.responses = [old for old in self.watch.responses if not old.closed] + [response]
-        return response
-
     def close(self) -> None:
         self.watch.forget(self._key)
-        self.watch.connections.discard(self)
         super().close()
 
 
@@ -460,8 +466,6 @@ class WSManHttp:
         self._sockets.shut()
         if self._session is not None:
             self._session.close()
-        for left in [*self._sockets.responses, *self._sockets.connections]:
-            left.close()
         self._sockets.end()
 
     # -- one exchange ---------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import pytest
 import hvintegration
 from hvintegration import World
 from hvintegration.cli import main
-from hvintegration.simulator import Fault, demo_world
+from hvintegration.simulator import Fault
 
 COMMAND = [sys.executable, "-m", "hvintegration"]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -88,13 +88,6 @@ def run_on_terminal(*arguments: str) -> tuple[int, str, str]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(arguments)
     return status, out.getvalue(), err.getvalue()
-
-
-@pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    return path
 
 
 # -- piped --------------------------------------------------------------------------------------------------------

@@ -12,16 +12,9 @@ from pathlib import Path
 import pytest
 
 import hvintegration as hv
-from hvintegration.simulator import Fault, World, demo_world
+from hvintegration.simulator import Fault, World
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-@pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    return path
 
 
 def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:

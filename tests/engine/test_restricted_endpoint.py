@@ -18,7 +18,6 @@ from hvintegration.errors import UnsupportedError
 from hvintegration.operations.conversation import Answer, Call, Operation
 from hvintegration.powershell import SCRIPTS, Script
 from hvintegration.powershell.jea import REGISTRATION, ROLES, Role, endpoint_files
-from hvintegration.simulator import demo_world
 
 pytestmark = pytest.mark.engine
 
@@ -39,11 +38,9 @@ def ask(script: Script) -> Operation[Answer]:
 
 
 @pytest.fixture
-def world_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    monkeypatch.setenv("HYPERV_WORLD", str(path))
-    return path
+def world_file(world_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HYPERV_WORLD", str(world_file))
+    return world_file
 
 
 @pytest.fixture

@@ -26,11 +26,9 @@ BOOTSTRAP = Path(hvintegration.powershell.__file__).with_name("bootstrap.ps1")
 
 
 @pytest.fixture
-def world_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    monkeypatch.setenv("HYPERV_WORLD", str(path))
-    return path
+def world_file(world_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HYPERV_WORLD", str(world_file))
+    return world_file
 
 
 @pytest.fixture

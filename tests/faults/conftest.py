@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Host, Local
-from hvintegration.simulator import demo_world
 
 FAKE = Path(__file__).with_name("fake_powershell.py")
 
@@ -48,13 +47,6 @@ def nothing_is_left() -> Iterator[None]:
     assert threading.active_count() <= before[0]
     assert descriptors() <= before[1]
     assert len(children()) <= before[2], children()
-
-
-@pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    return path
 
 
 @pytest.fixture

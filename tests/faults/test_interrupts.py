@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -213,6 +214,16 @@ def test_ssh_survives_ctrl_c_at_any_moment() -> None:
         flip_interrupted(host, lambda: endpoint.world, at_random(60, 0.04, seed=4))
         host.close()
         assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
+
+
+def test_a_check_over_ssh_survives_ctrl_c_at_any_moment() -> None:
+    with SSHEndpoint() as endpoint, contextlib.closing(endpoint.transport()) as ssh:
+        host = Host(ssh)
+        for interrupt in at_random(40, 0.06, seed=5):
+            interrupt(host.check)
+            assert host.info().name == "HV01"
+            ssh.close()
+            assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
 
 
 @pytest.mark.parametrize("way", ["subsystem", "process"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ import pytest
 from hvintegration import SSH, Host
 from hvintegration.errors import ConnectError, ConnectionLostError, TransportTimeoutError
 from tests.support.endpoints import SSHEndpoint, wait_until
-from tests.support.fault_table import GRACE, LONG, Measured, Table, ask, made_in
+from tests.support.fault_table import GRACE, LONG, Table, ask, made_in, mend_proxy, set_up_proxy
 from tests.support.ssh_server import Way
 
 TABLE: Final = Table(Path(__file__).with_name("ssh_faults.json"))
@@ -29,32 +28,16 @@ SHORT: Final = {"read": 1.0, "write": 6.0}
 """Seconds for what waits until its time is up."""
 
 
-@pytest.fixture(scope="module")
-def measured() -> Iterator[Measured]:
-    """Seconds by row and verb."""
-    found: Measured = {}
-    yield found
-    TABLE.note(found)
-
-
 def set_up(endpoint: SSHEndpoint, plan: dict[str, Any]) -> None:
     """Let happen what a row of the table says."""
-    proxy = endpoint.proxy
     for what, how in plan.items():
-        if what == "mode":
-            proxy.mode = how
-        elif what == "strike":
-            proxy.strike(how["kind"], after_bytes_up=how.get("up"), after_bytes_down=how.get("down"))
-        elif what == "drip":
-            proxy.drip = (how[0], how[1])
-        else:
+        if not set_up_proxy(endpoint.proxy, what, how):
             endpoint.server.misbehave(**how)
 
 
 def mend(endpoint: SSHEndpoint) -> None:
     """End what :func:`set_up` began."""
-    endpoint.proxy.mode = "pass"
-    endpoint.proxy.drip = None
+    mend_proxy(endpoint.proxy)
     endpoint.proxy.call_off()
     endpoint.server.behave()
 
@@ -91,8 +74,8 @@ def check_row(name: str, verb: str, way: Way) -> float:
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ROWS)
-def test_subsystem(name: str, verb: str, measured: Measured) -> None:
-    measured.setdefault(name, {})[verb] = round(check_row(name, verb, "subsystem"), 1)
+def test_subsystem(name: str, verb: str) -> None:
+    TABLE.note(name, verb, check_row(name, verb, "subsystem"))
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])

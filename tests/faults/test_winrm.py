@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from hvintegration.transports import wsman_shell
 from hvintegration.transports.winrm_connection import WinRMConnection
 from hvintegration.transports.wsman_http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
-from tests.support.fault_table import GRACE, LONG, Measured, Table, ask, made_in
+from tests.support.fault_table import GRACE, LONG, Table, ask, made_in, mend_proxy, set_up_proxy
 
 TABLE: Final = Table(Path(__file__).with_name("winrm_faults.json"))
 ROWS: Final = TABLE.rows
@@ -31,25 +30,13 @@ SHORT: Final = {"read": 1.0, "write": 3.0}
 """Seconds for what waits until its time is up."""
 
 
-@pytest.fixture(scope="module")
-def measured() -> Iterator[Measured]:
-    """Seconds by row and verb."""
-    found: Measured = {}
-    yield found
-    TABLE.note(found)
-
-
 def set_up(endpoint: WSManEndpoint, host: Host, plan: dict[str, Any]) -> None:
     """Let happen what a row of the table says."""
-    proxy, server = endpoint.proxy, endpoint.server
+    server = endpoint.server
     for what, how in plan.items():
-        if what == "mode":
-            proxy.mode = how
-        elif what == "strike":
-            proxy.strike(how["kind"], after_bytes_up=how.get("up"), after_bytes_down=how.get("down"))
-        elif what == "drip":
-            proxy.drip = (how[0], how[1])
-        elif what == "quota":
+        if set_up_proxy(endpoint.proxy, what, how):
+            continue
+        if what == "quota":
             setattr(server.shells, how[0], how[1])
         elif what == "untold":
             server.misbehave("drop", action="Signal", times=None, carried_out=False)
@@ -63,8 +50,7 @@ def set_up(endpoint: WSManEndpoint, host: Host, plan: dict[str, Any]) -> None:
 
 def mend(endpoint: WSManEndpoint) -> None:
     """End what :func:`set_up` began."""
-    endpoint.proxy.mode = "pass"
-    endpoint.proxy.drip = None
+    mend_proxy(endpoint.proxy)
     endpoint.server.shells.max_shells = None
     endpoint.server.shells.max_commands = None
     endpoint.server.behave()
@@ -101,8 +87,8 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ROWS)
-def test_sealed_messages(name: str, verb: str, measured: Measured) -> None:
-    measured.setdefault(name, {})[verb] = round(check_row(name, verb, tls=False), 1)
+def test_sealed_messages(name: str, verb: str) -> None:
+    TABLE.note(name, verb, check_row(name, verb, tls=False))
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])

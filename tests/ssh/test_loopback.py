@@ -1,8 +1,10 @@
-"""The contract and misbehaviour over SSH, without the engine: a server in this process."""
+"""The contract and misbehaviour over SSH, without the engine."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,10 +25,11 @@ from hvintegration.errors import (
 )
 from hvintegration.simulator import demo_world
 from hvintegration.testing import TransportContract
-from hvintegration.transports.host_keys import fingerprint
+from tests.support.endpoints import wait_until
 from tests.support.ssh_server import SSHServer, Way
 
 GRACE = 0.5
+PASSWORD = "Passw0rd!"
 
 
 def load(path: Path) -> ModuleType:
@@ -38,15 +41,8 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-loopback = load(Path(__file__).with_name("loopback.py"))
-nothing_is_left = load(Path(__file__).parents[1] / "faults" / "conftest.py").nothing_is_left
-
-
-@pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    return path
+FAULTS = Path(__file__).parents[1] / "faults"
+nothing_is_left = load(FAULTS / "conftest.py").nothing_is_left
 
 
 @pytest.fixture
@@ -55,9 +51,15 @@ def ssh(nothing_is_left: None, world_file: Path, tmp_path: Path) -> Iterator[Cal
     opened: list[Callable[[], object]] = []
 
     def make(behaviour: str = "none", *, once: bool = False, **options: object) -> SSH:
-        server = loopback.Loopback(world_file, behaviour, once=tmp_path / "once" if once else None)
-        options.setdefault("host_key", fingerprint(server.key.asbytes()))
-        options.setdefault("credential", Credential("admin", loopback.PASSWORD))
+        program = [sys.executable, str(FAULTS / "fake_powershell.py"), behaviour, str(world_file)]
+        server = SSHServer(
+            world_file,
+            password=PASSWORD,
+            ways=frozenset({"program" if behaviour == "subsystem-refused" else "subsystem"}),
+            program=[*program, str(tmp_path / "once")] if once else program,
+        )
+        options.setdefault("host_key", server.fingerprint)
+        options.setdefault("credential", Credential("admin", PASSWORD))
         ssh = SSH("127.0.0.1", port=server.port, known_hosts=tmp_path / "none", **options)  # type: ignore[arg-type]
         opened.extend((server.close, ssh.close))
         return ssh
@@ -67,13 +69,38 @@ def ssh(nothing_is_left: None, world_file: Path, tmp_path: Path) -> Iterator[Cal
         close()
 
 
+def connect(server: SSHServer) -> SSH:
+    who = Credential(server.username, server.password)
+    return SSH(server.host, port=server.port, credential=who, host_key=server.fingerprint)
+
+
 @pytest.mark.parametrize("way", ["subsystem", "process"])
 class TestLoopback(TransportContract):
     @pytest.fixture
     def transport(self, world_file: Path, way: Way) -> Iterator[Transport]:
         with SSHServer(world_file, ways=frozenset({way})) as server:
-            who = Credential(server.username, server.password)
-            yield SSH(server.host, port=server.port, credential=who, host_key=server.fingerprint)
+            yield connect(server)
+
+
+@pytest.mark.parametrize("way", ["subsystem", "process"])
+def test_what_a_check_connects_is_used_by_the_calls_that_follow(way: Way) -> None:
+    with SSHServer(demo_world(), ways=frozenset({way})) as server, Host(connect(server)) as host:
+        assert host.check().ok
+        host.info()
+
+        assert server.counts["connection"] == 1
+
+
+def test_a_check_leaves_the_connection_that_there_is(nothing_is_left: None) -> None:
+    with SSHServer(demo_world()) as server, contextlib.closing(connect(server)) as ssh:
+        host = Host(ssh)
+        host.info()
+        for _, step in ssh.steps():
+            step(20)
+        assert wait_until(lambda: server.connections == 1)
+        host.info()
+
+        assert server.counts["connection"] == 2
 
 
 # What is not in tests/faults/ssh_faults.json.
@@ -96,7 +123,7 @@ def test_a_read_ends_in_time_in_the_right_error(ssh: Callable[..., SSH], behavio
 
     assert type(caught.value) is error
     assert time.monotonic() - began < timeout + GRACE
-    assert loopback.PASSWORD not in str(caught.value) + repr(caught.value)
+    assert PASSWORD not in str(caught.value) + repr(caught.value)
 
 
 @pytest.mark.parametrize("behaviour", ["none", "banner", "noisy", "subsystem-refused", "flood-stderr"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from hvintegration.transports.wsman_http import TLSSocket
 
 
 @attrs.frozen
@@ -30,6 +33,14 @@ class Certificate:
     key: Path
     both: Path
     sha256: str
+
+
+def server_context(certificate: Certificate) -> ssl.SSLContext:
+    """The TLS of a server that has it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = TLSSocket
+    context.load_cert_chain(certificate.both)
+    return context
 
 
 def self_signed(

@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hvintegration import SSH, Credential, Host, WinRM, World
 from hvintegration.simulator import demo_world
+from tests.support.closing import Closing
 from tests.support.fault_proxy import FaultProxy
 from tests.support.ssh_server import SSHServer, Way
 from tests.support.wsman_server import WSManServer
@@ -52,7 +53,7 @@ class Endpoint(Protocol):
         ...
 
 
-class WSManEndpoint:
+class WSManEndpoint(Closing):
     """The WSMan server of this folder, over the demonstration's world.
 
     Args:
@@ -74,10 +75,7 @@ class WSManEndpoint:
         self.server = WSManServer(self.world, tls=tls, username=username, password=password)
         self.proxy = FaultProxy(self.server.host, self.server.port)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         wait_until(_nothing_is_fenced)
         self.proxy.close()
         self.server.close()
@@ -111,7 +109,7 @@ class WSManEndpoint:
         self.server.shells.close()
 
 
-class BridgeEndpoint:
+class BridgeEndpoint(Closing):
     """A real PowerShell behind a WSMan bridge, which answers from a world file."""
 
     def __init__(self, bridge: Bridge, world_file: Path) -> None:
@@ -119,10 +117,7 @@ class BridgeEndpoint:
         self.proxy = FaultProxy("127.0.0.1", bridge.port)
         self._bridge = bridge
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         wait_until(_nothing_is_fenced)
         self.proxy.close()
 
@@ -149,7 +144,7 @@ def _nothing_is_fenced() -> bool:
     return not any(thread.name == "hvintegration fence" for thread in threading.enumerate())
 
 
-class SSHEndpoint:
+class SSHEndpoint(Closing):
     """The SSH server of this folder, over the demonstration's world.
 
     Args:
@@ -171,10 +166,7 @@ class SSHEndpoint:
         self.server = SSHServer(self.world, username=username, password=password, ways=frozenset({way}))
         self.proxy = FaultProxy(self.server.host, self.server.port)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.proxy.close()
         self.server.close()
 
@@ -201,7 +193,7 @@ class SSHEndpoint:
         self.server.end_connections()
 
 
-class SshdEndpoint:
+class SshdEndpoint(Closing):
     """A real OpenSSH server with a real PowerShell behind it."""
 
     def __init__(self, server: Sshd, **options: object) -> None:
@@ -209,10 +201,7 @@ class SshdEndpoint:
         self.proxy = FaultProxy("127.0.0.1", server.port)
         self._options = options
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.proxy.close()
 
     def host(self) -> Host:

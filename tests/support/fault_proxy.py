@@ -16,10 +16,11 @@ import socket
 import struct
 import threading
 from collections.abc import Coroutine
-from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import attrs
+
+from tests.support.closing import Closing
 
 T = TypeVar("T")
 
@@ -95,8 +96,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-class FaultProxy:
-    """The proxy, in one thread of its own. To be closed, or entered; then nothing of it is left.
+class FaultProxy(Closing):
+    """The proxy, in one thread of its own.
 
     Args:
         target_host: Where each connection is taken to.
@@ -131,14 +132,6 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy", daemon=True)
         self._thread.start()
         self._do(self._switch("pass"))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def open_connections(self) -> int:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from hvintegration import ChangeOutcome, Host, World
 from hvintegration.errors import HvError, TransportError
 from tests.support.endpoints import Endpoint
-
-Measured: TypeAlias = dict[str, dict[str, float]]
+from tests.support.fault_proxy import FaultProxy
 
 GRACE: Final = 0.5
 """Seconds that a call may last longer than it was given."""
@@ -30,14 +29,33 @@ class Table:
         self.rows: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
         self._file = file
 
-    def note(self, measured: Measured) -> None:
-        """Write seconds by row and verb into the file, if that is wanted."""
+    def note(self, name: str, verb: str, seconds: float) -> None:
+        """Write into the file how long a row took, if that is wanted."""
         if not os.environ.get("HVINTEGRATION_MEASURE"):
             return
-        for name, seconds in measured.items():
-            self.rows[name]["seconds"] = self.rows[name].get("seconds", {}) | seconds
+        self.rows[name].setdefault("seconds", {})[verb] = round(seconds, 1)
         lines = [f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in self.rows.items()]
         self._file.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def set_up_proxy(proxy: FaultProxy, what: str, how: Any) -> bool:  # noqa: ANN401 - it is JSON
+    """Have the proxy do what a row says, if it is the proxy's to do; whether it is."""
+    match what:
+        case "mode":
+            proxy.mode = how
+        case "strike":
+            proxy.strike(how["kind"], after_bytes_up=how.get("up"), after_bytes_down=how.get("down"))
+        case "drip":
+            proxy.drip = (how[0], how[1])
+        case _:
+            return False
+    return True
+
+
+def mend_proxy(proxy: FaultProxy) -> None:
+    """Have it hand on everything again."""
+    proxy.mode = "pass"
+    proxy.drip = None
 
 
 def made_in(endpoint: Endpoint) -> bool:

@@ -12,12 +12,12 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+
+from tests.support.closing import Closing
 
 
-class HttpProxy:
-    """The proxy. To be closed, or entered; then nothing of it is left.
+class HttpProxy(Closing):
+    """The proxy.
 
     Args:
         username: Who may use it, with Basic authentication; None for anybody.
@@ -45,14 +45,6 @@ class HttpProxy:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End everything, connections too."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from types import TracebackType
-from typing import Self
+
+from tests.support.closing import Closing
 
 
-class RecordingRelay:
-    """The relay. To be entered; then nothing of it is left.
+class RecordingRelay(Closing):
+    """The relay.
 
     Args:
         target_port: Where each connection is taken to, on 127.0.0.1.
@@ -29,14 +29,9 @@ class RecordingRelay:
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-
-    def __enter__(self) -> Self:
         self._start(self._accept)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         # Closing alone would not wake who waits in there.
         for open_socket in [self._listener, *self._sockets]:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""An SSH server on this machine with PowerShells behind it, over the simulator, that can be told to misbehave.
+"""An SSH server on this machine that can be told to misbehave, with PowerShells behind it: the simulator, or programs.
 
 with SSHServer(world) as server:                        # connect to server.host, server.port
     server.misbehave("silent", at="answer")
@@ -10,13 +10,13 @@ import contextlib
 import itertools
 import json
 import socket
+import subprocess
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal, NoReturn, Self, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 
 import attrs
 import paramiko
@@ -32,6 +32,7 @@ from hvintegration import World
 from hvintegration.errors import ConnectionLostError
 from hvintegration.powershell import GET_PROCESS, STOP_PROCESS
 from hvintegration.transports.host_keys import fingerprint
+from tests.support.closing import Closing
 from tests.support.psrp_server import Pipeline, PowerShellServer, StoppedError, StreamServer, simulated
 
 Stage: TypeAlias = Literal[
@@ -222,14 +223,67 @@ class _PowerShell(StreamServer):
         raise _EndedError
 
 
-class SSHServer:
-    """The server. To be closed, or entered; then nothing of it is left.
+class _Program:
+    """A process behind a channel, which it outlives if it does not mind the end of its input."""
+
+    running = False
+
+    def __init__(self, server: SSHServer, channel: paramiko.Channel, number: int) -> None:
+        self.number = number
+        self._ssh = server
+        self._channel = channel
+        self._process = subprocess.Popen(
+            server.program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+        self._thread = threading.Thread(target=self._live, name=f"program {number}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """End it; whether that is done."""
+        self._process.kill()
+        self._thread.join(3)
+        return not self._thread.is_alive()
+
+    def _live(self) -> None:
+        process, channel = self._process, self._channel
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        asked = threading.Thread(target=_copy, args=(channel.recv, process.stdin.write, process.stdin.close))
+        answers = [
+            threading.Thread(target=_copy, args=(process.stdout.read, channel.sendall, process.stdout.close)),
+            threading.Thread(target=_copy, args=(process.stderr.read, channel.sendall_stderr, process.stderr.close)),
+        ]
+        for thread in (asked, *answers):
+            thread.start()
+        process.wait()
+        for thread in answers:
+            thread.join()
+        with contextlib.suppress(*_BROKEN):
+            channel.close()
+        asked.join()
+        self._ssh.forget(self)
+
+
+def _copy(read: Callable[[int], bytes], write: Callable[[bytes], object], close: Callable[[], None]) -> None:
+    with contextlib.suppress(*_BROKEN):
+        while piece := read(65536):
+            write(piece)
+    close()
+
+
+class SSHServer(Closing):
+    """The server.
 
     Args:
         world: What the simulator answers from.
         username: Who may come in.
         password: With which password.
         ways: How PowerShell can be reached.
+        program: What is started for each PowerShell instead of the simulator, with its arguments. It knows no faults
+            but its own from ``start`` on.
     """
 
     host: Final = "127.0.0.1"
@@ -241,15 +295,17 @@ class SSHServer:
         username: str = "admin",
         password: str = "Loopback-1",
         ways: frozenset[Way] = frozenset({"subsystem"}),
+        program: Sequence[str] = (),
     ) -> None:
         self.world = world
+        self.program = program
         self.username = username
         self.password = password
         self.ways = ways
         self.counts: Counter[str] = Counter()
         self._key = paramiko.ECDSAKey.generate()
         self._faults: list[Fault] = []
-        self._powershells: dict[int, _PowerShell] = {}
+        self._powershells: dict[int, _PowerShell | _Program] = {}
         self._numbers = itertools.count(1000)
         self._transports: list[paramiko.Transport] = []
         self._silent: list[socket.socket] = []
@@ -259,14 +315,6 @@ class SSHServer:
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, name="SSH server", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def fingerprint(self) -> str:
@@ -323,7 +371,12 @@ class SSHServer:
         channel.get_transport().accept(0)  # paramiko keeps for ever what nobody takes.
         with self._lock:
             number = next(self._numbers)
-            self._powershells[number] = powershell = _PowerShell(self, channel, number, one_call=one_call)
+            powershell: _PowerShell | _Program
+            if self.program:
+                powershell = _Program(self, channel, number)
+            else:
+                powershell = _PowerShell(self, channel, number, one_call=one_call)
+            self._powershells[number] = powershell
         powershell.start()
 
     def stop(self, number: int) -> bool:
@@ -331,7 +384,7 @@ class SSHServer:
         powershell = self._powershells.get(number)
         return powershell is None or powershell.stop()
 
-    def forget(self, powershell: _PowerShell) -> None:
+    def forget(self, powershell: _PowerShell | _Program) -> None:
         """Note that a PowerShell does not run any more."""
         with self._lock:
             self._powershells.pop(powershell.number, None)

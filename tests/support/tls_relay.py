@@ -8,16 +8,17 @@ import socket
 import ssl
 import threading
 
-from tests.support.certificates import Certificate
+from hvintegration.transports.wsman_http import TLSSocket
+from tests.support.certificates import Certificate, server_context
+from tests.support.closing import Closing
 
 
-class TlsRelay:
+class TlsRelay(Closing):
     """Somebody in between who has another certificate, opens what comes, and hands it on in a connection of theirs."""
 
     def __init__(self, port: int, certificate: Certificate) -> None:
         self._far = port
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate.both)
+        self._context = server_context(certificate)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.seen = b""
@@ -34,6 +35,7 @@ class TlsRelay:
 
     def _relay(self, client: socket.socket) -> None:
         outgoing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        outgoing.sslsocket_class = TLSSocket
         outgoing.check_hostname = False
         outgoing.verify_mode = ssl.CERT_NONE
         with (

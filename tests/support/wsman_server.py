@@ -23,8 +23,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, NoReturn, Self, TypeAlias
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 import attrs
 import spnego
@@ -32,7 +31,8 @@ from spnego.channel_bindings import GssChannelBindings
 
 from hvintegration import World
 from hvintegration.transports.library_logs import without_library_logs
-from tests.support.certificates import Certificate, self_signed
+from tests.support.certificates import Certificate, self_signed, server_context
+from tests.support.closing import Closing
 from tests.support.psrp_server import simulated
 from tests.support.wsman_shells import DEFAULT_CONFIGURATION, Envelope, FaultError, Shells, timed_out
 
@@ -384,8 +384,8 @@ class _HTTPServer(ThreadingHTTPServer):
             self.owner.problems.append(error)
 
 
-class WSManServer:
-    """The service. To be closed, or entered; then nothing of it is left.
+class WSManServer(Closing):
+    """The service.
 
     Args:
         world: What it answers from: an object, or the path of a world file.
@@ -444,8 +444,7 @@ class WSManServer:
         self._users.write_text(f"{domain}:{user}:{password}\n")
         if tls:
             self.certificate = certificate or self_signed(Path(self._folder.name))
-            self.tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.tls_context.load_cert_chain(self.certificate.path, self.certificate.key)
+            self.tls_context = server_context(self.certificate)
             if client_certificate is not None:
                 self.tls_context.verify_mode = ssl.CERT_REQUIRED
                 self.tls_context.load_verify_locations(client_certificate.path)
@@ -456,14 +455,6 @@ class WSManServer:
             target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, name="wsman server", daemon=True
         )
         self._serving.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def port(self) -> int:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hvintegration.clock import Deadline
+from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConnectError, HvError, PermissionDeniedError
 from hvintegration.powershell import GET_HOST, Script
 from hvintegration.transports.connection import KeptConnection
@@ -54,6 +54,21 @@ def test_what_was_opened_ahead_is_used_by_the_first_call() -> None:
 
     assert done == ["open 5", "call", "close"]
     assert kept.requests == 1
+
+
+def test_what_was_opened_elsewhere_is_used_unless_there_is_one() -> None:
+    done: list[str] = []
+    another: list[str] = []
+    kept = KeptConnection(lambda: Line(done, None), fences_at_once=True)
+    line = Line(done, None)
+    line.open(Deadline(5, SystemClock()))
+
+    kept.keep(line)
+    kept.keep(Line(another, None))
+    kept.call(GET_HOST, "{}", 5)
+
+    assert done == ["open 5", "call"]
+    assert another == ["close"]
 
 
 @pytest.mark.parametrize("fences_at_once", [True, False])

@@ -20,7 +20,6 @@ from hvintegration.errors import (
     ConfigurationError,
     ConnectError,
     HvError,
-    TransportError,
     TransportTimeoutError,
     UntrustedHostError,
 )
@@ -29,6 +28,7 @@ from tests.support.certificates import Certificate, self_signed
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.http_proxy import HttpProxy
 from tests.support.leftovers import nothing_left
+from tests.support.refusals import refused
 from tests.support.secrets import told
 from tests.support.tls_relay import TlsRelay
 from tests.support.wsman_server import WSManServer
@@ -57,14 +57,6 @@ def through(proxy: HttpProxy | str, server: WSManServer, **arguments: Any) -> Wi
         given |= {"tls": True, "auth": "basic", "ca_file": server.certificate.path}
     url = proxy if isinstance(proxy, str) else proxy.url
     return WinRM("127.0.0.1", proxy=url, **(given | arguments))
-
-
-def refused(transport: WinRM, timeout: float = 20) -> TransportError:
-    with Host(transport) as host, pytest.raises(TransportError) as raised:
-        host.info(timeout=timeout)
-    assert not raised.value.may_have_run
-    assert raised.value.fenced
-    return raised.value
 
 
 def kind_of(server: WSManServer) -> str:
@@ -98,12 +90,14 @@ def test_it_may_ask_for_a_user(server: WSManServer, password: str) -> None:
 
 def test_the_proxys_user_is_not_told_to_the_host(certificate: Certificate, tmp_path: Path) -> None:
     theirs = self_signed(tmp_path)
-    with WSManServer(demo_world(), tls=True, certificate=certificate) as server, HttpProxy() as proxy:
-        relay = TlsRelay(server.port, theirs)
+    with (
+        WSManServer(demo_world(), tls=True, certificate=certificate) as server,
+        TlsRelay(server.port, theirs) as relay,
+        HttpProxy() as proxy,
+    ):
         who = Credential("proxy-user", "Proxy-Secret-1")
         with Host(through(proxy, server, port=relay.port, ca_file=theirs.path, proxy_credential=who)) as host:
             host.info()
-        relay.close()
         assert b"Authorization: Basic" in relay.seen
         assert b"proxy-authorization" not in relay.seen.lower()
         assert b"Proxy-Authorization: Basic" in proxy.seen

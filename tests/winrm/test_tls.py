@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import os
+import select
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from hvintegration import Credential, Host, WinRM
 from hvintegration.errors import (
@@ -23,7 +28,6 @@ from hvintegration.errors import (
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
-    TransportError,
     TransportTimeoutError,
     UntrustedHostError,
 )
@@ -31,6 +35,7 @@ from hvintegration.simulator import demo_world
 from tests.support.certificates import Certificate, self_signed
 from tests.support.fault_proxy import FaultProxy
 from tests.support.leftovers import nothing_left
+from tests.support.refusals import refused
 from tests.support.secrets import told
 from tests.support.tls_relay import TlsRelay
 from tests.support.wsman_server import WSManServer
@@ -59,15 +64,6 @@ def winrm(server: WSManServer, host: str = "localhost", **arguments: Any) -> Win
 def answers(transport: WinRM) -> bool:
     with Host(transport) as host:
         return host.info(timeout=20).name == "HV01"
-
-
-def refused(transport: WinRM, timeout: float = 20) -> TransportError:
-    """The error that asking ends with; nothing ran, and nothing may have."""
-    with Host(transport) as host, pytest.raises(TransportError) as raised:
-        host.info(timeout=timeout)
-    assert not raised.value.may_have_run
-    assert raised.value.fenced
-    return raised.value
 
 
 def untrusted(transport: WinRM) -> UntrustedHostError:
@@ -324,6 +320,29 @@ def test_a_handshake_that_stalls_in_the_middle(server: WSManServer, certificate:
     assert isinstance(error, TransportTimeoutError)
 
 
+def test_a_connection_that_is_reset_before_tls_begins_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def and_be_reset(connect: Callable[..., socket.socket], *arguments: Any, **more: Any) -> socket.socket:  # noqa: ANN401 - theirs
+        connected = connect(*arguments, **more)
+        accepted = listener.accept()[0]
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        assert select.select([connected], [], [], 10)[0]
+        return connected
+
+    for module in (socket, urllib3.util.connection):
+        monkeypatch.setattr(module, "create_connection", functools.partial(and_be_reset, module.create_connection))
+    with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        transport = WinRM("127.0.0.1", port=listener.getsockname()[1], tls=True, credential=WHO, auth="basic")
+
+        assert isinstance(refused(transport), ConnectionLostError)
+        with pytest.raises(ConnectError, match="no TLS"):
+            dict(transport.steps())["TLS"](20)
+        gc.collect()
+
+        assert [str(warning.message) for warning in told] == []
+
+
 def test_a_handshake_that_is_reset_is_tried_again(server: WSManServer, certificate: Certificate) -> None:
     with FaultProxy(server.host, server.port) as proxy:
         struck = proxy.strike("reset", after_bytes_down=300).struck
@@ -455,9 +474,8 @@ class TestChannelBinding:
     @pytest.fixture
     def relay(self, server: WSManServer, tmp_path: Path) -> Iterator[tuple[TlsRelay, Certificate]]:
         theirs = self_signed(tmp_path, name="relay")
-        running = TlsRelay(server.port, theirs)
-        yield running, theirs
-        running.close()
+        with TlsRelay(server.port, theirs) as running:
+            yield running, theirs
 
     @pytest.mark.parametrize("auth", ["ntlm", "negotiate"])
     def test_ntlm_is_bound_to_the_certificate(self, server: WSManServer, certificate: Certificate, auth: str) -> None:
