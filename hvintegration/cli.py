@@ -158,7 +158,6 @@ def _parse(argv: Sequence[str] | None) -> _Options:
         if options.host not in {_Options.host, options.address}:
             parser.error("give the address once")
         options.host = options.address
-    options.deadline = Deadline(options.timeout, SystemClock())
     return options
 
 
@@ -340,13 +339,14 @@ def _check(options: _Options) -> int:
 
 @contextlib.contextmanager
 def _way(options: _Options) -> Generator[Transport]:
-    """The way to the host that the command line names, recorded if it says so.
+    """The way to the host that the command line names, recorded if it says so. The command's time begins here.
 
     Raises:
         ConfigurationError: The address is invalid, or the recording cannot be begun.
         HvError: At the end: not all of it could be recorded.
     """
     transport = transport_for(options.host, credential=_credential(options.user), options=dict(options.option))
+    options.deadline = Deadline(options.timeout, SystemClock())  # Not before: typing a password takes its time.
     if options.record is None:
         yield transport
         return
@@ -360,14 +360,17 @@ def _credential(user: str | None) -> Credential | None:
     """Who asks.
 
     Raises:
-        ConfigurationError: There is neither a password nor a terminal to ask for one.
+        ConfigurationError: There is no password: none is set, and there is no terminal to ask at or no answer.
     """
     if user is None:
         return None
     password = os.environ.get(PASSWORD_VARIABLE)
-    if password is None and not sys.stdin.isatty():
+    if password is None and sys.stdin.isatty():
+        with contextlib.suppress(EOFError):  # Ctrl-D
+            password = getpass.getpass(f"Password of {clean(user)}: ")
+    if password is None:
         raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {PASSWORD_VARIABLE}.")
-    return Credential(user, getpass.getpass(f"Password of {clean(user)}: ") if password is None else password)
+    return Credential(user, password)
 
 
 def _host(host: Host, options: _Options) -> _Result:

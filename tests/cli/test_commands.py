@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, World
+from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World
 from hvintegration.cli import main
+from hvintegration.powershell import Script
 from hvintegration.powershell.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
@@ -116,6 +117,52 @@ def test_without_a_password_and_a_terminal_there_is_no_asking(monkeypatch: pytes
 
     assert (shown.status, shown.out) == (2, "")
     assert "HVINTEGRATION_PASSWORD" in shown.err
+
+
+def test_no_answer_to_the_question_for_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", _Terminal())
+    monkeypatch.setattr("getpass.getpass", give_up)
+
+    shown = run("--host", "winrm://hv01", "--user", "admin", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "There is no password for admin." in shown.err
+
+
+def test_typing_a_password_takes_no_time_from_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = VirtualClock()
+    given: list[float] = []
+
+    class Noting(Simulator):
+        def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+            given.append(timeout)
+            return super().call(script, document, timeout=timeout)
+
+    def type_slowly(_: str) -> str:
+        clock.sleep(300)
+        return "Hidden-1"
+
+    monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", _Terminal())
+    monkeypatch.setattr("getpass.getpass", type_slowly)
+    monkeypatch.setattr("hvintegration.cli.SystemClock", lambda: clock)
+    monkeypatch.setattr("hvintegration.cli.transport_for", lambda *_, **__: Noting(demo_world(), clock=VirtualClock()))
+
+    shown = run("--host", "winrm://hv01", "--user", "admin", "--timeout", "60", "host")
+
+    assert (shown.status, shown.err) == (0, "")
+    assert given == [60, 60]
+
+
+class _Terminal(io.StringIO):
+    """What only says that somebody types there."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
