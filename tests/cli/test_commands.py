@@ -308,6 +308,21 @@ def test_check_needs_no_host_that_answers() -> None:
     assert "hvintegration: program failed: There is no program /no such/pwsh" in done.err
 
 
+def test_a_check_that_gets_nowhere_is_recorded(tmp_path: Path) -> None:
+    file = tmp_path / "bug.jsonl"
+
+    shown = run("check", "local:/nosuch/pwsh", "--record", str(file))
+    replayed = run("check", f"replay:{file}")
+
+    assert shown.status == replayed.status == 1
+    assert "There is no program /nosuch/pwsh" in shown.err
+    assert replayed.err == shown.err
+    assert [line.split()[:2] for line in replayed.out.splitlines()[2:4]] == [
+        ["program", "failed"],
+        ["answer", "skipped"],
+    ]
+
+
 def test_what_is_recorded_is_replayed(on: Command, tmp_path: Path) -> None:
     file = str(tmp_path / "bug.jsonl")
     recorded = on("disable", "vss", "demovm", "--record", file)
