@@ -17,7 +17,7 @@ import attrs
 
 from hvintegration.errors import ConfigurationError, UntrustedHostError
 
-__all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin"]
+__all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin", "user_folder"]
 
 _PIN: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
@@ -41,12 +41,21 @@ def parse_pin(text: str) -> str:
     return pin
 
 
+def user_folder() -> Path | None:
+    """``~/.ssh``; None for a user without a home, as there are in containers."""
+    try:
+        return Path("~/.ssh").expanduser()
+    except RuntimeError:
+        return None
+
+
 def default_known_hosts() -> tuple[Path, ...]:
     """The files of this user and of this system."""
     program_data = os.environ.get("PROGRAMDATA")  # On Windows only.
     system = Path(program_data, "ssh") if program_data else Path("/etc/ssh")
-    user = Path("~/.ssh").expanduser()
-    return (user / "known_hosts", user / "known_hosts2", system / "ssh_known_hosts", system / "ssh_known_hosts2")
+    user = user_folder()
+    own = () if user is None else (user / "known_hosts", user / "known_hosts2")
+    return (*own, system / "ssh_known_hosts", system / "ssh_known_hosts2")
 
 
 @attrs.frozen
