@@ -48,7 +48,7 @@ from hvintegration.models import (
     VMInfo,
 )
 from hvintegration.powershell.jea import CONFIGURATION, REGISTRATION, endpoint_files
-from hvintegration.screen import RichMissingError, Screen, complain, hint, progress, write
+from hvintegration.screen import RichMissingError, Screen, complain, for_command, hint, progress, write
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT
 from hvintegration.transports.base import Transport
@@ -333,7 +333,10 @@ def _check(options: _Options) -> int:
         with progress(f"Checking {options.host} ..."), Host(transport) as host:
             found = host.check(timeout=options.left())
         failed = found.failed
-        said = () if failed is None else (f"{failed.name} failed: {failed.detail} {failed.hint or ''}".rstrip(),)
+        said: tuple[str, ...] = ()
+        if failed is not None:
+            detail = failed.detail if failed.detail.endswith(".") else f"{failed.detail}."
+            said = (f"{failed.name} failed: {detail} {for_command(failed.hint or '')}".rstrip(),)
         return show(_Result(found.table(), found.to_dict(), complaints=said, status=DONE if found.ok else FAILED))
 
 

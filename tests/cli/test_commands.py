@@ -21,6 +21,7 @@ from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, V
 from hvintegration.cli import main
 from hvintegration.powershell import Script
 from hvintegration.powershell.jea import endpoint_files
+from hvintegration.screen import for_command
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
@@ -608,6 +609,28 @@ def test_waiting_in_vain(on: Command) -> None:
     assert (off.status, off.out, problem.status, problem.out) == (1, "", 1, "")
     assert "cannot become ok: the virtual machine is Off.\nhint: Start the virtual machine first." in off.err
     assert "did not become ok in time; it was problem (LostCommunication)" in problem.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has a user who is logged on")
+def test_a_hint_is_about_the_command() -> None:
+    shown = run("--host", "winrm://hv01", "--option", "auth=ntlm", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err.endswith("\nhint: Pass --user USER.\n")
+
+
+@pytest.mark.parametrize(
+    ("advice", "shown"),
+    [
+        ('Pass host_key="SHA256:x" then.', 'Pass --option host_key="SHA256:x" then.'),
+        ("certificate_sha256='AB'.", "--option certificate_sha256='AB'."),
+        ("Pass proxy_credential=Credential(...).", "Pass proxy_credential=Credential(...)."),
+        ("or pass credential=Credential('user@REALM', ...).", "or pass --user USER."),
+        ("Use TLS (winrms:// or tls=True), or negotiate.", "Use TLS (winrms:// or tls=True), or negotiate."),
+    ],
+)
+def test_arguments_in_hints_are_those_of_the_command(advice: str, shown: str) -> None:
+    assert for_command(advice) == shown
 
 
 def test_too_slow(on: Command, world: World) -> None:
