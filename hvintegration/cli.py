@@ -50,7 +50,7 @@ from hvintegration.models import (
 from hvintegration.powershell.jea import CONFIGURATION, REGISTRATION, endpoint_files
 from hvintegration.screen import RichMissingError, Screen, complain, for_command, hint, progress, write
 from hvintegration.service_kind import ServiceKind
-from hvintegration.session import DEFAULT_TIMEOUT
+from hvintegration.session import DEFAULT_TIMEOUT, INTERRUPTED_CHANGE
 from hvintegration.transports.base import Transport
 from hvintegration.transports.recording import Recorder
 
@@ -108,7 +108,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain("error: Tables on a terminal need the extra: pip install 'hvintegration[cli]'")
         return FAILED
     except KeyboardInterrupt as interruption:
-        complain(" ".join(["interrupted.", *getattr(interruption, "__notes__", ())]))
+        # Python adds notes of its own where Ctrl-C strikes in the making of a class.
+        ours = [note for note in getattr(interruption, "__notes__", ()) if note.startswith(INTERRUPTED_CHANGE)]
+        complain(" ".join(["interrupted.", *ours]))
         return INTERRUPTED
     finally:
         write("")

@@ -633,6 +633,17 @@ def test_arguments_in_hints_are_those_of_the_command(advice: str, shown: str) ->
     assert for_command(advice) == shown
 
 
+def test_an_interruption_says_what_became_of_a_change_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        interruption = KeyboardInterrupt()
+        interruption.add_note("Error calling __set_name__ on '_proto_member' instance 'DarkGray' in 'ConsoleColor'")
+        raise interruption
+
+    monkeypatch.setattr("hvintegration.cli.transport_for", interrupt)
+
+    assert run("--host", "sim:", "vms") == Run(130, "", "hvintegration: interrupted.\n")
+
+
 def test_too_slow(on: Command, world: World) -> None:
     world.machines[0].delay_ms = 5000
 
