@@ -71,6 +71,8 @@ class Target:
         known_hosts = self.known_hosts
         if known_hosts is None and "userknownhostsfile" in config:
             known_hosts = tuple(Path(file).expanduser() for file in config["userknownhostsfile"].split())
+        if known_hosts is None:
+            known_hosts = default_known_hosts()
         key_files = self.key_files
         if key_files is None and "identityfile" in config:
             key_files = tuple(path for file in config["identityfile"] if (path := Path(file).expanduser()).is_file())
@@ -82,7 +84,7 @@ class Target:
                 host=host,
                 port=port,
                 username=self.username or config.get("user") or _this_user(),
-                trust=Trust(config.get("hostkeyalias", host), port, self.pins, known_hosts or default_known_hosts()),
+                trust=Trust(config.get("hostkeyalias", host), port, self.pins, known_hosts),
                 credential=self.credential,
                 key_files=key_files,
                 passphrase=self.passphrase,

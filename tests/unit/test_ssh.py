@@ -87,6 +87,13 @@ def test_a_user_without_a_home_has_the_system_s_files(monkeypatch: pytest.Monkey
         SSH("hv01", key_files="~/.ssh/id_ed25519")
 
 
+def test_no_known_hosts_files_are_none(tmp_path: Path) -> None:
+    (none,) = SSH("hv01", username="a", known_hosts=[])._target.hops()  # noqa: SLF001
+    (one,) = SSH("hv01", username="a", known_hosts=tmp_path)._target.hops()  # noqa: SLF001
+
+    assert (none.trust.files, one.trust.files) == ((), (tmp_path,))
+
+
 @pytest.mark.parametrize("port", ["abc", "0", "99999", "9" * 5000])
 def test_a_port_of_the_configuration_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
