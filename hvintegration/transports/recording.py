@@ -489,7 +489,8 @@ _KEPT: Final = frozenset(
 )
 """Keys whose texts are written as they are: what replaying and understanding need. Those of any other are not."""
 
-_USER: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_USER: Final = re.compile(r"""(?<=://)[^/@\s]+(?=@)|(?<=\bthe user )(?:'[^']*'|"[^"]*")""")
+"""Who asks, in an address and in an error of SSH's."""
 
 
 class _Masking:
@@ -501,6 +502,10 @@ class _Masking:
         longest_first = sorted({*spellings, *escaped}, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if spellings else None
         self._keep_texts = keep_texts
+        try:
+            self._home = str(Path.home())
+        except RuntimeError:  # There is none, as in some containers.
+            self._home = ""
 
     def document(self, document: str) -> Json:
         """What *document* says, masked; its shape if it is no JSON."""
@@ -523,8 +528,9 @@ class _Masking:
         return value
 
     def sentence(self, sentence: str) -> str:
-        """A sentence or address of the package's, without secrets and without the user of an address."""
-        return self._shown(_USER.sub(f"{SECRET}@", sentence))
+        """A sentence or address of the package's, without secrets, the user and the place of this user's files."""
+        anywhere = sentence.replace(self._home, "~") if len(self._home) > 1 else sentence
+        return self._shown(_USER.sub(SECRET, anywhere))
 
     def error(self, error: BaseException) -> JsonObject:
         """*error*, for a recording."""

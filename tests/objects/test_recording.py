@@ -211,6 +211,22 @@ def test_one_secret_needs_no_list(file: Path) -> None:
     assert lines_of(file)[1]["answer"]["result"]["name"] == "*** cab"
 
 
+@pytest.mark.parametrize("user", ["jane", "CORP\\jane", "o'jane"])
+def test_who_asks_is_in_no_part_of_an_error(file: Path, user: str) -> None:
+    key = Path("~/.ssh/id_ed25519").expanduser()
+    recorded(
+        file,
+        errors.AuthenticationError(
+            f"hv01 does not accept the user {user!r} with the key {key}.", address=f"ssh://{user}@hv01"
+        ),
+    )
+
+    error = lines_of(file)[1]["error"]
+    assert error["message"] == f"hv01 does not accept the user *** with the key {Path('~', '.ssh', 'id_ed25519')}."
+    assert error["facts"]["address"] == "ssh://***@hv01"
+    assert "jane" not in file.read_text()
+
+
 def test_a_host_s_message_is_in_no_part_of_an_error(file: Path) -> None:
     refusal = errors.PermissionDeniedError(
         "hv01 does not let this user read: Anna darf nicht.", host="hv01", host_message="Anna darf nicht."
