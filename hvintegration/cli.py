@@ -48,9 +48,9 @@ from hvintegration.models import (
     VMInfo,
 )
 from hvintegration.powershell.jea import CONFIGURATION, REGISTRATION, endpoint_files
-from hvintegration.screen import RichMissingError, Screen, complain, hint, progress, write
+from hvintegration.screen import RichMissingError, Screen, complain, for_command, hint, progress, write
 from hvintegration.service_kind import ServiceKind
-from hvintegration.session import DEFAULT_TIMEOUT
+from hvintegration.session import DEFAULT_TIMEOUT, INTERRUPTED_CHANGE
 from hvintegration.transports.base import Transport
 from hvintegration.transports.recording import Recorder
 
@@ -108,7 +108,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain("error: Tables on a terminal need the extra: pip install 'hvintegration[cli]'")
         return FAILED
     except KeyboardInterrupt as interruption:
-        complain(" ".join(["interrupted.", *getattr(interruption, "__notes__", ())]))
+        # Python adds notes of its own where Ctrl-C strikes in the making of a class.
+        ours = [note for note in getattr(interruption, "__notes__", ()) if note.startswith(INTERRUPTED_CHANGE)]
+        complain(" ".join(["interrupted.", *ours]))
         return INTERRUPTED
     finally:
         write("")
@@ -158,7 +160,6 @@ def _parse(argv: Sequence[str] | None) -> _Options:
         if options.host not in {_Options.host, options.address}:
             parser.error("give the address once")
         options.host = options.address
-    options.deadline = Deadline(options.timeout, SystemClock())
     return options
 
 
@@ -334,19 +335,23 @@ def _check(options: _Options) -> int:
         with progress(f"Checking {options.host} ..."), Host(transport) as host:
             found = host.check(timeout=options.left())
         failed = found.failed
-        said = () if failed is None else (f"{failed.name} failed: {failed.detail} {failed.hint or ''}".rstrip(),)
+        said: tuple[str, ...] = ()
+        if failed is not None:
+            detail = failed.detail if failed.detail.endswith(".") else f"{failed.detail}."
+            said = (f"{failed.name} failed: {detail} {for_command(failed.hint or '')}".rstrip(),)
         return show(_Result(found.table(), found.to_dict(), complaints=said, status=DONE if found.ok else FAILED))
 
 
 @contextlib.contextmanager
 def _way(options: _Options) -> Generator[Transport]:
-    """The way to the host that the command line names, recorded if it says so.
+    """The way to the host that the command line names, recorded if it says so. The command's time begins here.
 
     Raises:
         ConfigurationError: The address is invalid, or the recording cannot be begun.
         HvError: At the end: not all of it could be recorded.
     """
     transport = transport_for(options.host, credential=_credential(options.user), options=dict(options.option))
+    options.deadline = Deadline(options.timeout, SystemClock())  # Not before: typing a password takes its time.
     if options.record is None:
         yield transport
         return
@@ -360,14 +365,17 @@ def _credential(user: str | None) -> Credential | None:
     """Who asks.
 
     Raises:
-        ConfigurationError: There is neither a password nor a terminal to ask for one.
+        ConfigurationError: There is no password: none is set, and there is no terminal to ask at or no answer.
     """
     if user is None:
         return None
     password = os.environ.get(PASSWORD_VARIABLE)
-    if password is None and not sys.stdin.isatty():
+    if password is None and sys.stdin.isatty():
+        with contextlib.suppress(EOFError):  # Ctrl-D
+            password = getpass.getpass(f"Password of {clean(user)}: ")
+    if password is None:
         raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {PASSWORD_VARIABLE}.")
-    return Credential(user, getpass.getpass(f"Password of {clean(user)}: ") if password is None else password)
+    return Credential(user, password)
 
 
 def _host(host: Host, options: _Options) -> _Result:

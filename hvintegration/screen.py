@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final, TextIO
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import rich.console
     import rich.table
 
-__all__ = ["RichMissingError", "Screen", "complain", "hint", "progress", "write"]
+__all__ = ["RichMissingError", "Screen", "complain", "for_command", "hint", "progress", "write"]
 
 
 class Screen:
@@ -115,7 +116,17 @@ def hint(error: HvError) -> None:
         "'hvintegration vms' lists all that this user may see." if isinstance(error, VMNotFoundError) else error.hint
     )
     if advice:
-        sys.stderr.write(f"hint: {clean(advice)}\n")
+        sys.stderr.write(f"hint: {clean(for_command(advice))}\n")
+
+
+_ARGUMENT: Final = re.compile(
+    r"(?<![\w.])(?P<name>auth|ca_file|certificate_sha256|client_certificate|host_key|key_files|program)(?==\S)"
+)
+
+
+def for_command(advice: str) -> str:
+    """*advice* about arguments in Python as it is for the command line."""
+    return _ARGUMENT.sub(r"--option \g<name>", re.sub(r"\bcredential=Credential\([^)]*\)", "--user USER", advice))
 
 
 def write(text: str) -> None:

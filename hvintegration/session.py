@@ -21,7 +21,7 @@ from hvintegration.operations.conversation import Answer, Call, DeadlineReached,
 from hvintegration.powershell import Effect
 from hvintegration.transports.base import Checkable, Step, Transport
 
-__all__ = ["DEFAULT_TIMEOUT", "Session", "SessionStats"]
+__all__ = ["DEFAULT_TIMEOUT", "INTERRUPTED_CHANGE", "Session", "SessionStats"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,9 @@ DEFAULT_TIMEOUT: Final = 60.0
 
 READ_ATTEMPTS: Final = 3
 """How often a read is sent at most while the connection gets lost under it."""
+
+INTERRUPTED_CHANGE: Final = "The change sent to"
+"""How the note of an interruption begins that a change was under way in."""
 
 LEAST_FOR_READING_BACK: Final = 5.0
 MOST_FOR_READING_BACK: Final = 15.0
@@ -211,7 +214,7 @@ class Session:
         except BaseException as interruption:
             if call.effect is Effect.WRITE:
                 interruption.add_note(
-                    f"The change sent to {self.address} may have been made: read the state before relying on it."
+                    f"{INTERRUPTED_CHANGE} {self.address} may have been made: read the state before relying on it."
                 )
             raise
         finally:

@@ -11,6 +11,7 @@ from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, HvError, RemoteError, TransportError, UnsupportedError
 from hvintegration.operations.refusals import is_refusal_of_scripts
 from hvintegration.powershell import Effect, Script
+from hvintegration.transports.one_time_event import OneTimeEvent
 
 __all__ = ["Connection", "KeptConnection"]
 
@@ -20,6 +21,9 @@ MOST_SECONDS_TO_FENCE: Final = 5.0
 
 SECONDS_TO_FENCE_LATER: Final = 10.0
 """How long fencing is tried behind the caller's back, for the network may come back."""
+
+SECONDS_TO_CLOSE: Final = 3.0
+"""How long closing waits for that: a process that ends takes it along."""
 
 SECONDS_OF_ONE_TRY: Final = 3.0
 PAUSE_BETWEEN_TRIES: Final = 0.5
@@ -81,6 +85,7 @@ class KeptConnection:
         self._fences_at_once = fences_at_once
         self._requests = 0
         self._connection: Connection | None = None
+        self._fences: list[OneTimeEvent] = []
 
     @property
     def requests(self) -> int:
@@ -144,10 +149,14 @@ class KeptConnection:
             raise
 
     def close(self) -> None:
-        """End the connection in good order."""
+        """End the connection in good order, and wait a moment for what is being fenced behind the caller's back."""
         connection = self._forget()
         if connection is not None:
             connection.close()
+        fences, self._fences = self._fences, []
+        over = Deadline(SECONDS_TO_CLOSE, SystemClock())
+        for fenced in fences:
+            fenced.wait(over)
 
     def _discard(self, seconds: float) -> bool:
         """Fence the connection, within *seconds* or behind the caller's back; whether nothing certainly runs on."""
@@ -158,7 +167,9 @@ class KeptConnection:
             return connection.fence(Deadline(seconds, SystemClock()))
         if seconds and connection.fence(Deadline(seconds, SystemClock())):
             return True
-        threading.Thread(target=_fence_later, args=(connection,), name="hvintegration fence", daemon=True).start()
+        over = OneTimeEvent()
+        threading.Thread(target=_fence_later, args=(connection, over), name="hvintegration fence", daemon=True).start()
+        self._fences = [*(fence for fence in self._fences if not fence.happened), over]
         return False
 
     def _forget(self) -> Connection | None:
@@ -169,10 +180,13 @@ class KeptConnection:
         return connection
 
 
-def _fence_later(connection: Connection) -> None:
+def _fence_later(connection: Connection, over: OneTimeEvent) -> None:
     clock = SystemClock()
-    over = Deadline(SECONDS_TO_FENCE_LATER, clock)
-    while not connection.fence(Deadline(min(SECONDS_OF_ONE_TRY, over.left()), clock)):
-        if over.left() < PAUSE_BETWEEN_TRIES:
-            return
-        clock.sleep(PAUSE_BETWEEN_TRIES)
+    deadline = Deadline(SECONDS_TO_FENCE_LATER, clock)
+    try:
+        while not connection.fence(Deadline(min(SECONDS_OF_ONE_TRY, deadline.left()), clock)):
+            if deadline.left() < PAUSE_BETWEEN_TRIES:
+                break
+            clock.sleep(PAUSE_BETWEEN_TRIES)
+    finally:
+        over.happen()

@@ -17,7 +17,7 @@ import attrs
 
 from hvintegration.errors import ConfigurationError, UntrustedHostError
 
-__all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin"]
+__all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin", "user_folder"]
 
 _PIN: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
@@ -41,12 +41,21 @@ def parse_pin(text: str) -> str:
     return pin
 
 
+def user_folder() -> Path | None:
+    """``~/.ssh``; None for a user without a home, as there are in containers."""
+    try:
+        return Path("~/.ssh").expanduser()
+    except RuntimeError:
+        return None
+
+
 def default_known_hosts() -> tuple[Path, ...]:
     """The files of this user and of this system."""
     program_data = os.environ.get("PROGRAMDATA")  # On Windows only.
     system = Path(program_data, "ssh") if program_data else Path("/etc/ssh")
-    user = Path("~/.ssh").expanduser()
-    return (user / "known_hosts", user / "known_hosts2", system / "ssh_known_hosts", system / "ssh_known_hosts2")
+    user = user_folder()
+    own = () if user is None else (user / "known_hosts", user / "known_hosts2")
+    return (*own, system / "ssh_known_hosts", system / "ssh_known_hosts2")
 
 
 @attrs.frozen
@@ -94,25 +103,32 @@ class Trust:
         offered = fingerprint(key)
         known = self.known()
         trusted = [entry for entry in known if not entry.revoked]
+        pin = f'pass host_key="{offered}"'
+        hint = "Compare it with what `ssh-keygen -lf` shows on the host. If it is the host's, "
         if any(entry.revoked and entry.key == key for entry in known):
             why, expected = "a key that is revoked", None
+            hint = "A known_hosts file says that nobody may trust it any more. Ask who runs the host."
         elif self.pins:
             if offered in self.pins:
                 return
             why, expected = "another key than the pinned one", ", ".join(self.pins)
+            hint += f"{pin}. Otherwise somebody is in between."
         elif any(entry.key == key for entry in trusted):
             return
         elif trusted:
             why, expected = "another key than the known one", ", ".join(fingerprint(entry.key) for entry in trusted)
+            hint += f"{pin} or replace the one in the known_hosts file. Otherwise somebody is in between."
         else:
             why, expected = "a key that is not known", None
+            hint += f"{pin} or put the key into a known_hosts file."
+            if not any(file.is_file() for file in self.files):
+                hint += f" None of these is there: {', '.join(map(str, self.files))}."
         raise UntrustedHostError(
             f"{self.host} port {self.port} has {why}: {kind} {offered}{f', expected {expected}' if expected else ''}.",
             address=address,
             expected=expected,
             offered=offered,
-            hint=f"Compare it with what `ssh-keygen -lf` shows on the host. If it is the host's, pass"
-            f' host_key="{offered}" or put the key into a known_hosts file.',
+            hint=hint,
         )
 
 

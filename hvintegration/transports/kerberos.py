@@ -86,8 +86,10 @@ class Refusal:
     hint: str | None
 
 
-def require_kerberos(why: str) -> None:
+def require_kerberos(why: str, otherwise: str = "") -> None:
     """See to it that Kerberos can be spoken; *why* says what needs it. Windows speaks it by itself.
+
+    What does without it is said by *otherwise*, for the hint.
 
     Raises:
         ConfigurationError: The packages that it needs are not there.
@@ -104,7 +106,7 @@ def require_kerberos(why: str) -> None:
         raise ConfigurationError(
             f"{why} needs Kerberos, and the extra for it {missing}.",
             hint="pip install 'hvintegration[kerberos]', which compiles a package: it wants a C compiler and MIT's"
-            " headers (libkrb5-dev, krb5-devel).",
+            f" headers (libkrb5-dev, krb5-devel).{otherwise}",
         ) from None
 
 

@@ -24,6 +24,11 @@ class OneTimeEvent:
         self._happened = False
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
 
+    @property
+    def happened(self) -> bool:
+        """Whether it has happened."""
+        return self._happened
+
     def happen(self) -> None:
         """Let the waiting thread go on."""
         self._happened = True

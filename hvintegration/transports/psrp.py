@@ -189,15 +189,23 @@ class Conversation:
 
         Raises:
             RemoteError: The script was refused, or failed without writing one.
+            ConnectionLostError: It was stopped over there. How far it had come is not known.
             ProtocolError: It wrote something else.
         """
         assert self._pipeline is not None
+        stopped = self._pipeline.state is psrpcore.types.PSInvocationState.Stopped
         with without_library_logs():
             self._pipeline.close()
         self._pipeline = None
         outputs, self._outputs = self._outputs, []
         if len(outputs) == 1 and isinstance(outputs[0], str):
             return str(outputs[0])
+        if stopped:
+            raise ConnectionLostError(
+                f"The script was stopped on {self._address} before it had answered.",
+                address=self._address,
+                may_have_run=True,
+            )
         if not outputs and self._records:
             raise self._refusal(self._records[0])
         raise ProtocolError(

@@ -1,7 +1,7 @@
 """Conversations with a host, kept in a file and answered from it: how to report a bug without sharing a host.
 
 A recording is a text file of JSON, one document a line: a header, then a line for each call with what was asked, how
-long it took, and the answer or the error.
+long it took, and the answer or the error. Steps of a check on the way to a host have lines of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar, cast
@@ -50,6 +51,8 @@ _log = logging.getLogger(__name__)
 
 class Recorder:
     """Hands calls on to another transport, and writes each with its answer to a file that :class:`Replay` reads.
+
+    The steps of :meth:`Host.check` are written as well: they are all there is where no call is answered.
 
     Its address is that of the other transport, whose answers come back as they are. Only what is written is masked:
 
@@ -145,8 +148,24 @@ class Recorder:
         return answer
 
     def steps(self) -> tuple[Step, ...]:
-        """Those of the other transport. They are no calls and are not recorded."""
-        return tuple(self._inner.steps()) if isinstance(self._inner, Checkable) else ()
+        """Those of the other transport. What comes of each that is taken is recorded."""
+        steps = self._inner.steps() if isinstance(self._inner, Checkable) else ()
+        return tuple((name, partial(self._step, name, look)) for name, look in steps)
+
+    def _step(self, name: str, look: Callable[[float], str], timeout: float) -> str:
+        started = self.clock.monotonic()
+
+        def record(outcome: Mapping[str, object]) -> None:
+            seconds = self.clock.monotonic() - started
+            self._record({"step": name, "timeout": timeout, "seconds": seconds, **outcome})
+
+        try:
+            detail = look(timeout)
+        except BaseException as error:
+            record({"error": self._masking.error(error)})
+            raise
+        record({"detail": self._masking.value(detail)})
+        return detail
 
     def close(self) -> None:
         """Close the other transport. A later call is recorded, too."""
@@ -162,11 +181,11 @@ class Recorder:
             pass
         return {"answer": self._masking.document(answer)}
 
-    def _record(self, call: Mapping[str, object]) -> None:
+    def _record(self, line: Mapping[str, object]) -> None:
         if self.failure is not None:
             return
         try:
-            self._append(call)
+            self._append(line)
         except OSError as error:
             self.failure = HvError(
                 f"The recording {self._path} ends after call {self._calls}: {_reason(error)}.",
@@ -175,7 +194,7 @@ class Recorder:
             self.failure.__cause__ = error
             _log.warning("%s", self.failure)
         else:
-            self._calls += 1
+            self._calls += "script" in line
 
     def _append(self, line: Mapping[str, object], flags: int = 0) -> None:
         flags |= os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -188,7 +207,8 @@ class Replay:
 
     Calls must be asked as they were then, in the same order: the same script on the same document. An answer comes
     as it was written, so masked texts stay masked; an error is raised again as the same class, with the address of the
-    host that it came from. What took time then moves only its ``clock``, which sessions go by.
+    host that it came from. What took time then moves only its ``clock``, which sessions go by. A check has the steps
+    that were taken then.
 
     Where a name was replaced by ``***``, ask for ``***``.
 
@@ -204,7 +224,14 @@ class Replay:
         self._path = Path(path)
         lines = self._read()
         start = self._understood(1, lines[0], _started)
-        self._calls = [self._understood(number, line, _call) for number, line in enumerate(lines[1:], 2)]
+        self._calls: list[_Call] = []
+        self._steps: dict[int, list[_Step]] = {}  # By the number of calls before them.
+        for number, line in enumerate(lines[1:], 2):
+            read = self._understood(number, line, _line)
+            if isinstance(read, _Call):
+                self._calls.append(read)
+            else:
+                self._steps.setdefault(len(self._calls), []).append(read)
         self._asked = 0
         self.clock: Clock = VirtualClock(start)
 
@@ -247,10 +274,26 @@ class Replay:
                 hint="Ask as it was asked then: each line of the recording is one call.",
             )
         self._asked = number
+        self._steps.pop(number - 1, None)
         self.clock.sleep(recorded.seconds)
         if recorded.error is not None:
             raise _rebuilt(recorded.error)
         return json.dumps(recorded.answer)
+
+    def steps(self) -> tuple[Step, ...]:
+        """Those that were taken then, before the next call; each of them once."""
+        to_come = self._steps.get(self._asked, [])
+        taken: list[_Step] = []
+        # One of the same name belongs to the next check.
+        while to_come and to_come[0].name not in {step.name for step in taken}:
+            taken.append(to_come.pop(0))
+        return tuple((step.name, partial(self._take, step)) for step in taken)
+
+    def _take(self, step: _Step, _seconds: float) -> str:
+        self.clock.sleep(step.seconds)
+        if step.error is not None:
+            raise _rebuilt(step.error)
+        return step.detail
 
     def close(self) -> None:
         """Nothing to let go of. Calls go on where they were."""
@@ -303,6 +346,16 @@ class _Call:
     error: JsonObject | None
 
 
+@attrs.frozen
+class _Step:
+    """Another line of a recording. If there is an error, it found nothing."""
+
+    name: str
+    seconds: float
+    detail: str
+    error: JsonObject | None
+
+
 def _started(header: JsonObject) -> datetime:
     """When the recording began, from its first line."""
     for key, expected in (("format", FORMAT), ("version", VERSION)):
@@ -321,17 +374,21 @@ def _started(header: JsonObject) -> datetime:
 _YEARS: Final = range(2000, 3000)
 
 
-def _call(line: JsonObject) -> _Call:
-    seconds = line.get("seconds")
-    if type(seconds) not in {int, float} or not 0 <= cast("float", seconds) <= MOST_SECONDS:
-        raise DecodeError(path="$.seconds", expected="a number of seconds", found=repr(seconds))
+def _line(line: JsonObject) -> _Call | _Step:
+    found = line.get("seconds")
+    if type(found) not in {int, float} or not 0 <= cast("float", found) <= MOST_SECONDS:
+        raise DecodeError(path="$.seconds", expected="a number of seconds", found=repr(found))
+    seconds = cast("float", found)
     error = object_field(line, "error", "$") if "error" in line else None
     if error is not None:
         _rebuilt(error)
+    if "step" in line:
+        detail = text(line, "detail", "$") if error is None else ""
+        return _Step(name=text(line, "step", "$"), seconds=seconds, detail=one_line(detail), error=error)
     return _Call(
         script=text(line, "script", "$"),
         document=field(line, "document", "$"),
-        seconds=cast("float", seconds),
+        seconds=seconds,
         answer=field(line, "answer", "$") if error is None else None,
         error=error,
     )
@@ -432,7 +489,8 @@ _KEPT: Final = frozenset(
 )
 """Keys whose texts are written as they are: what replaying and understanding need. Those of any other are not."""
 
-_USER: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_USER: Final = re.compile(r"""(?<=://)[^/@\s]+(?=@)|(?<=\bthe user )(?:'[^']*'|"[^"]*")""")
+"""Who asks, in an address and in an error of SSH's."""
 
 
 class _Masking:
@@ -444,6 +502,10 @@ class _Masking:
         longest_first = sorted({*spellings, *escaped}, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if spellings else None
         self._keep_texts = keep_texts
+        try:
+            self._home = str(Path.home())
+        except RuntimeError:  # There is none, as in some containers.
+            self._home = ""
 
     def document(self, document: str) -> Json:
         """What *document* says, masked; its shape if it is no JSON."""
@@ -466,8 +528,9 @@ class _Masking:
         return value
 
     def sentence(self, sentence: str) -> str:
-        """A sentence or address of the package's, without secrets and without the user of an address."""
-        return self._shown(_USER.sub(f"{SECRET}@", sentence))
+        """A sentence or address of the package's, without secrets, the user and the place of this user's files."""
+        anywhere = sentence.replace(self._home, "~") if len(self._home) > 1 else sentence
+        return self._shown(_USER.sub(SECRET, anywhere))
 
     def error(self, error: BaseException) -> JsonObject:
         """*error*, for a recording."""

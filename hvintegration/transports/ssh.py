@@ -149,7 +149,10 @@ def _paths(paths: Paths | None) -> tuple[Path, ...] | None:
     if paths is None:
         return None
     several = (paths,) if isinstance(paths, str | os.PathLike) else paths
-    return tuple(Path(path).expanduser() for path in several)
+    try:
+        return tuple(Path(path).expanduser() for path in several)
+    except RuntimeError:
+        raise ConfigurationError(f"{', '.join(map(str, several))}: nobody has that home.") from None
 
 
 class _Connection:

@@ -27,7 +27,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
     excerpt,
 )
-from hvintegration.transports.host_keys import Trust, fingerprint
+from hvintegration.transports.host_keys import Trust, fingerprint, user_folder
 from hvintegration.transports.worker import Late, Worker
 
 __all__ = ["ChannelRefusedError", "Endpoint", "SshClient", "strong"]
@@ -280,7 +280,8 @@ class SshClient:
                 fenced=True,
             ) from None
         except Exception as error:  # noqa: BLE001 - whatever paramiko raises, it is no connection
-            reason = excerpt(str(error)) or type(error).__name__
+            said = error.strerror if isinstance(error, OSError) else None
+            reason = excerpt(said or str(error)) or type(error).__name__
             raise ConnectError(
                 f"{self._endpoint}: cannot {doing}: {reason}",
                 address=self._address,
@@ -396,8 +397,8 @@ class SshClient:
             if endpoint.use_agent:
                 for key in agent.offered():
                     yield "a key of the agent", by_key(key)
-            for file in _DEFAULT_KEY_FILES:
-                path = Path("~/.ssh", file).expanduser()
+            folder = user_folder()
+            for path in () if folder is None else (folder / file for file in _DEFAULT_KEY_FILES):
                 with contextlib.suppress(AuthenticationError, ConfigurationError):
                     yield f"the key {path}", by_key(_private_key(path, endpoint.passphrase, self._address))
 

@@ -9,7 +9,7 @@ import attrs
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
-from hvintegration.transports.host_keys import Trust, default_known_hosts
+from hvintegration.transports.host_keys import Trust, default_known_hosts, user_folder
 
 if TYPE_CHECKING:
     from hvintegration.transports.ssh_client import Endpoint
@@ -58,21 +58,21 @@ class Target:
         """The servers on the way, this one last.
 
         Raises:
-            ConfigurationError: The configuration file cannot be read.
+            ConfigurationError: The configuration file cannot be read, or no user is named and this one has no name.
         """
-        import getpass
-
         from hvintegration.transports.ssh_client import Endpoint
 
         config = _read_config(self.host) if self.use_config else {}
         host = config.get("hostname", self.host)
-        port = self.port or int(config.get("port", PORT))
+        port = self.port or _port(config.get("port", str(PORT)))
         jumps = self.jumps
         if not jumps and config.get("proxyjump", "none") != "none":
             jumps = tuple(parse_target(jump.strip()) for jump in config["proxyjump"].split(","))
         known_hosts = self.known_hosts
         if known_hosts is None and "userknownhostsfile" in config:
             known_hosts = tuple(Path(file).expanduser() for file in config["userknownhostsfile"].split())
+        if known_hosts is None:
+            known_hosts = default_known_hosts()
         key_files = self.key_files
         if key_files is None and "identityfile" in config:
             key_files = tuple(path for file in config["identityfile"] if (path := Path(file).expanduser()).is_file())
@@ -83,8 +83,8 @@ class Target:
             Endpoint(
                 host=host,
                 port=port,
-                username=self.username or config.get("user") or getpass.getuser(),
-                trust=Trust(config.get("hostkeyalias", host), port, self.pins, known_hosts or default_known_hosts()),
+                username=self.username or config.get("user") or _this_user(),
+                trust=Trust(config.get("hostkeyalias", host), port, self.pins, known_hosts),
                 credential=self.credential,
                 key_files=key_files,
                 passphrase=self.passphrase,
@@ -106,15 +106,34 @@ def parse_target(text: str) -> Target:
         port = port.removeprefix(":")
     else:
         host, _, port = place.partition(":")
-    if port and not (port.isascii() and port.isdigit()):
-        raise ConfigurationError(f"{port!r} is no port.")
-    return Target(host, int(port) if port else None, user or None)
+    return Target(host, _port(port) if port else None, user or None)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 1 << 16):  # noqa: PLR2004
+        raise ConfigurationError(f"{text!r} is no port.")
+    return int(text)
+
+
+def _this_user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # Python says one or the other, by version and system.
+        raise ConfigurationError(
+            "This system has no name for the user who runs this, so there is none for SSH.",
+            hint="Name the user: ssh://USER@HOST or SSH(..., username=...).",
+        ) from None
 
 
 def _read_config(host: str) -> dict[str, Any]:
     import paramiko
 
-    path = Path("~/.ssh/config").expanduser()
+    folder = user_folder()
+    if folder is None:
+        return {}
+    path = folder / "config"
     try:
         return dict(paramiko.SSHConfig.from_path(str(path)).lookup(host))
     except FileNotFoundError:

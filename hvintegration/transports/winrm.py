@@ -49,7 +49,7 @@ class WinRM:
         client_certificate: File with the certificate (PEM) of ``auth="certificate"``.
         client_key: File with its key, if that is another one.
         client_key_password: What the key is encrypted with.
-        proxy: ``http://HOST:PORT`` of an HTTP proxy. The environment's is not used.
+        proxy: ``http://HOST:PORT`` of an HTTP proxy; none that is reached over TLS. The environment's is not used.
         proxy_credential: Who asks there.
         kerberos_hostname: The name that Kerberos knows the host by, where it is not *host*.
         kerberos_service: The service that Kerberos knows it by.
@@ -206,7 +206,8 @@ def _checked_fingerprint(text: str) -> str:
 
 
 def _checked_proxy(proxy: str) -> str:
-    if not re.fullmatch(r"https?://[^/@\s]+/?", proxy):
+    # None over TLS: with a pinned host, urllib3 would trust whatever certificate the proxy has.
+    if not re.fullmatch(r"http://[^/@\s]+/?", proxy):
         raise ConfigurationError(
             "A proxy is http://HOST:PORT, without a password.", hint="Pass proxy_credential=Credential(...)."
         )

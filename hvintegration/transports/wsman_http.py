@@ -28,6 +28,7 @@ import urllib3.connection
 import urllib3.connectionpool
 import urllib3.exceptions
 from pypsrp.encryption import WinRMEncryption
+from pypsrp.exceptions import AuthenticationError as UnsupportedWayError
 from pypsrp.negotiate import HTTPNegotiateAuth
 from spnego import ContextReq
 
@@ -114,6 +115,10 @@ class HttpAnswer:
 
 class _NotDelegatedError(Exception):
     """The host was to be handed a ticket, and was not."""
+
+
+class _OtherWaysError(Exception):
+    """The host offers other ways to authenticate, which are the arguments, or says none."""
 
 
 class _ReplacedError(Exception):
@@ -364,6 +369,16 @@ class _NegotiateAuth(HTTPNegotiateAuth):
                     raise _NotDelegatedError
         return answer
 
+    @staticmethod
+    def _check_auth_supported(response: requests.Response, auth_providers: list[str]) -> str:
+        library: Any = HTTPNegotiateAuth
+        try:
+            return cast("str", library._check_auth_supported(response, auth_providers))  # noqa: SLF001
+        except UnsupportedWayError:
+            header = response.headers.get("www-authenticate", "")
+            ways = re.findall(r"(?:^|,)\s*([A-Za-z][\w-]{,20})(?=\s|,|$)", header)
+            raise _OtherWaysError(*dict.fromkeys(ways[:8])) from None
+
     def _set_auth_token(  # type: ignore[override]  # it is called as a method
         self, request: requests.PreparedRequest, token: bytes, auth_provider: str
     ) -> None:
@@ -579,7 +594,10 @@ class WSManHttp:
             )
         if self._sockets.wrote and isinstance(error, requests.exceptions.RequestException | OSError):
             return ConnectionLostError(
-                f"The connection to {address} was lost: {_reason(causes)}.", address=address, may_have_run=True
+                f"The connection to {address} was lost: {_reason(causes)}.",
+                address=address,
+                may_have_run=True,
+                hint=_NOT_HTTP_HINT if self._target.seals and self._sealing is None else None,
             )
         if isinstance(error, requests.exceptions.ProxyError):
             return self._no_tunnel(causes)
@@ -609,6 +627,14 @@ class WSManHttp:
                 address=address,
                 hint="Get one that may: `kinit -f user@REALM`, or pass a credential. NTLM hands on nothing: with"
                 " auth='kerberos' it is not used.",
+            )
+        if isinstance(error, _OtherWaysError):
+            ways = ", ".join(error.args) or "none"
+            return AuthenticationError(
+                f"Authentication at {address} with {target.auth} failed: the host offers {ways}.",
+                address=address,
+                hint="`Get-ChildItem WSMan:\\localhost\\Service\\Auth` on the host says which ways are on. Basic needs"
+                " TLS (winrms://) and auth='basic'.",
             )
         refusal = kerberos_refusal(error, f"{target.kerberos_service}/{target.kerberos_hostname or target.host}")
         reason = type(error).__name__ if refusal is None else refusal.reason
@@ -693,16 +719,19 @@ def untrusted_certificate(target: WSManTarget, offered: str, why: str | None) ->
             address=target.address,
             expected=target.certificate_sha256,
             offered=offered,
-            hint="If it was renewed, pin the new one after checking it on the host. Otherwise somebody is in between.",
+            hint=(f"It offers SHA-256 {offered}. " if offered else "")
+            + "If it was renewed, pin the new one after checking it on the host. Otherwise somebody is in between.",
         )
     pin = f"certificate_sha256={offered!r}" if offered else "certificate_sha256"
+    remedy = "Name the file of your certificate authority (ca_file)"
+    if why is not None and "mismatch" in why:
+        remedy = "Give the host by a name that is in the certificate"
     return UntrustedHostError(
         f"The certificate of {target.address} is not trusted: {(why or '').rstrip('.')}.",
         address=target.address,
         expected=None,
         offered=offered,
-        hint="Name the file of your certificate authority (ca_file), or pin this certificate after comparing it with"
-        f" the host's own: {pin}.",
+        hint=f"{remedy}, or pin this certificate after comparing it with the host's own: {pin}.",
     )
 
 
@@ -735,7 +764,9 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
     if target.auth == "kerberos":
         require_kerberos("auth='kerberos'")
     elif who is None:
-        require_kerberos("Authentication without a credential")
+        require_kerberos(
+            "Authentication without a credential", " Or pass credential=Credential(...), for NTLM: it needs no extra."
+        )
     return _NegotiateAuth(
         None if who is None else who.username,
         None if who is None else who.password,
@@ -755,6 +786,7 @@ def _no_authentication(request: requests.PreparedRequest) -> requests.PreparedRe
 _REACH_HINT: Final = (
     "Check name and port, that WinRM runs there (Enable-PSRemoting), and that firewalls let it through."
 )
+_NOT_HTTP_HINT: Final = "Is it a port for TLS? Then use winrms://. Otherwise see whether WinRM is what answers there."
 _LATE: Final = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 
 

@@ -17,9 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, World
+from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World
 from hvintegration.cli import main
+from hvintegration.powershell import Script
 from hvintegration.powershell.jea import endpoint_files
+from hvintegration.screen import for_command
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
@@ -116,6 +118,52 @@ def test_without_a_password_and_a_terminal_there_is_no_asking(monkeypatch: pytes
 
     assert (shown.status, shown.out) == (2, "")
     assert "HVINTEGRATION_PASSWORD" in shown.err
+
+
+def test_no_answer_to_the_question_for_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", _Terminal())
+    monkeypatch.setattr("getpass.getpass", give_up)
+
+    shown = run("--host", "winrm://hv01", "--user", "admin", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "There is no password for admin." in shown.err
+
+
+def test_typing_a_password_takes_no_time_from_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = VirtualClock()
+    given: list[float] = []
+
+    class Noting(Simulator):
+        def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+            given.append(timeout)
+            return super().call(script, document, timeout=timeout)
+
+    def type_slowly(_: str) -> str:
+        clock.sleep(300)
+        return "Hidden-1"
+
+    monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", _Terminal())
+    monkeypatch.setattr("getpass.getpass", type_slowly)
+    monkeypatch.setattr("hvintegration.cli.SystemClock", lambda: clock)
+    monkeypatch.setattr("hvintegration.cli.transport_for", lambda *_, **__: Noting(demo_world(), clock=VirtualClock()))
+
+    shown = run("--host", "winrm://hv01", "--user", "admin", "--timeout", "60", "host")
+
+    assert (shown.status, shown.err) == (0, "")
+    assert given == [60, 60]
+
+
+class _Terminal(io.StringIO):
+    """What only says that somebody types there."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
@@ -259,6 +307,21 @@ def test_check_needs_no_host_that_answers() -> None:
     assert "program" in done.out
     assert "skipped" in done.out
     assert "hvintegration: program failed: There is no program /no such/pwsh" in done.err
+
+
+def test_a_check_that_gets_nowhere_is_recorded(tmp_path: Path) -> None:
+    file = tmp_path / "bug.jsonl"
+
+    shown = run("check", "local:/nosuch/pwsh", "--record", str(file))
+    replayed = run("check", f"replay:{file}")
+
+    assert shown.status == replayed.status == 1
+    assert "There is no program /nosuch/pwsh" in shown.err
+    assert replayed.err == shown.err
+    assert [line.split()[:2] for line in replayed.out.splitlines()[2:4]] == [
+        ["program", "failed"],
+        ["answer", "skipped"],
+    ]
 
 
 def test_what_is_recorded_is_replayed(on: Command, tmp_path: Path) -> None:
@@ -546,6 +609,39 @@ def test_waiting_in_vain(on: Command) -> None:
     assert (off.status, off.out, problem.status, problem.out) == (1, "", 1, "")
     assert "cannot become ok: the virtual machine is Off.\nhint: Start the virtual machine first." in off.err
     assert "did not become ok in time; it was problem (LostCommunication)" in problem.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has a user who is logged on")
+def test_a_hint_is_about_the_command() -> None:
+    shown = run("--host", "winrm://hv01", "--option", "auth=ntlm", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err.endswith("\nhint: Pass --user USER.\n")
+
+
+@pytest.mark.parametrize(
+    ("advice", "shown"),
+    [
+        ('Pass host_key="SHA256:x" then.', 'Pass --option host_key="SHA256:x" then.'),
+        ("certificate_sha256='AB'.", "--option certificate_sha256='AB'."),
+        ("Pass proxy_credential=Credential(...).", "Pass proxy_credential=Credential(...)."),
+        ("or pass credential=Credential('user@REALM', ...).", "or pass --user USER."),
+        ("Use TLS (winrms:// or tls=True), or negotiate.", "Use TLS (winrms:// or tls=True), or negotiate."),
+    ],
+)
+def test_arguments_in_hints_are_those_of_the_command(advice: str, shown: str) -> None:
+    assert for_command(advice) == shown
+
+
+def test_an_interruption_says_what_became_of_a_change_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        interruption = KeyboardInterrupt()
+        interruption.add_note("Error calling __set_name__ on '_proto_member' instance 'DarkGray' in 'ConsoleColor'")
+        raise interruption
+
+    monkeypatch.setattr("hvintegration.cli.transport_for", interrupt)
+
+    assert run("--host", "sim:", "vms") == Run(130, "", "hvintegration: interrupted.\n")
 
 
 def test_too_slow(on: Command, world: World) -> None:

@@ -49,6 +49,7 @@ def test_kerberos_without_its_packages_names_the_extra(auth: str, missing: str, 
 
     assert said.startswith("ConfigurationError\n")
     assert "pip install 'hvintegration[kerberos]'" in said
+    assert ("for NTLM" in said) is (auth == "negotiate")
 
 
 @pytest.mark.parametrize("auth", ["negotiate", "ntlm"])

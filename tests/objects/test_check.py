@@ -142,7 +142,39 @@ def test_a_recorder_has_the_steps_of_what_it_records(clock: hv.VirtualClock, tmp
     recorder = hv.Recorder(Stepping(clock, "open"), tmp_path / "bug.jsonl")
 
     assert [step.name for step in hv.Host(recorder).check().steps] == ["step 1", *HOST_STEPS]
-    assert hv.Host(hv.Replay(tmp_path / "bug.jsonl")).check().ok
+
+
+def test_a_replay_has_the_steps_that_were_taken(clock: hv.VirtualClock, tmp_path: Path) -> None:
+    refused = errors.AuthenticationError("Wrong password.", address="stepping:", hint="Give another one.")
+    recorder = hv.Recorder(Stepping(clock, "open", 2.0, refused, "never"), tmp_path / "bug.jsonl")
+    host = hv.Host(recorder)
+    checks = [host.check(), host.check()]
+
+    replay = hv.Host(hv.Replay(tmp_path / "bug.jsonl"))
+    again = [replay.check(), replay.check()]
+
+    assert isinstance(hv.Replay(tmp_path / "bug.jsonl"), hv.Checkable)
+    for then, now in zip(checks, again, strict=True):
+        assert [step.name for step in now.steps] == ["step 1", "step 2", "step 3", *HOST_STEPS]
+        assert outcomes(now) == [OK, OK, FAILED] + [SKIPPED] * 6
+        assert now.failed is not None
+        assert then.failed is not None
+        assert (now.failed.detail, now.failed.hint) == (then.failed.detail, then.failed.hint)
+        assert [step.seconds for step in now.steps[:3]] == [0, 2, 0]
+
+
+def test_a_replay_of_a_host_that_answers_has_them_too(clock: hv.VirtualClock, tmp_path: Path) -> None:
+    with hv.Host(hv.Recorder(Stepping(clock, "open"), tmp_path / "bug.jsonl")) as host:
+        host.info()
+        assert host.check().ok
+
+    replay = hv.Host(hv.Replay(tmp_path / "bug.jsonl"))
+    assert [step.name for step in hv.Host(hv.Replay(tmp_path / "bug.jsonl")).check().steps] == HOST_STEPS
+    replay.info()
+    check = replay.check()
+    assert check.ok
+    assert [step.name for step in check.steps] == ["step 1", *HOST_STEPS]
+    assert check.steps[0].detail == "xxxx"
 
 
 @pytest.mark.parametrize(

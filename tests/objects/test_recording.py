@@ -19,6 +19,7 @@ from hvintegration.errors import ConfigurationError, HvError
 from hvintegration.powershell import GET_HOST, GET_VMS, Script
 from hvintegration.simulator import Fault, Machine
 from hvintegration.testing import machine_id
+from hvintegration.transports.base import Step
 
 
 class Scripted:
@@ -68,6 +69,30 @@ def answer(**result: object) -> str:
 
 
 # -- what is written ----------------------------------------------------------------------------------------------
+
+
+def test_steps_are_written_like_calls(file: Path) -> None:
+    class Stepping(Scripted):
+        def steps(self) -> list[Step]:
+            def fail(_seconds: float) -> str:
+                raise errors.PermissionDeniedError(
+                    "hv01 does not let you: Nein.", host="ssh://admin@hv01", error_id="5", host_message="Nein."
+                )
+
+            return [("authentication", lambda _: "ntlm as CORP\\jane"), ("PowerShell", fail)]
+
+    (_, look), (_, fail) = hv.Recorder(Stepping(), file).steps()
+
+    assert look(5) == "ntlm as CORP\\jane"
+    with pytest.raises(errors.PermissionDeniedError):
+        fail(4)
+
+    _, first, second = lines_of(file)
+    assert 0 <= first.pop("seconds") < 5
+    assert first == {"step": "authentication", "timeout": 5, "detail": "xxxx xx xxxx\\xxxx"}
+    assert (second["step"], second["timeout"], second["error"]["class"]) == ("PowerShell", 4, "PermissionDeniedError")
+    assert second["error"]["message"] == "hv01 does not let you: xxxx."
+    assert "jane" not in file.read_text()
 
 
 def test_it_hands_on_what_it_records(file: Path) -> None:
@@ -184,6 +209,22 @@ def test_one_secret_needs_no_list(file: Path) -> None:
     recorded(file, answer(name="abc cab"), secrets="abc")
 
     assert lines_of(file)[1]["answer"]["result"]["name"] == "*** cab"
+
+
+@pytest.mark.parametrize("user", ["jane", "CORP\\jane", "o'jane"])
+def test_who_asks_is_in_no_part_of_an_error(file: Path, user: str) -> None:
+    key = Path("~/.ssh/id_ed25519").expanduser()
+    recorded(
+        file,
+        errors.AuthenticationError(
+            f"hv01 does not accept the user {user!r} with the key {key}.", address=f"ssh://{user}@hv01"
+        ),
+    )
+
+    error = lines_of(file)[1]["error"]
+    assert error["message"] == f"hv01 does not accept the user *** with the key {Path('~', '.ssh', 'id_ed25519')}."
+    assert error["facts"]["address"] == "ssh://***@hv01"
+    assert "jane" not in file.read_text()
 
 
 def test_a_host_s_message_is_in_no_part_of_an_error(file: Path) -> None:
@@ -433,6 +474,9 @@ def put(line: int, path: str, value: object) -> Callable[[list[str]], object]:
         (put(1, "recorded_at", "yesterday"), r"line 1: .* a time with its zone"),
         (put(1, "recorded_at", "9999-12-31T00:00:00+00:00"), r"line 1: .* a time with its zone"),
         (put(2, "script", 3), r"line 2: it has 3 at \$.script"),
+        (put(2, "step", 3), r"line 2: .* at \$.detail"),
+        (lambda lines: lines.append('{"step": 3, "seconds": 0, "detail": ""}\n'), r"line 4: it has 3 at \$.step"),
+        (lambda lines: lines.append('{"step": "port", "detail": ""}\n'), r"line 4: .* at \$.seconds"),
         (put(2, "document", None), r"line 2: .* at \$.document"),
         (put(2, "answer", None), r"line 2: .* at \$.answer"),
         (put(2, "seconds", -1), r"line 2: .* at \$.seconds"),

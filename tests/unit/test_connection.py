@@ -88,3 +88,42 @@ def test_what_could_not_be_opened_is_not_used_by_the_next_call(failure: BaseExce
     assert kept.call(GET_HOST, "{}", 5) == "{}"
     assert done == ["open 5", "fence", "open 5", "call"]
     assert not isinstance(failure, HvError) or str(failure) == "No."
+
+
+class SlowToFence(Line):
+    """A connection that is fenced when it may be."""
+
+    def __init__(self, done: list[str], failure: BaseException) -> None:
+        super().__init__(done, failure)
+        self.may = threading.Event()
+
+    def fence(self, deadline: Deadline, /) -> bool:
+        assert self.may.wait(30)
+        return super().fence(deadline)
+
+
+def test_closing_waits_for_what_is_still_being_fenced() -> None:
+    done: list[str] = []
+    line = SlowToFence(done, KeyboardInterrupt())
+    kept = KeptConnection(lambda: line, fences_at_once=False)
+    with pytest.raises(KeyboardInterrupt):
+        kept.open(5)
+
+    threading.Timer(0.1, line.may.set).start()
+    kept.close()
+
+    assert done == ["open 5", "fence"]
+
+
+def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvintegration.transports.connection.SECONDS_TO_CLOSE", 0.1)
+    line = SlowToFence([], KeyboardInterrupt())
+    kept = KeptConnection(lambda: line, fences_at_once=False)
+    with pytest.raises(KeyboardInterrupt):
+        kept.open(5)
+
+    kept.close()
+
+    assert not line.fenced.is_set()
+    line.may.set()
+    assert line.fenced.wait(30)

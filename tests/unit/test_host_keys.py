@@ -91,6 +91,24 @@ def test_a_pin_counts_and_files_do_not(tmp_path: Path) -> None:
     assert changed.value.expected == fingerprint(OTHER)
 
 
+def test_the_hint_fits_what_is_the_matter(tmp_path: Path) -> None:
+    def hint(trust: Trust) -> str:
+        with pytest.raises(UntrustedHostError) as refused:
+            trust.check("ssh-ed25519", KEY, "ssh://hv01")
+        return str(refused.value.hint)
+
+    pin = f'pass host_key="{fingerprint(KEY)}"'
+    changed = hint(trust(tmp_path, line("hv01.example", OTHER)))
+    assert f"{pin} or replace the one in the known_hosts file. Otherwise somebody is in between." in changed
+    assert f"{pin}. Otherwise somebody is in between." in hint(trust(tmp_path, "", pins=(fingerprint(OTHER),)))
+    assert hint(trust(tmp_path, "")).endswith(f"{pin} or put the key into a known_hosts file.")
+    missing = tmp_path / "missing"
+    assert hint(Trust("hv01", 22, (), (missing,))).endswith(f"None of these is there: {missing}.")
+    revoked = hint(trust(tmp_path, "@revoked " + line("*"), pins=(fingerprint(KEY),)))
+    assert "nobody may trust it" in revoked
+    assert "host_key" not in revoked
+
+
 def test_a_fingerprint_is_as_openssh_shows_it() -> None:
     assert parse_pin(fingerprint(KEY) + "=") == fingerprint(KEY)
     for text in ("", "MD5:00:11", "SHA256:short", "SHA1:" + "A" * 43):

@@ -9,7 +9,7 @@ import psrpcore
 import psrpcore.types
 import pytest
 
-from hvintegration.errors import CommandFailedError, RemoteError, UnsupportedError
+from hvintegration.errors import CommandFailedError, ConnectionLostError, RemoteError, UnsupportedError
 from hvintegration.powershell import GET_HOST, GET_VMS, SET_SERVICES, Script
 from hvintegration.transports.psrp import Conversation
 
@@ -127,6 +127,24 @@ def test_a_function_that_is_missing_is_named_with_its_role(script: Script) -> No
     assert script.role in str(missing.value.hint)
     assert (missing.value.error_id, missing.value.host_message) == ("CommandNotFoundException", "Nein.")
     assert answer(endpoint, conversation, GET_VMS) == "vms"
+
+
+def test_what_was_stopped_over_there_is_no_refusal() -> None:
+    class Stopping(Endpoint):
+        def _run(self, event: Any) -> None:  # noqa: ANN401  # as above
+            pipeline = self._pool.pipeline_table[event.pipeline_id]
+            assert isinstance(pipeline, psrpcore.ServerPipeline)
+            pipeline.start()
+            pipeline.begin_stop()
+            pipeline.stop()
+            pipeline.close()
+
+    endpoint = Stopping()
+
+    with pytest.raises(ConnectionLostError, match="was stopped on hv01") as lost:
+        answer(endpoint, opened(endpoint), SET_SERVICES)
+
+    assert lost.value.may_have_run
 
 
 def test_other_refusals_change_nothing() -> None:

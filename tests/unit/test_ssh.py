@@ -60,6 +60,51 @@ def test_arguments_that_mean_nothing_are_refused() -> None:
         SSH("hv01", program="pwsh\nrm")
 
 
+def test_a_user_without_a_name_is_asked_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+
+    with pytest.raises(ConfigurationError, match="no name for the user") as refused:
+        Host(SSH("hv01")).info()
+
+    assert refused.value.hint is not None
+    assert "ssh://USER@HOST" in refused.value.hint
+    assert [hop.username for hop in Target("hv01", username="a").hops()] == ["a"]
+
+
+def test_a_user_without_a_home_has_the_system_s_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+
+    (hop,) = Target("hv01", username="a", use_config=True).hops()
+
+    assert [file.name for file in hop.trust.files] == ["ssh_known_hosts", "ssh_known_hosts2"]
+    with pytest.raises(ConfigurationError, match="nobody has that home"):
+        SSH("hv01", key_files="~/.ssh/id_ed25519")
+
+
+def test_no_known_hosts_files_are_none(tmp_path: Path) -> None:
+    (none,) = SSH("hv01", username="a", known_hosts=[])._target.hops()  # noqa: SLF001
+    (one,) = SSH("hv01", username="a", known_hosts=tmp_path)._target.hops()  # noqa: SLF001
+
+    assert (none.trust.files, one.trust.files) == ((), (tmp_path,))
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "99999", "9" * 5000])
+def test_a_port_of_the_configuration_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text(f"Host hv01\n Port {port}\n")
+
+    with pytest.raises(ConfigurationError, match="is no port"):
+        Host(SSH("hv01", username="a", use_config=True)).info()
+
+
 def test_the_configuration_counts_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

@@ -79,6 +79,7 @@ def test_it_shows_where_to_and_who(host: str, arguments: dict[str, Any], address
         ({"locale": "en-US\n"}, "no locale"),
         ({"proxy": "proxy:8080"}, "A proxy is"),
         ({"proxy": "socks5://proxy:8080"}, "A proxy is"),
+        ({"proxy": "https://proxy:8080"}, "A proxy is"),
         ({"proxy": "http://user@proxy:8080"}, "A proxy is"),
         ({"proxy": "http://user:Hidden-1@proxy:8080"}, "A proxy is"),
         ({"proxy": "http://proxy:8080/path"}, "A proxy is"),

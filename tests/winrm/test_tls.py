@@ -184,6 +184,7 @@ def test_another_certificate_than_the_pinned_one(server: WSManServer, certificat
     assert "pinned" in str(error)
     assert error.hint is not None
     assert "renewed" in error.hint
+    assert error.offered in error.hint
     assert server.counts["requests"] == 0
     assert server.counts["connections"] == 1  # What was offered is known from the connection that was refused.
 
@@ -234,6 +235,7 @@ def test_a_certificate_for_another_name(tmp_path: Path, hosts: list[str], host: 
         error = untrusted(winrm(server, host, ca_file=certificate.path))
         assert "mismatch" in str(error)
         assert host in str(error)
+        assert "a name that is in the certificate" in str(error.hint)
         assert error.offered == certificate.sha256.upper()
         assert server.counts["requests"] == 0
 
@@ -286,7 +288,21 @@ def test_a_port_that_speaks_tls_only(server: WSManServer) -> None:
     error = refused(WinRM("localhost", port=server.port, credential=WHO, auth="ntlm"))
 
     assert isinstance(error, ConnectError | ConnectionLostError)
+    assert error.hint is not None
+    assert "winrms://" in error.hint
     assert server.counts["requests"] == 0
+
+
+@pytest.mark.parametrize("auth", ["negotiate", "ntlm"])
+def test_a_host_that_authenticates_in_other_ways_is_said_to(
+    server: WSManServer, certificate: Certificate, auth: str
+) -> None:
+    error = refused(winrm(server, auth=auth, ca_file=certificate.path))
+
+    assert type(error) is AuthenticationError
+    assert str(error).endswith(f"with {auth} failed: the host offers Basic.")
+    assert error.hint is not None
+    assert "auth='basic'" in error.hint
 
 
 @contextlib.contextmanager
