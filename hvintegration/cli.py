@@ -365,7 +365,8 @@ def _credential(user: str | None) -> Credential | None:
     """Who asks.
 
     Raises:
-        ConfigurationError: There is no password: none is set, and there is no terminal to ask at or no answer.
+        ConfigurationError: There is no password: the variable is empty, or none is set, and there is no terminal to
+            ask at or no answer.
     """
     if user is None:
         return None
@@ -373,7 +374,7 @@ def _credential(user: str | None) -> Credential | None:
     if password is None and sys.stdin.isatty():
         with contextlib.suppress(EOFError):  # Ctrl-D
             password = getpass.getpass(f"Password of {clean(user)}: ")
-    if password is None:
+    if not password:
         raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {PASSWORD_VARIABLE}.")
     return Credential(user, password)
 

@@ -176,7 +176,7 @@ _WINRM_OPTIONS: Final = frozenset(
     }
 )
 
-_SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "passphrase", "program"})
+_SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "program"})
 
 _MAKERS: Final = {
     "local": _Maker(_local),

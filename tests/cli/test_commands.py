@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World
+from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World, __main__
 from hvintegration.cli import main
 from hvintegration.powershell import Script
 from hvintegration.powershell.jea import endpoint_files
@@ -118,6 +118,36 @@ def test_without_a_password_and_a_terminal_there_is_no_asking(monkeypatch: pytes
 
     assert (shown.status, shown.out) == (2, "")
     assert "HVINTEGRATION_PASSWORD" in shown.err
+
+
+def test_what_opens_a_key_is_no_option_since_others_can_see_command_lines() -> None:
+    shown = run("--host", "ssh://hv01", "--option", "passphrase=Secret-1", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "has no option 'passphrase'" in shown.err
+    assert "Secret-1" not in shown.err
+
+
+def test_an_empty_password_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HVINTEGRATION_PASSWORD", "")
+
+    shown = run("--host", "winrm://127.0.0.1:1", "--user", "admin", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "There is no password for admin." in shown.err
+
+
+def test_ctrl_c_while_the_command_is_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "hvintegration.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "hvintegration.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
+
+    assert __main__.run() == 130
 
 
 def test_no_answer_to_the_question_for_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
