@@ -44,7 +44,8 @@ nox.options.sessions = ["lint", "types", "tests", "tests_bare", "coverage", "doc
 DIST = HERE / "dist"
 PYPROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 
-WORKERS = "2"  # More do not fit on a small machine: tests look at the time.
+# More processes than processors, since many tests wait; but tests look at the time, so not many more.
+WORKERS = ("--numprocesses", "3", "--dist", "worksteal")
 
 UNLIMITED = ("--timeout", "0", "--override-ini", "faulthandler_timeout=0")
 
@@ -77,7 +78,7 @@ def measured_tests(session: nox.Session, *arguments: str) -> None:
     """Run pytest and keep what it covered for the session ``coverage``."""
     env = INSTALLED_ONLY | {"COVERAGE_FILE": str(HERE / f".coverage.{session.name}")}
     session.run("coverage", "erase", env=env)
-    session.run("coverage", "run", "-m", "pytest", "-n", WORKERS, *arguments, *session.posargs, env=env)
+    session.run("coverage", "run", "-m", "pytest", *WORKERS, *arguments, *session.posargs, env=env)
 
 
 @nox.session
@@ -120,7 +121,7 @@ def tests_lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", *project, env=here)
     install_wheel(session, "[cli,pandas]", *group("tests"))
     session.run("uv", "pip", "list", env=here)
-    session.run("pytest", "-n", WORKERS, "-m", "not engine", *session.posargs, env=INSTALLED_ONLY)
+    session.run("pytest", *WORKERS, "-m", "not engine", *session.posargs, env=INSTALLED_ONLY)
 
 
 @nox.session
@@ -163,7 +164,7 @@ def soak(session: nox.Session) -> None:
     session.log(f"HVINTEGRATION_SEED={seed}")
     tests = ("tests/faults/test_interruptions.py", "tests/faults/test_threads.py")
     env = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
-    session.run("pytest", "-n", WORKERS, *UNLIMITED, *tests, *session.posargs, env=env)
+    session.run("pytest", *WORKERS, *UNLIMITED, *tests, *session.posargs, env=env)
 
 
 @nox.session(requires=["build"])
