@@ -395,7 +395,9 @@ class SSHServer(Closing):
 
     def end_connections(self) -> None:
         """Lose all connections, and end what is behind them."""
-        for transport in list(self._transports):
+        with self._lock:
+            transports = list(self._transports)
+        for transport in transports:
             _end(transport)
         for powershell in list(self._powershells.values()):
             powershell.stop()
@@ -435,9 +437,9 @@ class SSHServer(Closing):
         transport = paramiko.Transport(accepted)
         transport.set_log_channel("hvintegration.paramiko")
         transport.add_server_key(key)
-        with self._lock:
+        with self._lock:  # None that is not started: it would look as if it had ended.
             self._transports.append(transport)
-        transport.start_server(event=threading.Event(), server=_Manners(self, transport))
+            transport.start_server(event=threading.Event(), server=_Manners(self, transport))
 
 
 def _end(transport: paramiko.Transport) -> None:
