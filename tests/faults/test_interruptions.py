@@ -193,8 +193,6 @@ def interrupt(endpoint: Endpoint, times: int, *, silent: int, timeout: float) ->
     return interruptions.came
 
 
-# Where a peer is gone before its handshake began, CPython's ssl leaves a socket to the garbage collector.
-@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.timeout(0 if TIMES > 1000 else 300)
 @pytest.mark.parametrize(("tls", "of_four"), [(False, 3), (True, 1)], ids=["sealed", "tls"])
 def test_on_the_loopback(*, tls: bool, of_four: int) -> None:
