@@ -297,7 +297,11 @@ class Host:
         return Rows(ServiceChange, self._session.run(services.grant(wanted, dry_run=dry_run), timeout))
 
     def close(self) -> None:
-        """Let go of the connection. Later verbs raise ConfigurationError."""
+        """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.
+
+        It waits for its turn while another thread's call is under way. Then the host ends the PowerShell, and what
+        failures and interruptions have left there: up to 3 seconds are waited for each, and no error is raised.
+        """
         self._session.close()
 
     def _named(self, vm: VM | str) -> tuple[str | None, str]:
