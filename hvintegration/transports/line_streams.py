@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConnectionLostError, ProtocolError, TransportError, TransportTimeoutError, excerpt
-from hvintegration.transports.one_time_event import WAIT_SLICE, OneTimeEvent
+from hvintegration.transports.one_time_event import OneTimeEvent, get_in_time
 from hvintegration.transports.out_of_process import MAX_LINE
 
 __all__ = ["LineStreams", "Sink", "Source"]
@@ -87,16 +87,13 @@ class LineStreams:
 
     def read_line(self, deadline: Deadline) -> bytes:
         """The next line; see :class:`~hvintegration.transports.out_of_process.Streams`."""
-        while True:
-            try:
-                line = self._lines.get(timeout=min(deadline.left(), WAIT_SLICE))
-            except queue.Empty:
-                if not deadline.left():
-                    raise self._too_late(deadline) from None
-            else:
-                if isinstance(line, TransportError):
-                    raise line
-                return line
+        try:
+            line = get_in_time(self._lines, deadline)
+        except queue.Empty:
+            raise self._too_late(deadline) from None
+        if isinstance(line, TransportError):
+            raise line
+        return line
 
     def finish(self) -> None:
         """Say that nothing more will be sent, which ends a healthy PowerShell."""

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
-from typing import Final
+from typing import Final, TypeVar
 
 from hvintegration.clock import Deadline
 
-__all__ = ["WAIT_SLICE", "OneTimeEvent"]
+__all__ = ["OneTimeEvent", "get_in_time"]
 
-WAIT_SLICE: Final = 0.5
-"""Seconds of one wait: on Windows, Ctrl-C is noticed between waits only."""
+T = TypeVar("T")
+
+_SLICE: Final = 0.5  # Seconds of one wait: on Windows, Ctrl-C is noticed between waits only.
+
+
+def get_in_time(source: queue.SimpleQueue[T], deadline: Deadline) -> T:
+    """What comes next.
+
+    Raises:
+        queue.Empty: The deadline came first.
+    """
+    while True:
+        left = deadline.left()
+        try:
+            return source.get(timeout=min(left, _SLICE))
+        except queue.Empty:
+            if not left:
+                raise
 
 
 class OneTimeEvent:
@@ -36,11 +53,7 @@ class OneTimeEvent:
 
     def wait(self, deadline: Deadline) -> bool:
         """Return when it has happened, or when the deadline has come; whether it has happened."""
-        while not self._happened:
-            left = deadline.left()
-            try:
-                self._news.get(timeout=min(left, WAIT_SLICE))
-            except queue.Empty:
-                if not left:
-                    break
+        if not self._happened:
+            with contextlib.suppress(queue.Empty):
+                get_in_time(self._news, deadline)
         return self._happened
