@@ -184,14 +184,7 @@ class _Connection:
 
     def steps(self) -> tuple[tuple[str, Callable[[Deadline], str]], ...]:
         """The steps of opening it, by name."""
-        client = self._client
-        return (
-            ("name", client.resolve),
-            ("port", client.connect),
-            ("host key", client.exchange_keys),
-            ("authentication", client.authenticate),
-            ("PowerShell", self._find_powershell),
-        )
+        return (*self._client.steps(), ("PowerShell", self._find_powershell))
 
     def open(self, deadline: Deadline) -> None:
         for _, take in self.steps():

@@ -122,8 +122,17 @@ class SshClient:
         Raises:
             TransportError: One of them failed; as the steps say.
         """
-        for step in (self.resolve, self.connect, self.exchange_keys, self.authenticate):
-            step(deadline)
+        for _, take in self.steps():
+            take(deadline)
+
+    def steps(self) -> tuple[tuple[str, Callable[[Deadline], str]], ...]:
+        """The steps of opening it, in order, by name."""
+        return (
+            ("name", self.resolve),
+            ("port", self.connect),
+            ("host key", self.exchange_keys),
+            ("authentication", self.authenticate),
+        )
 
     def resolve(self, deadline: Deadline) -> str:
         """Find the addresses of the first server on the way. They, as text.
