@@ -17,7 +17,7 @@ from hvintegration.powershell import Script
 from hvintegration.transports.base import Step
 from hvintegration.transports.connection import KeptConnection
 from hvintegration.transports.host_keys import parse_pin
-from hvintegration.transports.ssh_target import Target, parse_target
+from hvintegration.transports.ssh_target import Target, expanded, parse_target
 
 if TYPE_CHECKING:
     from hvintegration.transports.ssh_client import SshClient
@@ -149,10 +149,7 @@ def _paths(paths: Paths | None) -> tuple[Path, ...] | None:
     if paths is None:
         return None
     several = (paths,) if isinstance(paths, str | os.PathLike) else paths
-    try:
-        return tuple(Path(path).expanduser() for path in several)
-    except RuntimeError:
-        raise ConfigurationError(f"{', '.join(map(str, several))}: nobody has that home.") from None
+    return tuple(map(expanded, several))
 
 
 class _Connection:

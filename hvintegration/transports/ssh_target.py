@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ from hvintegration.transports.host_keys import Trust, default_known_hosts, user_
 if TYPE_CHECKING:
     from hvintegration.transports.ssh_client import Endpoint
 
-__all__ = ["Target", "parse_target"]
+__all__ = ["Target", "expanded", "parse_target"]
 
 PORT: Final = 22
 
@@ -70,12 +71,12 @@ class Target:
             jumps = tuple(parse_target(jump.strip()) for jump in config["proxyjump"].split(","))
         known_hosts = self.known_hosts
         if known_hosts is None and "userknownhostsfile" in config:
-            known_hosts = tuple(Path(file).expanduser() for file in config["userknownhostsfile"].split())
+            known_hosts = tuple(map(expanded, config["userknownhostsfile"].split()))
         if known_hosts is None:
             known_hosts = default_known_hosts()
         key_files = self.key_files
         if key_files is None and "identityfile" in config:
-            key_files = tuple(path for file in config["identityfile"] if (path := Path(file).expanduser()).is_file())
+            key_files = tuple(path for file in config["identityfile"] if (path := expanded(file)).is_file())
         before = [hop for jump in jumps for hop in jump.hops()]
         proxy_command = None if before else config.get("proxycommand", "none")
         return [
@@ -107,6 +108,18 @@ def parse_target(text: str) -> Target:
     else:
         host, _, port = place.partition(":")
     return Target(host, _port(port) if port else None, user or None)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """*path*, with the home that it begins with.
+
+    Raises:
+        ConfigurationError: There is no such home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{os.fspath(path)}: nobody has that home.") from None
 
 
 def _port(text: str) -> int:

@@ -105,6 +105,17 @@ def test_a_port_of_the_configuration_that_is_none(tmp_path: Path, monkeypatch: p
         Host(SSH("hv01", username="a", use_config=True)).info()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows every user is taken to have one")
+def test_a_home_of_the_configuration_that_nobody_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text("Host hv01\n UserKnownHostsFile ~nosuchuser/file\n")
+
+    with pytest.raises(ConfigurationError, match="nobody has that home"):
+        Host(SSH("hv01", username="a", use_config=True)).info()
+
+
 def test_the_configuration_counts_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
