@@ -22,7 +22,7 @@ from hvintegration.vm import VM
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["Host", "RequestedChange", "VMs", "connect", "transport_for"]
+__all__ = ["OPTIONS", "Host", "RequestedChange", "VMs", "connect", "transport_for"]
 
 RequestedChange: TypeAlias = tuple[VM | str, ServiceKind | str, bool]
 """A virtual machine (a handle, an id or a name), a service, and whether it shall be enabled."""
@@ -177,6 +177,9 @@ _WINRM_OPTIONS: Final = frozenset(
 )
 
 _SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "program"})
+
+OPTIONS: Final = _WINRM_OPTIONS | _SSH_OPTIONS
+"""Names of all options that :func:`transport_for` takes, for one scheme or another."""
 
 _MAKERS: Final = {
     "local": _Maker(_local),

@@ -14,6 +14,7 @@ import attrs
 
 from hvintegration.display import Table, clean
 from hvintegration.errors import HvError, VMNotFoundError
+from hvintegration.host import OPTIONS
 
 if TYPE_CHECKING:
     import rich.console
@@ -119,9 +120,7 @@ def hint(error: HvError) -> None:
         sys.stderr.write(f"hint: {clean(for_command(advice))}\n")
 
 
-_ARGUMENT: Final = re.compile(
-    r"(?<![\w.])(?P<name>auth|ca_file|certificate_sha256|client_certificate|host_key|key_files|program)(?==\S)"
-)
+_ARGUMENT: Final = re.compile(rf"(?<![\w.])(?P<name>{'|'.join(sorted(OPTIONS))})(?==\S)")
 
 
 def for_command(advice: str) -> str:
