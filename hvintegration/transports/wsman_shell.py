@@ -93,7 +93,8 @@ class Shell:
         ElementTree.SubElement(shell, f"{{{_RSP}}}InputStreams").text = "stdin pr"
         ElementTree.SubElement(shell, f"{{{_RSP}}}OutputStreams").text = "stdout"
         ElementTree.SubElement(shell, f"{{{_RSP}}}IdleTimeOut").text = f"PT{IDLE_SECONDS}S"
-        begin = ElementTree.SubElement(shell, f"{{{NAMESPACES['pwsh']}}}creationXml")
+        # PowerShell parses this element by itself, so what it means must not stand on another one.
+        begin = ElementTree.SubElement(shell, "creationXml", xmlns="http://schemas.microsoft.com/powershell")
         begin.text = base64.b64encode(creation).decode()
         options: Any = OptionSet()
         options.add_option("protocolversion", _PROTOCOL_VERSION, {"MustComply": "true"})

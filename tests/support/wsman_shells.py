@@ -40,6 +40,15 @@ _FAULT_ACTION: Final = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 _DURATION: Final = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 
 
+def _creation(asked: Envelope) -> bytes:
+    """What is in ``creationXml``, read as PowerShell reads it: by itself, without what the envelope declares."""
+    match = re.search(rb"<(\w+:)?creationXml.*</(\w+:)?creationXml>", asked.text, re.DOTALL)
+    assert match is not None
+    alone = ET.fromstring(match[0])
+    assert alone.tag == "{http://schemas.microsoft.com/powershell}creationXml"
+    return base64.b64decode(alone.text or "")
+
+
 def seconds_of(duration: str) -> float:
     """Seconds of an XML duration such as ``PT60.000S``."""
     match = _DURATION.fullmatch(duration)
@@ -52,6 +61,7 @@ def seconds_of(duration: str) -> float:
 class Envelope:
     """What a client asks."""
 
+    text: bytes
     header: ET.Element
     body: ET.Element
 
@@ -61,7 +71,7 @@ class Envelope:
         header, body = root.find("s:Header", NAMESPACES), root.find("s:Body", NAMESPACES)
         assert header is not None
         assert body is not None
-        return cls(header, body)
+        return cls(text, header, body)
 
     def _text(self, path: str, default: str = "") -> str:
         return self.header.findtext(path, default, NAMESPACES).strip()
@@ -411,8 +421,7 @@ class Shells:
             if self.max_shells is not None and len(self._shells) >= self.max_shells:
                 raise _too_many_shells(self.max_shells)
             self._shells[shell_id] = shell
-        creation = element.findtext("{http://schemas.microsoft.com/powershell}creationXml", "")
-        shell.send(base64.b64decode(creation))
+        shell.send(_creation(asked))
         return asked.answer(
             f"{NAMESPACES['x']}/CreateResponse",
             f"<x:ResourceCreated><a:Address>http://localhost/wsman</a:Address><a:ReferenceParameters>"
