@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hvintegration import errors, simulator
-    from hvintegration.clock import Clock, SystemClock
+    from hvintegration.addresses import connect, transport_for
+    from hvintegration.clock import Clock, SystemClock, VirtualClock
     from hvintegration.credential import Credential
-    from hvintegration.host import Host, RequestedChange, VMs, connect, transport_for
+    from hvintegration.host import Host, RequestedChange, VMs
     from hvintegration.integration_service import IntegrationService
     from hvintegration.models import (
         ChangeOutcome,
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
         VMInfo,
         VMInventory,
     )
-    from hvintegration.powershell import Script
+    from hvintegration.scripts import Script
     from hvintegration.service_kind import Impact, ServiceKind
     from hvintegration.session import Session, SessionStats
-    from hvintegration.simulator import Simulator, VirtualClock, World
+    from hvintegration.simulator import Simulator, World
     from hvintegration.transports.base import Checkable, Transport
-    from hvintegration.transports.local import Local
-    from hvintegration.transports.recording import Recorder, Replay
-    from hvintegration.transports.ssh import SSH
-    from hvintegration.transports.winrm import WinRM
+    from hvintegration.transports.local.transport import Local
+    from hvintegration.transports.recording.recorder import Recorder, Replay
+    from hvintegration.transports.ssh.transport import SSH
+    from hvintegration.transports.winrm.transport import WinRM
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
@@ -103,14 +104,14 @@ _HOMES = {
     "Impact": "hvintegration.service_kind",
     "IntegrationService": "hvintegration.integration_service",
     "Inventory": "hvintegration.models",
-    "Local": "hvintegration.transports.local",
+    "Local": "hvintegration.transports.local.transport",
     "OperationalStatus": "hvintegration.models",
-    "Recorder": "hvintegration.transports.recording",
-    "Replay": "hvintegration.transports.recording",
+    "Recorder": "hvintegration.transports.recording.recorder",
+    "Replay": "hvintegration.transports.recording.recorder",
     "RequestedChange": "hvintegration.host",
-    "SSH": "hvintegration.transports.ssh",
+    "SSH": "hvintegration.transports.ssh.transport",
     "Rows": "hvintegration.models",
-    "Script": "hvintegration.powershell",
+    "Script": "hvintegration.scripts",
     "ServiceChange": "hvintegration.models",
     "ServiceKind": "hvintegration.service_kind",
     "ServiceState": "hvintegration.models",
@@ -124,11 +125,11 @@ _HOMES = {
     "VMInventory": "hvintegration.models",
     "VMServices": "hvintegration.vm",
     "VMs": "hvintegration.host",
-    "VirtualClock": "hvintegration.simulator",
-    "WinRM": "hvintegration.transports.winrm",
+    "VirtualClock": "hvintegration.clock",
+    "WinRM": "hvintegration.transports.winrm.transport",
     "World": "hvintegration.simulator",
-    "connect": "hvintegration.host",
-    "transport_for": "hvintegration.host",
+    "connect": "hvintegration.addresses",
+    "transport_for": "hvintegration.addresses",
 }
 """Where each public name lives. It is loaded when it is first used: importing the package loads nothing."""
 

@@ -13,12 +13,14 @@ from typing import Final, TypeVar
 
 import attrs
 
+from hvintegration.calls.answer import Answer, parse_answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
 from hvintegration.clock import Clock, Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
 from hvintegration.models import CheckStep, HostCheck, Rows
 from hvintegration.operations.checks import HostSteps, take
-from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Operation, Sleep, parse_answer
-from hvintegration.powershell import Effect
+from hvintegration.scripts import Effect
 from hvintegration.transports.base import Checkable, Step, Transport
 
 __all__ = ["DEFAULT_TIMEOUT", "INTERRUPTED_CHANGE", "Session", "SessionStats"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeAlias, TypeVar
 
+from hvintegration.calls.operation import Operation
 from hvintegration.clock import Clock, Deadline
 from hvintegration.errors import HvError, RemoteError, UnsupportedError
 from hvintegration.models import CheckOutcome, CheckStep, HostInfo
-from hvintegration.operations.conversation import Operation
 from hvintegration.operations.hosts import read_host
 from hvintegration.operations.refusals import HYPERV_MODULE
 from hvintegration.operations.vms import VMRecords, list_vms, read_one

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from hvintegration.calls.answer import Answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.decoding import optional_text, text
+from hvintegration.calls.operation import Operation
 from hvintegration.models import HostInfo
-from hvintegration.operations.conversation import Answer, Call, Operation
-from hvintegration.operations.decoding import optional_text, text
 from hvintegration.operations.refusals import result_of
-from hvintegration.powershell import GET_HOST
+from hvintegration.scripts import GET_HOST
 
 __all__ = ["read_host"]
 

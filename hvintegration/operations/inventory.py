@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hvintegration.calls.operation import Operation
 from hvintegration.models import Failure, Inventory, Rows, ServiceState, VMInventory
-from hvintegration.operations.conversation import Operation
 from hvintegration.operations.vms import read_vms
 
 __all__ = ["read_inventory"]

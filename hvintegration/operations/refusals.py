@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hvintegration.calls.answer import Answer, ErrorEntry
+from hvintegration.calls.decoding import JsonObject
 from hvintegration.errors import (
     CommandFailedError,
     InvalidStateError,
@@ -15,8 +17,6 @@ from hvintegration.errors import (
     excerpt,
 )
 from hvintegration.models import Failure
-from hvintegration.operations.conversation import Answer, ErrorEntry
-from hvintegration.operations.decoding import JsonObject
 
 __all__ = [
     "COMPONENT_NOT_FOUND",

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import attrs
 
+from hvintegration.calls.answer import Answer, ErrorEntry
+from hvintegration.calls.call import Call
+from hvintegration.calls.decoding import Json, JsonObject, as_object, flag, list_field
+from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
 from hvintegration.errors import (
     ConfigurationError,
     ConnectionLostError,
@@ -20,11 +24,9 @@ from hvintegration.errors import (
     WaitTimeoutError,
 )
 from hvintegration.models import ChangeOutcome, Failure, Health, ServiceChange, ServiceState
-from hvintegration.operations.conversation import Answer, Call, DeadlineReached, ErrorEntry, Operation, Sleep
-from hvintegration.operations.decoding import Json, JsonObject, as_object, flag, list_field
 from hvintegration.operations.refusals import failure_of, is_absent, is_busy, remote_error, result_of
 from hvintegration.operations.vms import VMRecord, decode_vms, list_vms, pick_vm, read_one
-from hvintegration.powershell import SET_SERVICES
+from hvintegration.scripts import SET_SERVICES
 from hvintegration.service_kind import ServiceKind
 
 __all__ = [

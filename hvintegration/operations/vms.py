@@ -8,10 +8,9 @@ from typing import NoReturn
 
 import attrs
 
-from hvintegration.errors import AmbiguousError, ConfigurationError, DecodeError, VMNotFoundError, excerpt
-from hvintegration.models import Failure, ServiceState, VMInfo
-from hvintegration.operations.conversation import Answer, Call, ErrorEntry, Operation
-from hvintegration.operations.decoding import (
+from hvintegration.calls.answer import Answer, ErrorEntry
+from hvintegration.calls.call import Call
+from hvintegration.calls.decoding import (
     JsonObject,
     decode_list,
     flag,
@@ -22,8 +21,11 @@ from hvintegration.operations.decoding import (
     text,
     texts,
 )
+from hvintegration.calls.operation import Operation
+from hvintegration.errors import AmbiguousError, ConfigurationError, DecodeError, VMNotFoundError, excerpt
+from hvintegration.models import Failure, ServiceState, VMInfo
 from hvintegration.operations.refusals import failure_of, refusal_of, result_of
-from hvintegration.powershell import GET_VMS
+from hvintegration.scripts import GET_VMS
 from hvintegration.service_kind import ServiceKind, component_id_of
 
 __all__ = [

@@ -6,7 +6,6 @@ question it answers as a real PowerShell with the Hyper-V cmdlets does.
 
 from __future__ import annotations
 
-from hvintegration.simulator.clock import VirtualClock
 from hvintegration.simulator.transport import Simulator
 from hvintegration.simulator.world import (
     Fault,
@@ -25,7 +24,6 @@ __all__ = [
     "OperatingSystem",
     "ServiceSetting",
     "Simulator",
-    "VirtualClock",
     "World",
     "demo_world",
 ]

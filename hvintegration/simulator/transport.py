@@ -7,7 +7,7 @@ import os
 
 from hvintegration.clock import Clock, Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, TransportTimeoutError
-from hvintegration.powershell import Script
+from hvintegration.scripts import Script
 from hvintegration.simulator.functions import answer
 from hvintegration.simulator.hyperv import HyperV
 from hvintegration.simulator.settling import Settling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from hvintegration.powershell import Script
+from hvintegration.scripts import Script
 
 __all__ = ["Checkable", "Step", "Transport"]
 

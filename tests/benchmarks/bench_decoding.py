@@ -12,10 +12,11 @@ from psrpcore._crypto import PSRemotingCrypto
 from psrpcore.types import deserialize, serialize
 
 from hvintegration import Simulator, World
+from hvintegration.calls.answer import parse_answer
+from hvintegration.calls.call import Call
 from hvintegration.clock import SystemClock
-from hvintegration.operations.conversation import Call, parse_answer
 from hvintegration.operations.inventory import read_inventory
-from hvintegration.powershell import GET_VMS
+from hvintegration.scripts import GET_VMS
 from hvintegration.simulator import Machine
 from hvintegration.testing import machine_id
 

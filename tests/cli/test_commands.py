@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World, __main__
 from hvintegration.cli import main
-from hvintegration.powershell import Script
-from hvintegration.powershell.jea import endpoint_files
-from hvintegration.screen import for_command
+from hvintegration.cli.screen import for_command
+from hvintegration.scripts import Script
+from hvintegration.scripts.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
@@ -97,7 +97,7 @@ def test_a_user_and_options_reach_the_transport(monkeypatch: pytest.MonkeyPatch)
         made.append((address, arguments))
         return Simulator(demo_world())
 
-    monkeypatch.setattr("hvintegration.cli.transport_for", note)
+    monkeypatch.setattr("hvintegration.cli.command.transport_for", note)
 
     shown = run(
         *("--host", "winrm://hv01", "--option", "auth=ntlm", "vms", "--user", "CORP\\admin"),
@@ -180,8 +180,10 @@ def test_typing_a_password_takes_no_time_from_the_command(monkeypatch: pytest.Mo
     monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
     monkeypatch.setattr("sys.stdin", _Terminal())
     monkeypatch.setattr("getpass.getpass", type_slowly)
-    monkeypatch.setattr("hvintegration.cli.SystemClock", lambda: clock)
-    monkeypatch.setattr("hvintegration.cli.transport_for", lambda *_, **__: Noting(demo_world(), clock=VirtualClock()))
+    monkeypatch.setattr("hvintegration.cli.command.SystemClock", lambda: clock)
+    monkeypatch.setattr(
+        "hvintegration.cli.command.transport_for", lambda *_, **__: Noting(demo_world(), clock=VirtualClock())
+    )
 
     shown = run("--host", "winrm://hv01", "--user", "admin", "--timeout", "60", "host")
 
@@ -669,7 +671,7 @@ def test_an_interruption_says_what_became_of_a_change_and_nothing_else(monkeypat
         interruption.add_note("Error calling __set_name__ on '_proto_member' instance 'DarkGray' in 'ConsoleColor'")
         raise interruption
 
-    monkeypatch.setattr("hvintegration.cli.transport_for", interrupt)
+    monkeypatch.setattr("hvintegration.cli.command.transport_for", interrupt)
 
     assert run("--host", "sim:", "vms") == Run(130, "", "hvintegration: interrupted.\n")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hvintegration.powershell.jea import ROLES
+from hvintegration.scripts.jea import ROLES
 
 
 @pytest.fixture(scope="session")

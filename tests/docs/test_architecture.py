@@ -1,8 +1,9 @@
-"""The map of modules in docs/explanation/architecture.md is true, and modules import what it says they may."""
+"""The map in docs/explanation/architecture.md is true, and folders import what it says they may."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,12 @@ import hvintegration
 
 PACKAGE = Path(hvintegration.__file__).parent
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "architecture.md"
-ROWS = re.findall(r"^\| (\d) \| `(\w[\w.]*)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
-PLACES = {module: (int(level), row) for row, (level, module) in enumerate(ROWS)}
+TEXT = PAGE.read_text("utf-8")
+_ROWS = re.findall(r"^\| (\d) \| `([\w.]+)` \|", TEXT, re.MULTILINE)
+FOLDERS = {folder: (int(level), row) for row, (level, folder) in enumerate(_ROWS)}
+"""The level of each folder, and its place on the page."""
+
+MODULES = re.findall(r"^\| `([\w.]+)` \|", TEXT, re.MULTILINE)
 
 
 def module_of(path: Path) -> str:
@@ -38,13 +43,43 @@ def imported_by(path: Path) -> Iterator[str]:
             )
 
 
+IMPORTS = {module: set(imported_by(path)) - {module} for module, path in FILES.items()}
+
+
+def folder_of(module: str) -> str:
+    """The folder that a module lies in, or the module itself where it stands alone."""
+    while module not in FOLDERS:
+        module, dot, _ = module.rpartition(".")
+        assert dot
+    return module
+
+
+def has_code(path: Path) -> bool:
+    """Whether there is more than a docstring, and what shows names of other modules."""
+    statements = ast.parse(path.read_text("utf-8")).body[1:]
+    return any(not isinstance(statement, ast.ImportFrom | ast.Assign) for statement in statements)
+
+
 def test_every_module_is_on_the_map() -> None:
-    assert sorted(PLACES) == sorted(FILES)
-    assert len(ROWS) == len(PLACES)
-    assert [level for level, _ in PLACES.values()] == sorted(level for level, _ in PLACES.values())
+    alone = {module for module in FOLDERS if FILES[module].name != "__init__.py" or module == "__init__"}
+    with_code = {module for module, path in FILES.items() if path.name != "__init__.py" or has_code(path)}
+    assert sorted(MODULES) == sorted(with_code - alone)
+    assert [level for level, _ in FOLDERS.values()] == sorted(level for level, _ in FOLDERS.values())
 
 
 @pytest.mark.parametrize("module", sorted(FILES))
-def test_a_module_imports_only_from_above_it_on_the_map(module: str) -> None:
-    for imported in imported_by(FILES[module]):
-        assert PLACES[imported] < PLACES[module], imported
+def test_a_folder_imports_only_from_those_above_it_on_the_map(module: str) -> None:
+    own = folder_of(module)
+    for imported in IMPORTS[module]:
+        other = folder_of(imported)
+        assert other == own or FOLDERS[other] < FOLDERS[own], imported
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_imports_within_a_folder_have_no_circles(folder: str) -> None:
+    inside = {
+        module: {imported for imported in IMPORTS[module] if folder_of(imported) == folder}
+        for module in FILES
+        if folder_of(module) == folder
+    }
+    list(graphlib.TopologicalSorter(inside).static_order())  # Raises CycleError.

@@ -14,10 +14,12 @@ from typing import TypedDict
 import pytest
 
 from hvintegration import Host, Local, World
+from hvintegration.calls.answer import Answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.operation import Operation
 from hvintegration.errors import UnsupportedError
-from hvintegration.operations.conversation import Answer, Call, Operation
-from hvintegration.powershell import SCRIPTS, Script
-from hvintegration.powershell.jea import REGISTRATION, ROLES, Role, endpoint_files
+from hvintegration.scripts import SCRIPTS, Script
+from hvintegration.scripts.jea import REGISTRATION, ROLES, Role, endpoint_files
 
 pytestmark = pytest.mark.engine
 

@@ -11,18 +11,20 @@ from pathlib import Path
 import attrs
 import pytest
 
-import hvintegration.powershell
+import hvintegration.scripts
 from hvintegration import Host, Local, Simulator
+from hvintegration.calls.answer import Answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.operation import Operation
 from hvintegration.errors import HvError, PermissionDeniedError, ProtocolError, RemoteError, UnsupportedError
-from hvintegration.operations.conversation import Answer, Call, Operation
-from hvintegration.powershell import SCRIPTS, Effect, Script, bootstrap_arguments
+from hvintegration.scripts import SCRIPTS, Effect, Script, bootstrap_arguments
 from hvintegration.session import Session
 from hvintegration.simulator import demo_world
 from hvintegration.simulator.functions import FUNCTIONS
 
 pytestmark = pytest.mark.engine
 
-BOOTSTRAP = Path(hvintegration.powershell.__file__).with_name("bootstrap.ps1")
+BOOTSTRAP = Path(hvintegration.scripts.__file__).with_name("bootstrap.ps1")
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_every_script_is_windows_powershell_5_1(engine: str, tmp_path: Path) -> 
 
 
 def test_every_script_file_is_shipped_and_simulated() -> None:
-    folder = Path(__file__).parents[2] / "hvintegration" / "powershell" / "scripts"
+    folder = Path(__file__).parents[2] / "hvintegration" / "scripts" / "powershell"
 
     assert {path.stem for path in folder.glob("*.ps1")} - {"frame"} == {script.name for script in SCRIPTS}
     assert set(FUNCTIONS) == {script.name for script in SCRIPTS}

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hvintegration import Local, Simulator, VirtualClock, World
-from hvintegration.powershell import GET_HOST, GET_VMS, SET_SERVICES, Script
+from hvintegration.scripts import GET_HOST, GET_VMS, SET_SERVICES, Script
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, GuestService, Machine, OperatingSystem, ServiceSetting
 from hvintegration.testing import HOSTILE_NAMES, machine_id

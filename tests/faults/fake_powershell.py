@@ -24,7 +24,7 @@ from typing import NoReturn
 sys.modules["tests"] = ModuleType("tests")
 sys.modules["tests"].__path__ = [str(Path(__file__).resolve().parents[1])]
 
-from hvintegration.powershell import GET_PROCESS, STOP_PROCESS  # noqa: E402
+from hvintegration.scripts import GET_PROCESS, STOP_PROCESS  # noqa: E402
 from tests.support.psrp_server import Pipeline, PowerShellServer, StreamServer, simulated  # noqa: E402
 
 WORLD = sys.argv[2]

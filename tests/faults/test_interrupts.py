@@ -23,7 +23,7 @@ from hvintegration import Host, Local, Simulator, World
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
-from hvintegration.transports.line_streams import LineStreams
+from hvintegration.transports.remoting.line_streams import LineStreams
 from tests.support.endpoints import SSHEndpoint, wait_until
 
 if TYPE_CHECKING:

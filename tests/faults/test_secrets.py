@@ -18,7 +18,7 @@ import spnego
 import hvintegration as hv
 from hvintegration import SSH, Credential, Host, WinRM, World
 from hvintegration.errors import AuthenticationError, ConfigurationError, HvError
-from hvintegration.powershell import SCRIPTS
+from hvintegration.scripts import SCRIPTS
 from hvintegration.simulator import demo_world
 from hvintegration.transports.library_logs import without_library_logs
 from tests.support.endpoints import SSHEndpoint, WSManEndpoint, wait_until

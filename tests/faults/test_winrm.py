@@ -16,9 +16,9 @@ import pytest
 from hvintegration import ChangeOutcome, Host
 from hvintegration.errors import AuthenticationError, OutcomeUnknownError
 from hvintegration.simulator import Fault
-from hvintegration.transports import wsman_shell
-from hvintegration.transports.winrm_connection import WinRMConnection
-from hvintegration.transports.wsman_http import WSManHttp
+from hvintegration.transports.winrm import shell
+from hvintegration.transports.winrm.connection import WinRMConnection
+from hvintegration.transports.winrm.http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
 from tests.support.fault_table import GRACE, LONG, Table, ask, made_in, mend_proxy, set_up_proxy
 
@@ -99,7 +99,7 @@ def test_basic_over_tls(name: str, verb: str) -> None:
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 def test_long_scripts_are_polled_for(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
-    monkeypatch.setattr(wsman_shell, "_LONGEST_WAIT", 1)
+    monkeypatch.setattr(shell, "_LONGEST_WAIT", 1)
     with WSManEndpoint() as endpoint, endpoint.host() as host:
         host.info()
         endpoint.world.faults = [Fault(action="delay", seconds=1.5, machine="demovm", times=1)]

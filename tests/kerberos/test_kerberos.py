@@ -15,7 +15,7 @@ import pytest
 
 from hvintegration import Credential, Host, Transport, WinRM
 from hvintegration.models import ChangeOutcome
-from hvintegration.powershell import SCRIPTS
+from hvintegration.scripts import SCRIPTS
 from hvintegration.simulator import Machine
 from hvintegration.simulator.world import FileStore
 from hvintegration.testing import TransportContract, machine_id

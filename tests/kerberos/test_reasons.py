@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from hvintegration.transports.kerberos import kerberos_refusal
+from hvintegration.transports.winrm.kerberos import kerberos_refusal
 
 BASE = -1765328384
 FAILURE = 13 << 16

@@ -15,7 +15,7 @@ import hvintegration as hv
 from hvintegration import CheckOutcome, errors
 from hvintegration.errors import ConfigurationError, HvError, TransportTimeoutError
 from hvintegration.operations.refusals import remote_error
-from hvintegration.powershell import Script
+from hvintegration.scripts import Script
 from hvintegration.simulator import Fault, Machine
 from hvintegration.testing import machine_id
 

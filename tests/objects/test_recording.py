@@ -16,7 +16,7 @@ import pytest
 import hvintegration as hv
 from hvintegration import errors
 from hvintegration.errors import ConfigurationError, HvError
-from hvintegration.powershell import GET_HOST, GET_VMS, Script
+from hvintegration.scripts import GET_HOST, GET_VMS, Script
 from hvintegration.simulator import Fault, Machine
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Step
@@ -501,7 +501,7 @@ def test_a_broken_recording_is_refused_with_the_line(
 def test_what_is_no_recording_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\x00\n")
     (tmp_path / "large").write_text("x" * 101)
-    monkeypatch.setattr("hvintegration.transports.recording.MOST_CHARACTERS", 100)
+    monkeypatch.setattr("hvintegration.transports.recording.recorder.MOST_CHARACTERS", 100)
 
     for name, says in (("binary", "not text"), ("nosuch", "No such file"), ("large", "longer"), ("\0", "cannot")):
         with pytest.raises(ConfigurationError, match=says):

@@ -16,7 +16,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
     WaitTimeoutError,
 )
-from hvintegration.powershell import Script
+from hvintegration.scripts import Script
 from hvintegration.simulator import Fault
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hvintegration.calls.answer import Answer, parse_answer
+from hvintegration.calls.limits import MAX_DEPTH, is_deeper_than
 from hvintegration.errors import DecodeError, ProtocolError
-from hvintegration.operations.conversation import MAX_DEPTH, Answer, is_deeper_than, parse_answer
 
 READ_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

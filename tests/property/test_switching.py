@@ -16,6 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hvintegration.calls.answer import Answer, parse_answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.operation import DeadlineReached, Sleep
 from hvintegration.errors import (
     BusyError,
     ConnectionLostError,
@@ -26,9 +29,8 @@ from hvintegration.errors import (
     TransportTimeoutError,
 )
 from hvintegration.models import ChangeOutcome, ServiceChange
-from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Sleep, parse_answer
 from hvintegration.operations.services import SENDS, Change, set_services
-from hvintegration.powershell import Effect
+from hvintegration.scripts import Effect
 from hvintegration.service_kind import ServiceKind
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -16,7 +16,7 @@ import pytest
 
 from hvintegration import SSH, Host, Script, Transport, World
 from hvintegration.errors import ConnectError, RemoteError, TransportTimeoutError, UntrustedHostError
-from hvintegration.powershell import Effect
+from hvintegration.scripts import Effect
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
 from hvintegration.testing import HostContract, TransportContract

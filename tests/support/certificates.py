@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from hvintegration.transports.wsman_http import TLSSocket
+from hvintegration.transports.winrm.http import TLSSocket
 
 
 @attrs.frozen

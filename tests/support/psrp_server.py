@@ -19,7 +19,7 @@ import psrpcore.types
 
 from hvintegration import Simulator, World
 from hvintegration.clock import SystemClock
-from hvintegration.powershell import SCRIPTS, Script
+from hvintegration.scripts import SCRIPTS, Script
 from hvintegration.transports.library_logs import without_library_logs
 
 POOL: Final = uuid.UUID(int=0)

@@ -30,8 +30,8 @@ from paramiko.common import (
 
 from hvintegration import World
 from hvintegration.errors import ConnectionLostError
-from hvintegration.powershell import GET_PROCESS, STOP_PROCESS
-from hvintegration.transports.host_keys import fingerprint
+from hvintegration.scripts import GET_PROCESS, STOP_PROCESS
+from hvintegration.transports.ssh.host_keys import fingerprint
 from tests.support.closing import Closing
 from tests.support.psrp_server import Pipeline, PowerShellServer, StoppedError, StreamServer, simulated
 

@@ -18,7 +18,7 @@ import attrs
 
 from hvintegration import SSH
 from hvintegration.simulator import demo_world
-from hvintegration.transports.host_keys import fingerprint
+from hvintegration.transports.ssh.host_keys import fingerprint
 
 KEYS: Final = (("host", "ed25519"), ("host_rsa", "rsa"), ("user", "ed25519"))
 START: Final = 10.0

@@ -19,7 +19,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from hvintegration import World
-from hvintegration.powershell import GET_VMS, SET_SERVICES, Script
+from hvintegration.scripts import GET_VMS, SET_SERVICES, Script
 from hvintegration.service_kind import ServiceKind
 from hvintegration.simulator import Fault, demo_world
 from tests.support.psrp_server import FUNCTIONS

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import assert_type
 
 import hvintegration as hv
-from hvintegration.powershell import GET_HOST, Script
+from hvintegration.scripts import GET_HOST, Script
 
 
 class Reversed:

@@ -9,8 +9,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from hvintegration.calls.answer import Answer, parse_answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.operation import DeadlineReached, Sleep
 from hvintegration.errors import HvError
-from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Sleep, parse_answer
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)

@@ -11,9 +11,11 @@ import attrs
 import pytest
 
 from hvintegration import errors
+from hvintegration.calls.answer import Answer, parse_answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.operation import DeadlineReached, Sleep
 from hvintegration.models import Rows
 from hvintegration.operations import hosts, inventory, services, vms
-from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Sleep, parse_answer
 from hvintegration.service_kind import ServiceKind
 
 from .driving import HOST, READ_AT

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hvintegration.clock import Deadline
+from hvintegration.clock import Deadline, VirtualClock
 from hvintegration.errors import BusyError, ConfigurationError, HvError
 from hvintegration.models import CheckOutcome
 from hvintegration.operations.checks import NothingToLookAt, take
-from hvintegration.simulator import VirtualClock
 
 
 def test_steps_are_taken_until_one_fails() -> None:

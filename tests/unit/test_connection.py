@@ -8,8 +8,8 @@ import pytest
 
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConnectError, HvError, PermissionDeniedError
-from hvintegration.powershell import GET_HOST, Script
-from hvintegration.transports.connection import KeptConnection
+from hvintegration.scripts import GET_HOST, Script
+from hvintegration.transports.kept_connection import KeptConnection
 
 
 class Line:
@@ -116,7 +116,7 @@ def test_closing_waits_for_what_is_still_being_fenced() -> None:
 
 
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hvintegration.transports.connection.SECONDS_TO_CLOSE", 0.1)
+    monkeypatch.setattr("hvintegration.transports.kept_connection.SECONDS_TO_CLOSE", 0.1)
     line = SlowToFence([], KeyboardInterrupt())
     kept = KeptConnection(lambda: line, fences_at_once=False)
     with pytest.raises(KeyboardInterrupt):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from hvintegration.calls import decoding
 from hvintegration.errors import DecodeError
-from hvintegration.operations import decoding
 
 MISSING = object()
 Read = Callable[[dict[str, Any], str, str], object]

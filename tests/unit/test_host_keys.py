@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hvintegration.errors import ConfigurationError, UntrustedHostError
-from hvintegration.transports.host_keys import Trust, fingerprint, parse_pin
+from hvintegration.transports.ssh.host_keys import Trust, fingerprint, parse_pin
 
 KEY, OTHER = b"a key", b"another key"
 

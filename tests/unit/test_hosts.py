@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from hvintegration.calls.call import Call
 from hvintegration.errors import CommandFailedError, ConnectError, DecodeError, PermissionDeniedError, UnsupportedError
 from hvintegration.models import HostInfo
-from hvintegration.operations.conversation import Call
 from hvintegration.operations.hosts import read_host
-from hvintegration.powershell import GET_HOST
+from hvintegration.scripts import GET_HOST
 
 from .driving import READ_AT, answer, drive, problem
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hvintegration.calls.answer import Answer
+from hvintegration.calls.call import Call
 from hvintegration.errors import DecodeError, PermissionDeniedError
 from hvintegration.models import Inventory
-from hvintegration.operations.conversation import Answer, Call
 from hvintegration.operations.inventory import read_inventory
-from hvintegration.powershell import GET_VMS
+from hvintegration.scripts import GET_VMS
 
 from .driving import READ_AT, answer, drive, info_json, problem, service_json, vm_json
 

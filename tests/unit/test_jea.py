@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hvintegration.powershell import (
+from hvintegration.scripts import (
     GET_HOST,
     GET_PROCESS,
     GET_VMS,
@@ -14,7 +14,7 @@ from hvintegration.powershell import (
     SET_SERVICES,
     STOP_PROCESS,
 )
-from hvintegration.powershell.jea import CONFIGURATION, REGISTRATION, ROLES, Role, endpoint_files
+from hvintegration.scripts.jea import CONFIGURATION, REGISTRATION, ROLES, Role, endpoint_files
 
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 

@@ -10,8 +10,8 @@ import psrpcore.types
 import pytest
 
 from hvintegration.errors import CommandFailedError, ConnectionLostError, RemoteError, UnsupportedError
-from hvintegration.powershell import GET_HOST, GET_VMS, SET_SERVICES, Script
-from hvintegration.transports.psrp import Conversation
+from hvintegration.scripts import GET_HOST, GET_VMS, SET_SERVICES, Script
+from hvintegration.transports.remoting.psrp import Conversation
 
 
 class Endpoint:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hvintegration.calls.answer import ErrorEntry
 from hvintegration.errors import (
     CommandFailedError,
     InvalidStateError,
@@ -14,7 +15,6 @@ from hvintegration.errors import (
     VMNotFoundError,
 )
 from hvintegration.models import Failure
-from hvintegration.operations.conversation import ErrorEntry
 from hvintegration.operations.refusals import failure_of, is_busy, refusal_of, remote_error, result_of
 
 from .driving import HOST, answer, problem

@@ -11,6 +11,9 @@ from typing import Any
 import attrs
 import pytest
 
+from hvintegration.calls.answer import Answer
+from hvintegration.calls.call import Call
+from hvintegration.calls.operation import DeadlineReached, Sleep
 from hvintegration.errors import (
     AmbiguousError,
     AuthenticationError,
@@ -32,7 +35,6 @@ from hvintegration.errors import (
     WaitTimeoutError,
 )
 from hvintegration.models import ChangeOutcome, Health, ServiceChange, ServiceState
-from hvintegration.operations.conversation import Answer, Call, DeadlineReached, Sleep
 from hvintegration.operations.services import (
     FIRST_PAUSE,
     LEAST_FOR_A_CHANGE,
@@ -46,7 +48,7 @@ from hvintegration.operations.services import (
     switch_service,
     wait_until_ok,
 )
-from hvintegration.powershell import GET_VMS, SET_SERVICES
+from hvintegration.scripts import GET_VMS, SET_SERVICES
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 
 from .driving import HOST, READ_AT, Outcome, Reply, answer, drive, problem, service_json, vm_json

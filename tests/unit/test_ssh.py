@@ -10,10 +10,11 @@ import paramiko
 import pytest
 
 from hvintegration import SSH, Credential
+from hvintegration.addresses import connect
 from hvintegration.errors import ConfigurationError
-from hvintegration.host import Host, connect
-from hvintegration.transports.ssh_client import strong
-from hvintegration.transports.ssh_target import Target, parse_target
+from hvintegration.host import Host
+from hvintegration.transports.ssh.client import strong
+from hvintegration.transports.ssh.target import Target, parse_target
 
 
 def test_importing_and_constructing_load_no_library() -> None:

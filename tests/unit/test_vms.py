@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from hvintegration.calls.answer import Answer
+from hvintegration.calls.call import Call
 from hvintegration.errors import (
     AmbiguousError,
     CommandFailedError,
@@ -14,9 +16,8 @@ from hvintegration.errors import (
     VMNotFoundError,
 )
 from hvintegration.models import ServiceState, VMInfo
-from hvintegration.operations.conversation import Answer, Call
 from hvintegration.operations.vms import VMRecord, find_vm, list_vms, normal_guid, read_one, read_vm, read_vms
-from hvintegration.powershell import GET_VMS
+from hvintegration.scripts import GET_VMS
 from hvintegration.service_kind import ServiceKind
 
 from .driving import HOST, READ_AT, answer, drive, info_json, problem, service_json, vm_json

@@ -1,0 +1,184 @@
+"""Addresses: ``connect`` and ``transport_for``, and what makes a transport of each scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from hvintegration.credential import Credential
+from hvintegration.errors import ConfigurationError
+from hvintegration.host import Host
+from hvintegration.transports.base import Transport
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+__all__ = ["OPTIONS", "connect", "transport_for"]
+
+CONNECT_TIMEOUT = 30.0
+
+
+def connect(address: str, *, credential: Credential | None = None, timeout: float = CONNECT_TIMEOUT) -> Host:
+    """A host that has answered once. One round trip.
+
+    Args:
+        address: ``winrm://HOST`` or ``winrm://HOST:PORT`` for a remote host, ``winrms://`` for one over TLS;
+            ``ssh://HOST`` for one with an SSH server, ``ssh://USER@HOST:PORT`` in full;
+            ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
+            (``sim:FILE`` for one of your own), ``replay:FILE`` for a recording.
+        credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
+        timeout: Seconds for connecting and for the first answer.
+
+    Raises:
+        ConfigurationError: The address is invalid, or does not go with a credential.
+        PermissionDeniedError: This user may not manage Hyper-V there.
+        UnsupportedError: The host has no Hyper-V module.
+        RemoteError: The host refused otherwise.
+        TransportError: There is no usable answer.
+    """
+    host = Host(transport_for(address, credential=credential))
+    try:
+        host.info(timeout=timeout)
+    except BaseException:
+        host.close()
+        raise
+    return host
+
+
+def transport_for(
+    address: str, *, credential: Credential | None = None, options: Mapping[str, str] | None = None
+) -> Transport:
+    """The way to the host of that address. Nothing is sent.
+
+    For what goes around a transport, such as ``Host(Recorder(transport_for(address), "bug.jsonl"))``, for
+    :meth:`Host.check` of a host that cannot be reached, and for tools whose users name what a transport takes.
+
+    Args:
+        address: As :func:`connect` takes it.
+        credential: Likewise.
+        options: Other arguments of the address's transport class, as far as they are texts, by name: such as
+            ``{"certificate_sha256": "..."}`` of :class:`~hvintegration.WinRM`.
+
+    Raises:
+        ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.
+    """
+    scheme, separator, rest = address.partition(":")
+    if _has_password(rest, is_path=scheme in _MAKERS and not _MAKERS[scheme].takes_credential):
+        raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
+    if scheme not in _MAKERS or not separator:
+        raise ConfigurationError(
+            f"{address!r} is no address.", hint=f"Addresses begin with {', '.join(f'{known}:' for known in _MAKERS)}."
+        )
+    maker = _MAKERS[scheme]
+    given = dict(options or {})
+    for name in given:
+        if name not in maker.options:
+            known = f"It has {', '.join(sorted(maker.options))}." if maker.options else "It has none."
+            raise ConfigurationError(f"{scheme}: has no option {name!r}.", hint=known)
+    if credential is not None and not maker.takes_credential:
+        raise ConfigurationError(f"{scheme}: takes no credential.")
+    return maker.make(rest, credential, given)
+
+
+def _has_password(rest: str, *, is_path: bool) -> bool:
+    """Whether what follows the scheme seems to have one. Then nothing of it is to be repeated in an error."""
+    before, at, _ = rest.rpartition("@")
+    # Only what looks like an authority: local:C:\\Users\\me@corp.example is a path.
+    return bool(at) and ":" in before and (rest.startswith("//") or not is_path)
+
+
+def _authority(rest: str) -> SplitResult:
+    from urllib.parse import urlsplit  # late, for a light `import hvintegration`
+
+    return urlsplit(f"//{rest.removeprefix('//')}")
+
+
+@attrs.frozen
+class _Maker:
+    """What makes transports of one scheme: of what follows it in an address, a credential and options."""
+
+    make: Callable[[str, Credential | None, dict[str, Any]], Transport]
+    takes_credential: bool = False
+    options: frozenset[str] = frozenset()
+
+
+def _local(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
+    from hvintegration.transports.local.transport import Local
+
+    return Local(rest or None)
+
+
+def _simulator(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
+    from hvintegration.simulator import Simulator, demo_world
+
+    return Simulator(rest or demo_world())
+
+
+def _replay(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
+    from hvintegration.transports.recording.recorder import Replay
+
+    return Replay(rest)
+
+
+def _winrm(rest: str, credential: Credential | None, options: dict[str, Any], *, tls: bool) -> Transport:
+    from hvintegration.transports.winrm.transport import WinRM
+
+    host, port, user = _remote(rest)
+    if user is not None:
+        raise ConfigurationError("An address of WinRM has no user.", hint="Pass credential=Credential(...).")
+    return WinRM(host, port=port, tls=tls, credential=credential, **options)
+
+
+def _ssh(rest: str, credential: Credential | None, options: dict[str, Any]) -> Transport:
+    from hvintegration.transports.ssh.transport import SSH
+
+    host, port, user = _remote(rest)
+    return SSH(host, port=port, username=user, credential=credential, **options)
+
+
+def _remote(rest: str) -> tuple[str, int | None, str | None]:
+    """Host, port and user of what follows the scheme."""
+    from urllib.parse import unquote
+
+    with suppress(ValueError):
+        if not rest.isprintable() or any(map(str.isspace, rest)):
+            raise ValueError  # urlsplit would drop some of these.
+        parts = _authority(rest)
+        if rest.startswith("//") and parts.hostname and not (parts.path.strip("/") or parts.query or parts.fragment):
+            return parts.hostname, parts.port, None if parts.username is None else unquote(parts.username)
+    raise ConfigurationError(f"{rest!r} is no address of a host.", hint="It looks like //HOST or //HOST:PORT.")
+
+
+_WINRM_OPTIONS: Final = frozenset(
+    {
+        "auth",
+        "configuration_name",
+        "ca_file",
+        "certificate_sha256",
+        "client_certificate",
+        "client_key",
+        "proxy",
+        "kerberos_hostname",
+        "kerberos_service",
+        "locale",
+    }
+)
+
+_SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "program"})
+
+OPTIONS: Final = _WINRM_OPTIONS | _SSH_OPTIONS
+"""Names of all options that :func:`transport_for` takes, for one scheme or another."""
+
+_MAKERS: Final = {
+    "local": _Maker(_local),
+    "winrm": _Maker(partial(_winrm, tls=False), takes_credential=True, options=_WINRM_OPTIONS),
+    "winrms": _Maker(partial(_winrm, tls=True), takes_credential=True, options=_WINRM_OPTIONS),
+    "ssh": _Maker(_ssh, takes_credential=True, options=_SSH_OPTIONS),
+    "sim": _Maker(_simulator),
+    "replay": _Maker(_replay),
+}
+"""By the scheme of an address."""

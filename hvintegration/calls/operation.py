@@ -1,0 +1,35 @@
+"""What an operation and its driver say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeAlias, TypeVar
+
+import attrs
+
+from hvintegration.calls.answer import Answer
+from hvintegration.calls.call import Call
+
+__all__ = ["DeadlineReached", "Operation", "Sleep"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Sleep:
+    """Wait. The driver throws :class:`DeadlineReached` instead if less than *leaving* would be left of its time then.
+
+    Attributes:
+        seconds: How long.
+        leaving: Seconds that what comes next needs to be worth beginning.
+    """
+
+    seconds: float
+    leaving: float = 0.0
+
+
+class DeadlineReached(Exception):  # noqa: N818 - an event for operations, not an error for callers
+    """There is no time left for what was yielded; it was not begun."""
+
+
+Operation: TypeAlias = Generator[Call | Sleep, Answer | None, T]

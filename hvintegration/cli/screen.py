@@ -1,0 +1,139 @@
+"""The terminal: tables and lines with rich where there is one, plain text elsewhere, complaints to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final, TextIO
+
+import attrs
+
+from hvintegration.addresses import OPTIONS
+from hvintegration.display import Table, clean
+from hvintegration.errors import HvError, VMNotFoundError
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.table
+
+__all__ = ["RichMissingError", "Screen", "complain", "for_command", "hint", "progress", "write"]
+
+
+class Screen:
+    """Standard output: a terminal, drawn on with rich, or a file of plain text."""
+
+    def __init__(self) -> None:
+        self._console = _console(sys.stdout)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """A line of text in a style of rich's."""
+        if self._console is None:
+            write(clean(text) + "\n")
+        else:
+            self._console.print(clean(text), style=style)
+
+    def table(self, table: Table) -> None:
+        """A table. On a terminal words stay whole: if it is too narrow, the columns on the right are left out."""
+        if self._console is None:
+            write(table.to_text() + "\n")
+            return
+        fitted = _fitted(self._console, table)
+        self._console.print(fitted)
+        if left_out := table.columns[len(fitted.columns) :]:
+            self.line(f"Too narrow for: {', '.join(left_out)}", "dim")
+
+
+GAP: Final = 2
+LONG_WORD: Final = 40
+"""Words longer than this, or than half of the terminal, are broken after all."""
+
+
+def _fitted(console: rich.console.Console, table: Table) -> rich.table.Table:
+    import rich.measure
+
+    drawn = table.to_rich()
+    needs = [
+        rich.measure.measure_renderables(console, console.options, [column.header, *column.cells])
+        for column in drawn.columns
+    ]
+    longest = min(LONG_WORD, max(1, (console.width - GAP) // 2))
+    least = [min(need.minimum, longest) + GAP for need in needs]
+    count = len(needs)
+    while count > 1 and sum(least[:count]) - GAP > console.width:
+        count -= 1
+    drawn = attrs.evolve(table, columns=table.columns[:count], rows=tuple(row[:count] for row in table.rows)).to_rich()
+    drawn.show_edge = drawn.pad_edge = False
+    drawn.padding = (0, GAP - 1, 0, 0)
+    spare = max(0, console.width + GAP - sum(least[:count]))
+    for index in sorted(range(count), key=lambda index: needs[index].maximum):
+        more = min(needs[index].maximum + GAP - least[index], spare)
+        drawn.columns[index].width = least[index] - GAP + more
+        drawn.columns[index].overflow = "fold"
+        spare -= more
+    return drawn
+
+
+class RichMissingError(Exception):
+    """A terminal is to be drawn on, and rich is not installed."""
+
+
+def _console(stream: TextIO) -> rich.console.Console | None:
+    """A console of rich's if *stream* is a terminal, otherwise None."""
+    if not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
+        return None
+    try:
+        import rich.console
+    except ImportError as error:
+        raise RichMissingError from error
+    colour = not os.environ.get("NO_COLOR")
+    return rich.console.Console(file=stream, color_system="auto" if colour else None, markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def progress(doing: str) -> Generator[None]:
+    """Shows on standard error that something is going on, if that is a terminal."""
+    with contextlib.suppress(RichMissingError):
+        if (console := _console(sys.stderr)) is not None:
+            import rich.text
+
+            with console.status(rich.text.Text(clean(doing))):
+                yield
+            return
+    yield
+
+
+def complain(sentence: str) -> None:
+    """A line on standard error."""
+    sys.stderr.write(f"hvintegration: {clean(sentence)}\n")
+
+
+def hint(error: HvError) -> None:
+    """What to do about *error*, on standard error, if it says so."""
+    advice = (
+        "'hvintegration vms' lists all that this user may see." if isinstance(error, VMNotFoundError) else error.hint
+    )
+    if advice:
+        sys.stderr.write(f"hint: {clean(for_command(advice))}\n")
+
+
+_ARGUMENT: Final = re.compile(rf"(?<![\w.])(?P<name>{'|'.join(sorted(OPTIONS))})(?==\S)")
+
+
+def for_command(advice: str) -> str:
+    """*advice* about arguments in Python as it is for the command line."""
+    return _ARGUMENT.sub(r"--option \g<name>", re.sub(r"\bcredential=Credential\([^)]*\)", "--user USER", advice))
+
+
+def write(text: str) -> None:
+    """Write to standard output, now. Whoever reads it may stop doing so: then the rest goes nowhere."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno not in {errno.EPIPE, errno.EINVAL}:  # Windows says EINVAL of a broken pipe.
+            raise SystemExit(f"hvintegration: error: The output cannot be written: {error.strerror}") from None

@@ -1,0 +1,90 @@
+"""A child process whose pipes are read and written by threads, so that no wait can outlast a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from hvintegration.errors import ConnectError
+from hvintegration.transports.remoting.line_streams import LineStreams
+
+__all__ = ["ChildProcess"]
+
+_SECONDS_TO_END: Final = 0.4
+_SECONDS_TO_DIE: Final = 5.0
+
+
+class ChildProcess(LineStreams):
+    """A child process and the lines to and from it."""
+
+    def __init__(self, command: Sequence[str], address: str) -> None:
+        super().__init__(address)
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises:
+            ConnectError: It could not be started.
+        """
+        try:
+            self._process = process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                creationflags=_CREATION_FLAGS,
+                start_new_session=_NEW_SESSION,
+            )
+        except (OSError, ValueError) as error:
+            raise ConnectError(
+                f"{self._command[0]} could not be started: {error}",
+                address=self._address,
+                hint="Check the path of the program.",
+            ) from error
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.attach(process.stdin, process.stdout, process.stderr)
+
+    def end(self) -> None:
+        """Close its input, which ends a healthy PowerShell, and wait a moment for it."""
+        self.finish()
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SECONDS_TO_END)
+
+    def kill(self) -> bool:
+        """End it for certain, with all that it started; whether that succeeded."""
+        self.abandon()
+        return self._process is None or _kill(self._process)
+
+
+# In a group of its own: Ctrl-C is for this process, which then decides about the child.
+if sys.platform == "win32":
+    _CREATION_FLAGS: Final = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    _NEW_SESSION: Final = False
+else:
+    _CREATION_FLAGS: Final = 0
+    _NEW_SESSION: Final = True
+
+
+def _kill(process: subprocess.Popen[bytes]) -> bool:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(_SECONDS_TO_DIE)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Conversations with a host, kept in a file and answered from it."""

@@ -1,0 +1,170 @@
+"""Lines to and from a PowerShell, with threads at its streams, so that no wait can outlast a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from typing import Final, Protocol
+
+from hvintegration.clock import Deadline, SystemClock
+from hvintegration.errors import ConnectionLostError, ProtocolError, TransportError, TransportTimeoutError, excerpt
+from hvintegration.transports.one_time_event import OneTimeEvent, get_in_time
+from hvintegration.transports.remoting.out_of_process import MAX_LINE
+
+__all__ = ["LineStreams", "Sink", "Source"]
+
+_CHUNK: Final = 64 * 1024
+_LINES_AHEAD: Final = 64
+_PAUSE: Final = 0.01  # Seconds until it is looked again whether lines that were read ahead have been taken.
+_COMPLAINT_LENGTH: Final = 4096
+
+
+class Source(Protocol):
+    """Where bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to *size* bytes as soon as there are any; none at the end.
+
+        Raises:
+            OSError: It is broken.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: memoryview, /) -> int:
+        """Write some of *data*; how much.
+
+        Raises:
+            OSError: It is broken.
+        """
+        ...
+
+    def close(self) -> None:
+        """Say that nothing more comes."""
+        ...
+
+
+class LineStreams:
+    """A PowerShell's three streams; see :class:`~hvintegration.transports.remoting.out_of_process.Streams`.
+
+    Both of its outputs are read all the time. Of its complaints the end is kept.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lines: queue.SimpleQueue[bytes | TransportError] = queue.SimpleQueue()
+        self._unsent: queue.SimpleQueue[tuple[bytes, OneTimeEvent] | None] = queue.SimpleQueue()
+        self._complaints = b""
+        self._over = False
+        self._ended = OneTimeEvent()
+
+    def attach(self, target: Sink, output: Source, complaints: Source) -> None:
+        """Begin to read and write."""
+        for name, work in (
+            ("write", lambda: self._write(target)),
+            ("read", lambda: self._read(output)),
+            ("listen", lambda: self._listen(complaints)),
+        ):
+            threading.Thread(target=work, name=f"{self._address} {name}", daemon=True).start()
+
+    # -- for the client -------------------------------------------------------------------------------------------
+
+    def write(self, line: bytes, deadline: Deadline) -> None:
+        """Send *line*; see :class:`~hvintegration.transports.remoting.out_of_process.Streams`."""
+        written = OneTimeEvent()
+        self._unsent.put((line, written))
+        if not written.wait(deadline):
+            raise self._too_late(deadline)
+
+    def read_line(self, deadline: Deadline) -> bytes:
+        """The next line; see :class:`~hvintegration.transports.remoting.out_of_process.Streams`."""
+        try:
+            line = get_in_time(self._lines, deadline)
+        except queue.Empty:
+            raise self._too_late(deadline) from None
+        if isinstance(line, TransportError):
+            raise line
+        return line
+
+    def finish(self) -> None:
+        """Say that nothing more will be sent, which ends a healthy PowerShell."""
+        self._unsent.put(None)
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until its output has ended, but not for long."""
+        self._ended.wait(Deadline(seconds, SystemClock()))
+
+    def abandon(self) -> None:
+        """Deliver nothing more."""
+        self._over = True
+        self._unsent.put(None)
+
+    def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
+        return TransportTimeoutError(
+            f"PowerShell ({self._address}) did not answer within {deadline.total:.3g} seconds.",
+            address=self._address,
+            after=deadline.total,
+            may_have_run=True,
+        )
+
+    # -- the threads ----------------------------------------------------------------------------------------------
+
+    def _read(self, output: Source) -> None:
+        try:
+            self._deliver(self._read_lines(output))
+        finally:
+            self._ended.happen()
+
+    def _read_lines(self, output: Source) -> TransportError:
+        """Deliver all lines; why there are no more."""
+        rest = b""
+        with contextlib.suppress(OSError), contextlib.closing(output):
+            while not self._over and (chunk := output.read(_CHUNK)):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._deliver(line)
+                if len(rest) > MAX_LINE:
+                    return ProtocolError(
+                        f"PowerShell ({self._address}) wrote a line of more than {MAX_LINE} bytes.",
+                        address=self._address,
+                        received=rest[:400].decode("ascii", "replace"),
+                    )
+        complaint = excerpt(self._complaints.decode("utf-8", "replace").strip() or rest.decode("utf-8", "replace"))
+        return ConnectionLostError(
+            f"PowerShell ({self._address}) ended{': ' + complaint if complaint else '.'}",
+            address=self._address,
+            may_have_run=True,
+        )
+
+    def _deliver(self, item: bytes | TransportError) -> None:
+        while self._lines.qsize() >= _LINES_AHEAD and not self._over:
+            time.sleep(_PAUSE)
+        self._lines.put(item)
+
+    def _write(self, target: Sink) -> None:
+        # A broken pipe is no news to the writer: what counts is what the reader then finds.
+        broken = False
+        with contextlib.suppress(OSError), contextlib.closing(target):
+            while (item := self._unsent.get()) is not None:
+                line, written = item
+                try:
+                    view = memoryview(line)
+                    while view and not broken:
+                        view = view[target.write(view) :]
+                except OSError:
+                    broken = True
+                written.happen()
+
+    def _listen(self, complaints: Source) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(complaints):
+            while chunk := complaints.read(_CHUNK):
+                self._complaints = (self._complaints + chunk)[-_COMPLAINT_LENGTH:]

@@ -1,0 +1,240 @@
+"""PowerShell remoting without I/O: psrpcore's state machine, guarded, asked one script at a time.
+
+Whoever carries the bytes (a child process, an SSH channel, WSMan) sends what :meth:`Conversation.outgoing` gives and
+hands what comes back to :meth:`Conversation.receive`.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from typing import Any, Final
+
+import psrpcore
+import psrpcore.types
+
+from hvintegration.calls.limits import MAX_LENGTH
+from hvintegration.errors import ConnectionLostError, ProtocolError, RemoteError, UnsupportedError
+from hvintegration.operations.refusals import is_refusal_of_scripts, remote_error
+from hvintegration.scripts import Script
+from hvintegration.transports.library_logs import watch_libraries, without_library_logs
+from hvintegration.transports.remoting.xml_guard import RefusedError, XmlGuard
+
+watch_libraries()
+
+__all__ = ["Conversation"]
+
+PIECE_LENGTH: Final = 32 * 1024
+_FRAGMENT_HEADER: Final = struct.Struct(">QQBI")
+_MESSAGE_HEADER_LENGTH: Final = 40
+
+
+_events: Any = psrpcore
+"""The decorator that registers psrpcore's event classes hides their types."""
+
+
+class _MessageGuard:
+    """Looks at one message as it arrives."""
+
+    def __init__(self) -> None:
+        self._header_left = _MESSAGE_HEADER_LENGTH
+        self._xml = XmlGuard()
+
+    def feed(self, data: bytes) -> None:
+        header, data = data[: self._header_left], data[self._header_left :]
+        self._header_left -= len(header)
+        if data:
+            self._xml.feed(data)
+
+
+class _Guard:
+    """Looks at everything that arrives before it is deserialized."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, _MessageGuard] = {}
+
+    def feed(self, payload: bytes) -> None:
+        while payload:
+            if len(payload) < _FRAGMENT_HEADER.size:
+                raise RefusedError("ends within a fragment")
+            object_id, fragment_id, flags, length = _FRAGMENT_HEADER.unpack_from(payload)
+            data = payload[_FRAGMENT_HEADER.size : _FRAGMENT_HEADER.size + length]
+            payload = payload[_FRAGMENT_HEADER.size + length :]
+            if len(data) < length:
+                raise RefusedError("ends within a fragment")
+            if fragment_id == 0:
+                self._messages[object_id] = _MessageGuard()
+            if object_id not in self._messages:
+                raise RefusedError("lacks the beginning of a message")
+            self._messages[object_id].feed(data)
+            if flags & 0x2:
+                del self._messages[object_id]
+
+
+class Conversation:
+    """A runspace pool over there, and at most one running pipeline in it."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._pool: Any = psrpcore.ClientRunspacePool()
+        self._guard = _Guard()
+        self._pipeline: Any = None
+        self._received = 0
+        self._outputs: list[object] = []
+        self._records: list[psrpcore.types.ErrorRecord] = []
+        self._script: Script | None = None
+        self._by_name = False
+        with without_library_logs():
+            self._pool.open()
+
+    @property
+    def pool_id(self) -> uuid.UUID:
+        """The runspace pool's id."""
+        pool_id: uuid.UUID = self._pool.runspace_pool_id
+        return pool_id
+
+    @property
+    def opened(self) -> bool:
+        """Whether the runspace pool is ready for scripts."""
+        return self._pool.state is psrpcore.types.RunspacePoolState.Opened
+
+    @property
+    def finished(self) -> bool:
+        """Whether the pipeline has ended, so that :meth:`result` can tell how."""
+        assert self._pipeline is not None
+        return self._pipeline.state in {
+            psrpcore.types.PSInvocationState.Completed,
+            psrpcore.types.PSInvocationState.Failed,
+            psrpcore.types.PSInvocationState.Stopped,
+        }
+
+    def start(self, script: Script, document: str) -> uuid.UUID:
+        """Queue a pipeline that runs *script* on *document*. Its id.
+
+        Where a script was refused before, the pipeline calls the function of its name instead.
+        """
+        self._received = 0
+        self._outputs = []
+        self._records = []
+        self._script = script
+        with without_library_logs():
+            self._pipeline = psrpcore.ClientPowerShell(self._pool)
+            if self._by_name:
+                self._pipeline.add_command(script.function)
+            else:
+                self._pipeline.add_script(script.text)
+            self._pipeline.add_parameter("Document", document)
+            self._pipeline.start()
+        pipeline_id: uuid.UUID = self._pipeline.pipeline_id
+        return pipeline_id
+
+    def outgoing(self, length: int = PIECE_LENGTH) -> bytes | None:
+        """The next piece to be sent, of at most *length* bytes, or None."""
+        with without_library_logs():
+            payload: psrpcore.PSRPPayload | None = self._pool.data_to_send(length)
+        return None if payload is None else payload.data
+
+    def receive(self, payload: bytes) -> None:
+        """Take in what arrived.
+
+        Raises:
+            ProtocolError: It is not PowerShell remoting, or more or deeper than an answer may be.
+            ConnectionLostError: The runspace pool ended.
+        """
+        self.count(len(payload))
+        try:
+            with without_library_logs():
+                self._guard.feed(payload)
+                self._pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, None))
+                while (event := self._pool.next_event()) is not None:
+                    self._take(event)
+        except ConnectionLostError:
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, RefusedError) else "is not PowerShell remoting"
+            raise ProtocolError(
+                f"What {self._address} sent {reason}.",
+                address=self._address,
+                received=payload[_FRAGMENT_HEADER.size + _MESSAGE_HEADER_LENGTH :][:400].decode("utf-8", "replace"),
+            ) from error
+
+    def count(self, length: int) -> None:
+        """Count what arrived towards the limit of one call.
+
+        Raises:
+            ProtocolError: It is more than an answer may have.
+        """
+        self._received += length
+        if self._received > MAX_LENGTH:
+            raise ProtocolError(f"{self._address} sent more than {MAX_LENGTH} bytes.", address=self._address)
+
+    def _take(self, event: Any) -> None:  # noqa: ANN401 - see _events
+        if isinstance(event, _events.PipelineOutputEvent):
+            self._outputs.append(event.data)
+        elif isinstance(event, _events.ErrorRecordEvent):
+            self._records.append(event.record)
+        elif isinstance(event, _events.PipelineStateEvent):
+            if event.reason is not None:
+                self._records.insert(0, event.reason)
+        elif isinstance(event, _events.RunspacePoolStateEvent) and self._pool.state in {
+            psrpcore.types.RunspacePoolState.Broken,
+            psrpcore.types.RunspacePoolState.Closed,
+        }:
+            raise ConnectionLostError(
+                f"PowerShell on {self._address} ended the session.", address=self._address, may_have_run=True
+            )
+
+    def result(self) -> str:
+        """The document that the script wrote; the pipeline is let go of.
+
+        Raises:
+            RemoteError: The script was refused, or failed without writing one.
+            ConnectionLostError: It was stopped over there. How far it had come is not known.
+            ProtocolError: It wrote something else.
+        """
+        assert self._pipeline is not None
+        stopped = self._pipeline.state is psrpcore.types.PSInvocationState.Stopped
+        with without_library_logs():
+            self._pipeline.close()
+        self._pipeline = None
+        outputs, self._outputs = self._outputs, []
+        if len(outputs) == 1 and isinstance(outputs[0], str):
+            return str(outputs[0])
+        if stopped:
+            raise ConnectionLostError(
+                f"The script was stopped on {self._address} before it had answered.",
+                address=self._address,
+                may_have_run=True,
+            )
+        if not outputs and self._records:
+            raise self._refusal(self._records[0])
+        raise ProtocolError(
+            f"{self._address} wrote {len(outputs)} objects where one document belongs.",
+            address=self._address,
+            received=" ".join(str(output) for output in outputs[:5]),
+        )
+
+    def _refusal(self, record: psrpcore.types.ErrorRecord) -> RemoteError:
+        assert self._script is not None
+        exception = getattr(record, "Exception", None)
+        category = getattr(getattr(record, "CategoryInfo", None), "Category", None)
+        error = remote_error(
+            host=self._address,
+            error_id=str(getattr(record, "FullyQualifiedErrorId", "") or ""),
+            category=str(getattr(category, "name", "") or ""),
+            message=str(getattr(exception, "Message", "") or ""),
+            doing=f"run {self._script.name}",
+        )
+        if self._by_name and isinstance(error, UnsupportedError):
+            return UnsupportedError(
+                f"{self._address} runs no scripts at this endpoint, and has no function {self._script.function}.",
+                host=error.host,
+                needs=f"the role {self._script.role}, which `hvintegration jea` writes",
+                error_id=error.error_id,
+                category=error.category,
+                host_message=error.host_message,
+                hint=f"Ask the host's administrator for the role {self._script.role}. `hvintegration jea FOLDER` "
+                "writes it; once it is registered, name its configuration, HvIntegration.",
+            )
+        self._by_name = self._by_name or is_refusal_of_scripts(error.error_id)
+        return error

@@ -1,0 +1,322 @@
+"""A PowerShell behind an SSH connection, in whichever of three ways the host has one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Generator
+from typing import Final, Protocol
+
+import paramiko
+
+from hvintegration.clock import Deadline
+from hvintegration.errors import ConnectError, ConnectionLostError, HvError, TransportError, UnsupportedError
+from hvintegration.operations.refusals import is_refusal_of_scripts
+from hvintegration.scripts import GET_PROCESS, STOP_PROCESS, Script, bootstrap_arguments
+from hvintegration.transports.remoting.bootstrap import BootstrapCall, RemoteProcess
+from hvintegration.transports.remoting.line_streams import LineStreams
+from hvintegration.transports.remoting.out_of_process import Client
+from hvintegration.transports.ssh.client import ChannelRefusedError, SshClient
+
+__all__ = ["PowerShell", "find_powershell", "stop_process"]
+
+WINDOWS_POWERSHELL: Final = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
+"""By its full path, which every shell takes as it is: no search path of the host decides what runs."""
+
+_SECONDS_TO_END: Final = 0.4
+
+
+class PowerShell(Protocol):
+    """A PowerShell that runs scripts, one at a time."""
+
+    process: RemoteProcess | None
+
+    def __str__(self) -> str:
+        """How it is reached."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """Messages of its protocol sent so far."""
+        ...
+
+    def open(self, deadline: Deadline) -> None:
+        """Make it ready for calls.
+
+        Raises:
+            _AbsentError: It cannot be reached in this way.
+            TransportError: It was not ready in time.
+        """
+        ...
+
+    def prepare(self, deadline: Deadline) -> None:
+        """Make it ready for the next call, which is not sent yet.
+
+        Raises:
+            TransportError: It was not ready in time.
+        """
+        ...
+
+    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+        """The document that *script* writes for *document*; see :class:`.connection.Connection`."""
+        ...
+
+    def close(self) -> None:
+        """End it in good order, within a moment."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go of it at once, here."""
+        ...
+
+    def again(self, client: SshClient) -> PowerShell:
+        """Another one, reached in the same way over *client*; not open yet."""
+        ...
+
+
+class _AbsentError(Exception):
+    """There is no PowerShell to be had in this way."""
+
+
+def find_powershell(client: SshClient, program: str | None, address: str, deadline: Deadline) -> PowerShell:
+    """An open PowerShell of the host, in the first of the three ways that it offers.
+
+    Raises:
+        ConnectError: It offers none.
+        TransportError: There was no time left, or the connection is lost.
+    """
+    ways: tuple[PowerShell, ...] = (
+        _Remoting(client, None, address),
+        _Remoting(client, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile", address),
+        _OneByOne(client, f"{program or WINDOWS_POWERSHELL} {bootstrap_arguments()}", address),
+    )
+    for way in ways[:-1]:
+        try:
+            return _opened(way, deadline)
+        except _AbsentError:
+            continue
+    return _opened(ways[-1], deadline)
+
+
+def _opened(powershell: PowerShell, deadline: Deadline) -> PowerShell:
+    try:
+        powershell.open(deadline)
+    except BaseException:
+        powershell.abandon()
+        raise
+    return powershell
+
+
+def stop_process(powershell: PowerShell, process: RemoteProcess, deadline: Deadline) -> bool:
+    """Let *powershell*, which is not open yet, end *process*; whether that certainly does not run any more."""
+    process_id, started = process
+    try:
+        powershell.open(deadline)
+        document = json.dumps({"process_id": process_id, "started": started})
+        answer = json.loads(powershell.call(STOP_PROCESS, document, deadline))
+        return bool(answer["result"]["gone"])
+    except (HvError, _AbsentError, ValueError, TypeError, KeyError):
+        return False
+    finally:
+        powershell.close()
+
+
+class _Remoting:
+    """PowerShell remoting, through the subsystem or a started program."""
+
+    def __init__(self, client: SshClient, command: str | None, address: str, *, learns_process: bool = True) -> None:
+        self._client = client
+        self._command = command
+        self._address = address
+        self._learns_process = learns_process
+        self._streams = _ChannelStreams(client, address)
+        self._remoting = Client(self._streams, address)
+        self.process: RemoteProcess | None = None
+
+    def __str__(self) -> str:
+        return "remoting, subsystem powershell" if self._command is None else f"remoting, {self._command}"
+
+    @property
+    def requests(self) -> int:
+        return self._remoting.requests
+
+    def open(self, deadline: Deadline) -> None:
+        try:
+            self._streams.start(self._command, deadline)
+            self._remoting.open(deadline)
+            if self._learns_process:
+                self.process = self._learn_process(deadline)
+        except ChannelRefusedError as error:
+            raise _AbsentError from error
+        except ConnectionLostError as error:
+            if self._client.alive and not self._remoting.opened:
+                raise _AbsentError from error
+            error.may_have_run = False
+            raise
+        except TransportError as error:
+            error.may_have_run = False
+            raise
+
+    def _learn_process(self, deadline: Deadline) -> RemoteProcess | None:
+        for _ in range(2):
+            try:
+                result = json.loads(self.call(GET_PROCESS, "{}", deadline))["result"]
+                return int(result["process_id"]), str(int(result["started"]))
+            except UnsupportedError as error:
+                if not is_refusal_of_scripts(error.error_id):
+                    return None
+            except (HvError, ValueError, TypeError, KeyError) as error:
+                if isinstance(error, TransportError):
+                    raise
+                return None
+        return None
+
+    def prepare(self, deadline: Deadline) -> None:
+        pass
+
+    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+        return self._remoting.call(script, document, deadline)
+
+    def close(self) -> None:
+        self._streams.end()
+
+    def abandon(self) -> None:
+        self._streams.abandon()
+
+    def again(self, client: SshClient) -> PowerShell:
+        return _Remoting(client, self._command, self._address, learns_process=False)
+
+
+class _OneByOne:
+    """A process for each call, started ahead when this is opened."""
+
+    def __init__(self, client: SshClient, command: str, address: str) -> None:
+        self._client = client
+        self._command = command
+        self._address = address
+        self._streams: _ChannelStreams | None = None
+        self._ready: BootstrapCall | None = None
+        self._requests = 0
+        self.process: RemoteProcess | None = None
+
+    def __str__(self) -> str:
+        return f"a process for each call, {self._command.partition(' -NoLogo')[0]}"
+
+    @property
+    def requests(self) -> int:
+        return self._requests
+
+    def open(self, deadline: Deadline) -> None:
+        self._streams = _ChannelStreams(self._client, self._address)
+        call = BootstrapCall(self._streams, self._address)
+        try:
+            self._streams.start(self._command, deadline)
+        except ChannelRefusedError as error:
+            raise ConnectError(f"{self._address} runs no programs: {error}", address=self._address) from None
+        try:
+            call.open(deadline)
+        except ConnectError:
+            if self._client.alive:
+                raise
+            raise ConnectionLostError(
+                f"The connection with {self._address} was lost while PowerShell started.",
+                address=self._address,
+                may_have_run=False,
+                fenced=True,
+            ) from None
+        self._requests += call.requests
+        self._ready, self.process = call, call.process
+
+    def prepare(self, deadline: Deadline) -> None:
+        if self._ready is None:
+            self.open(deadline)
+
+    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+        assert self._ready is not None
+        call, self._ready = self._ready, None
+        self._requests += 1
+        answer = call.call(script, document, deadline)
+        self.close()
+        return answer
+
+    def close(self) -> None:
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams.end()
+
+    def abandon(self) -> None:
+        if self._streams is not None:
+            self._streams.abandon()
+
+    def again(self, client: SshClient) -> PowerShell:
+        return _OneByOne(client, self._command, self._address)
+
+
+class _ChannelStreams(LineStreams):
+    """The lines to and from a program behind a channel."""
+
+    def __init__(self, client: SshClient, address: str) -> None:
+        super().__init__(address)
+        self._client = client
+        self._channel: paramiko.Channel | None = None
+
+    def start(self, command: str | None, deadline: Deadline) -> None:
+        """Start *command*, or the subsystem if None.
+
+        Raises:
+            ChannelRefusedError: The server does not start it.
+            TransportError: There was no time left, or the connection is lost.
+        """
+        self._channel = channel = self._client.start(command, deadline)
+        self.attach(_Input(channel), _Output(channel), _Complaints(channel))
+
+    def end(self) -> None:
+        """Close its input, and the channel once its output has ended, or after a moment."""
+        self.finish()
+        if self._channel is not None:
+            self.wait_for_end(_SECONDS_TO_END)
+            self.abandon()
+
+
+class _Output:
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def read(self, size: int, /) -> bytes:
+        return self._channel.recv(size)
+
+    def close(self) -> None:
+        with _as_os_error():
+            self._channel.close()
+
+
+class _Complaints(_Output):
+    def read(self, size: int, /) -> bytes:
+        return self._channel.recv_stderr(size)
+
+    def close(self) -> None:
+        pass
+
+
+class _Input:
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def write(self, data: memoryview, /) -> int:
+        with _as_os_error():
+            return self._channel.send(bytes(data[:_PIECE]))
+
+    def close(self) -> None:
+        with _as_os_error():
+            self._channel.shutdown_write()
+
+
+_PIECE: Final = 32 * 1024
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Generator[None, None, None]:
+    try:
+        yield
+    except (EOFError, paramiko.SSHException) as error:
+        raise OSError(str(error)) from error

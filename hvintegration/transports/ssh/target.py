@@ -1,0 +1,155 @@
+"""What a user says of an SSH server, and the servers on the way that follow from it and from ``~/.ssh/config``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from hvintegration.credential import Credential
+from hvintegration.errors import ConfigurationError
+from hvintegration.transports.ssh.host_keys import Trust, default_known_hosts, user_folder
+
+if TYPE_CHECKING:
+    from hvintegration.transports.ssh.client import Endpoint
+
+__all__ = ["Target", "expanded", "parse_target"]
+
+PORT: Final = 22
+
+
+@attrs.frozen
+class Target:
+    """An SSH server as a user names it; see :class:`~hvintegration.transports.ssh.SSH` for what each means.
+
+    Raises:
+        ConfigurationError: The host or the port is none.
+    """
+
+    host: str
+    port: int | None = None
+    username: str | None = None
+    credential: Credential | None = attrs.field(default=None, repr=False)
+    pins: tuple[str, ...] = ()
+    known_hosts: tuple[Path, ...] | None = None
+    key_files: tuple[Path, ...] | None = None
+    passphrase: str | None = attrs.field(default=None, repr=False)
+    use_agent: bool = True
+    jumps: tuple[Target, ...] = ()
+    use_config: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if (
+            not self.host
+            or self.host.startswith("-")
+            or any(not "!" <= sign <= "~" or sign in "@/\\" for sign in self.host)
+        ):
+            raise ConfigurationError(f"{self.host!r} is no name of a host.")
+        if self.port is not None and not 0 < self.port < 1 << 16:
+            raise ConfigurationError(f"{self.port!r} is no port.")
+
+    def __str__(self) -> str:
+        user = "" if self.username is None else f"{self.username}@"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{user}{host}{'' if self.port in {None, PORT} else f':{self.port}'}"
+
+    def hops(self) -> list[Endpoint]:
+        """The servers on the way, this one last.
+
+        Raises:
+            ConfigurationError: The configuration file cannot be read, or no user is named and this one has no name.
+        """
+        from hvintegration.transports.ssh.client import Endpoint
+
+        config = _read_config(self.host) if self.use_config else {}
+        host = config.get("hostname", self.host)
+        port = self.port or _port(config.get("port", str(PORT)))
+        jumps = self.jumps
+        if not jumps and config.get("proxyjump", "none") != "none":
+            jumps = tuple(parse_target(jump.strip()) for jump in config["proxyjump"].split(","))
+        known_hosts = self.known_hosts
+        if known_hosts is None and "userknownhostsfile" in config:
+            known_hosts = tuple(map(expanded, config["userknownhostsfile"].split()))
+        if known_hosts is None:
+            known_hosts = default_known_hosts()
+        key_files = self.key_files
+        if key_files is None and "identityfile" in config:
+            key_files = tuple(path for file in config["identityfile"] if (path := expanded(file)).is_file())
+        before = [hop for jump in jumps for hop in jump.hops()]
+        proxy_command = None if before else config.get("proxycommand", "none")
+        return [
+            *before,
+            Endpoint(
+                host=host,
+                port=port,
+                username=self.username or config.get("user") or _this_user(),
+                trust=Trust(config.get("hostkeyalias", host), port, self.pins, known_hosts),
+                credential=self.credential,
+                key_files=key_files,
+                passphrase=self.passphrase,
+                use_agent=self.use_agent,
+                proxy_command=None if proxy_command == "none" else proxy_command,
+            ),
+        ]
+
+
+def parse_target(text: str) -> Target:
+    """*text*, such as ``hv01``, ``admin@hv01:2222`` or ``[2001:db8::1]:22``, as a target.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    user, _, place = text.rpartition("@")
+    if place.startswith("["):
+        host, _, port = place[1:].partition("]")
+        port = port.removeprefix(":")
+    else:
+        host, _, port = place.partition(":")
+    return Target(host, _port(port) if port else None, user or None)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """*path*, with the home that it begins with.
+
+    Raises:
+        ConfigurationError: There is no such home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{os.fspath(path)}: nobody has that home.") from None
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 1 << 16):  # noqa: PLR2004
+        raise ConfigurationError(f"{text!r} is no port.")
+    return int(text)
+
+
+def _this_user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # Python says one or the other, by version and system.
+        raise ConfigurationError(
+            "This system has no name for the user who runs this, so there is none for SSH.",
+            hint="Name the user: ssh://USER@HOST or SSH(..., username=...).",
+        ) from None
+
+
+def _read_config(host: str) -> dict[str, Any]:
+    import paramiko
+
+    folder = user_folder()
+    if folder is None:
+        return {}
+    path = folder / "config"
+    try:
+        return dict(paramiko.SSHConfig.from_path(str(path)).lookup(host))
+    except FileNotFoundError:
+        return {}
+    except Exception as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error

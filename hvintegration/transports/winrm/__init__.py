@@ -1,0 +1,1 @@
+"""PowerShell on a remote host, over WinRM."""

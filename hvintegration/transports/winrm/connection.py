@@ -1,0 +1,346 @@
+"""A runspace pool in a WSMan shell, and the two HTTP connections that lead to it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import uuid
+import weakref
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from hvintegration.clock import Deadline, SystemClock
+from hvintegration.errors import (
+    AuthenticationError,
+    BusyError,
+    CommandFailedError,
+    ConnectError,
+    ConnectionLostError,
+    HvError,
+    PermissionDeniedError,
+    TransportError,
+    TransportTimeoutError,
+    UnsupportedError,
+    excerpt,
+)
+from hvintegration.scripts import Script
+from hvintegration.transports.remoting.psrp import Conversation
+from hvintegration.transports.winrm.http import WSManTarget
+from hvintegration.transports.winrm.shell import TIMED_OUT, Shell, WSManFault
+from hvintegration.transports.worker import Job, Late, Worker
+
+__all__ = ["WinRMConnection"]
+
+T = TypeVar("T")
+
+# Codes of wsmerror.h.
+ACCESS_DENIED: Final = 5
+SHELL_GONE: Final = 2150858843  # ERROR_WSMAN_UNEXPECTED_SELECTORS
+SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
+QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})
+
+TRIES_TO_FENCE: Final = 3
+MOST_REFUSALS: Final = 3
+SECONDS_TO_CLOSE: Final = 3.0
+SECONDS_TO_TELL: Final = 15.0
+MOST_UNTOLD: Final = 8
+"""Pipelines that may be over without the host's knowing; it allows some 25 in a shell."""
+
+
+class WinRMConnection:
+    """See :class:`~hvintegration.transports.kept_connection.Connection`."""
+
+    def __init__(self, target: WSManTarget, configuration_name: str, locale: str) -> None:
+        self._address = target.address
+        self._configuration_name = configuration_name
+        self._conversation = Conversation(target.address)
+        pool_id = self._conversation.pool_id
+
+        def new_shell() -> Shell:
+            return Shell(target, pool_id, configuration_name, locale)
+
+        self._new_shell = new_shell
+        self._front = new_shell()
+        self._worker = Worker(f"{self._address} calls")
+        self._closings = _Closings(new_shell, self._address)
+        self._sent = False
+        self._refusals = 0
+        self._finalizer = weakref.finalize(self, _abandon, self._front, self._worker, self._closings)
+        self._finalizer.atexit = False
+        _open_connections.add(self)
+
+    @property
+    def requests(self) -> int:
+        """WSMan messages sent; those of authentication are not counted."""
+        return self._front.http.requests + self._closings.requests
+
+    # -- for the kept connection ----------------------------------------------------------------------------------
+
+    def open(self, deadline: Deadline) -> None:
+        """Connect, authenticate and open the runspace pool."""
+        self._sent = False
+        self._do(lambda: self._open(deadline), deadline)
+
+    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+        """The document that *script* writes for *document*."""
+        self._sent = False
+        return self._do(lambda: self._call(script, document, deadline), deadline)
+
+    def close(self) -> None:
+        """End the runspace pool in good order, within a moment."""
+        ending = self.begin_closing()
+        with contextlib.suppress(Late):
+            ending.wait(Deadline(SECONDS_TO_CLOSE, SystemClock()))
+        self._let_go()
+
+    def begin_closing(self) -> Job[None]:
+        """Have the runspace pool ended, and do not wait for it."""
+        return self._worker.later(lambda: _delete(self._front, Deadline(SECONDS_TO_CLOSE, SystemClock())))
+
+    def fence(self, deadline: Deadline) -> bool:
+        """End the runspace pool, with all that runs in it, over a fresh connection. May be tried again."""
+        self._let_go()
+        if not self._front.created:  # Asked after letting go: the worker may be about to create it.
+            return True
+        for _ in range(TRIES_TO_FENCE):
+            shell = self._new_shell()
+            worker = Worker(f"{self._address} fence")
+            try:
+                return worker.do(functools.partial(_is_gone, shell, deadline), deadline)
+            except ConnectionLostError:
+                continue
+            except AuthenticationError:
+                # The same user was let in before; a fault while authenticating looks like this, too.
+                self._refusals += 1
+                if self._refusals == MOST_REFUSALS:
+                    self._front.created = False  # Not tried again: too many tries lock the user out.
+                break
+            except (Late, HvError):
+                break
+            finally:
+                shell.http.shut()
+                worker.later(shell.http.close)
+                worker.stop()
+        return False
+
+    def _let_go(self) -> None:
+        self._finalizer.detach()
+        _open_connections.discard(self)
+        self._front.http.shut()
+        self._worker.later(self._front.http.close)
+        self._worker.stop()
+        self._closings.stop()
+
+    # -- in the worker --------------------------------------------------------------------------------------------
+
+    def _open(self, deadline: Deadline) -> None:
+        beginning = self._conversation.outgoing(self._front.room)
+        assert beginning is not None
+        self._front.create(beginning, deadline)
+        while not self._conversation.opened:
+            self._receive(None, deadline)
+        self._front.expect_large_envelopes()
+
+    def _call(self, script: Script, document: str, deadline: Deadline) -> str:
+        self._closings.catch_up(self._front, deadline)
+        pipeline_id = self._conversation.start(script, document)
+        beginning = self._conversation.outgoing(self._front.room)
+        assert beginning is not None
+        self._command(pipeline_id, beginning, deadline)
+        while (more := self._conversation.outgoing(self._front.room)) is not None:
+            self._front.send(pipeline_id, more, deadline)
+        while not self._conversation.finished:
+            self._receive(pipeline_id, deadline)
+        self._closings.tell(pipeline_id)
+        return self._conversation.result()
+
+    def _command(self, pipeline_id: uuid.UUID, beginning: bytes, deadline: Deadline) -> None:
+        self._front.http.about_to_send = self._note_sent
+        try:
+            self._front.command(pipeline_id, beginning, deadline)
+        except WSManFault as fault:
+            self._sent = not _refuses(fault)
+            raise
+        finally:
+            self._front.http.about_to_send = None
+
+    def _note_sent(self) -> None:
+        self._sent = True
+
+    def _receive(self, pipeline_id: uuid.UUID | None, deadline: Deadline) -> None:
+        try:
+            pieces = self._front.receive(pipeline_id, deadline)
+        except WSManFault as fault:
+            if fault.code != TIMED_OUT:
+                raise
+            pieces = []
+        for piece in pieces:
+            self._conversation.receive(piece)
+
+    # -- what went wrong ------------------------------------------------------------------------------------------
+
+    def _do(self, work: Callable[[], T], deadline: Deadline) -> T:
+        try:
+            return self._worker.do(work, deadline)
+        except Late:
+            # Shut first: after that the worker sends nothing more, so what is said of it stays true.
+            self._front.http.shut()
+            raise TransportTimeoutError(
+                f"{self._address} did not answer within {deadline.total:.3g} seconds.",
+                address=self._address,
+                after=deadline.total,
+                may_have_run=self._sent,
+                hint=self._front.http.late_hint,
+            ) from None
+        except WSManFault as fault:
+            raise self._refusal(fault) from None
+        except (ConnectError, BusyError) as error:
+            if not self._sent:
+                raise
+            raise ConnectionLostError(str(error), address=self._address, may_have_run=True, hint=error.hint) from None
+        except TransportError as error:
+            error.may_have_run = self._sent
+            raise
+
+    def _refusal(self, fault: WSManFault) -> HvError:
+        said = f": {excerpt(fault.message)}" if fault.message else "."
+        address = self._address
+        gone = _says_gone(fault)
+        if self._sent or gone:
+            return ConnectionLostError(
+                f"{address} ended the session{said}", address=address, may_have_run=self._sent, fenced=gone
+            )
+        if fault.code in QUOTAS or fault.subcode == "QuotaLimit":
+            return BusyError(
+                f"{address} has no room for this user now{said}",
+                address=address,
+                hint="Close other sessions of this user, or raise the host's quotas (winrm get winrm/config/winrs).",
+            )
+        facts = {
+            "host": address,
+            "error_id": str(fault.code or fault.subcode),
+            "category": fault.subcode,
+            "host_message": fault.message,
+        }
+        if fault.code == ACCESS_DENIED or fault.subcode == "AccessDenied":
+            return PermissionDeniedError(
+                f"{address} knows this user but does not let them in{said}",
+                **facts,
+                hint="A member of Administrators (S-1-5-32-544) or Remote Management Users (S-1-5-32-580) may use the"
+                " default endpoint; other endpoints say themselves who may.",
+            )
+        if fault.code == SHELLS_NOT_ALLOWED:
+            return UnsupportedError(
+                f"{address} allows no remote shells{said}",
+                needs="the policy 'Allow Remote Shell Access'",
+                **facts,
+                hint="Set AllowRemoteShellAccess to true in the host's WinRM settings or group policy.",
+            )
+        return CommandFailedError(
+            f"{address} did not open a session at {self._configuration_name}{said}",
+            **facts,
+            hint="Get-PSSessionConfiguration on the host lists its endpoints and who may use them.",
+        )
+
+
+class _Closings:
+    """Tells the host which pipelines are done with, over a connection of its own, so that nobody waits for it."""
+
+    def __init__(self, new_shell: Callable[[], Shell], address: str) -> None:
+        self._new_shell = new_shell
+        self._worker = Worker(f"{address} closings")
+        self._shell: Shell | None = None
+        self._untold: set[uuid.UUID] = set()
+        self._stopped = False
+        self._requests = 0
+
+    @property
+    def requests(self) -> int:
+        """WSMan messages sent over this connection."""
+        shell = self._shell
+        return self._requests + (0 if shell is None else shell.http.requests)
+
+    def tell(self, pipeline_id: uuid.UUID) -> None:
+        """Have the host told; not waited for."""
+        self._untold.add(pipeline_id)
+        self._worker.later(lambda: self._tell(pipeline_id))
+
+    def catch_up(self, shell: Shell, deadline: Deadline) -> None:
+        """Tell over *shell* what should have been told long ago: the connection for it must have failed."""
+        if len(self._untold) > MOST_UNTOLD:
+            for pipeline_id in list(self._untold):
+                with contextlib.suppress(WSManFault):
+                    shell.terminate(pipeline_id, deadline)
+                self._untold.discard(pipeline_id)
+
+    def stop(self) -> None:
+        """Close the connection. What was to be told ends with the shell."""
+        self._stopped = True
+        shell = self._shell
+        if shell is not None:
+            shell.http.shut()
+            self._worker.later(shell.http.close)
+        self._worker.stop()
+
+    def _tell(self, pipeline_id: uuid.UUID) -> None:
+        if pipeline_id not in self._untold:
+            return
+        shell = self._shell = self._shell or self._new_shell()
+        if self._stopped:  # Asked after the shell can be seen: whoever stops shuts what it sees.
+            return
+        try:
+            shell.terminate(pipeline_id, Deadline(SECONDS_TO_TELL, SystemClock()))
+        except WSManFault:
+            pass  # The pipeline, or all of the shell, is gone.
+        except BaseException:
+            self._requests += shell.http.requests
+            self._shell = None
+            shell.http.close()
+            raise
+        self._untold.discard(pipeline_id)
+
+
+def _refuses(fault: WSManFault) -> bool:
+    """Whether what was asked was certainly not begun."""
+    refused = fault.code in QUOTAS or fault.code in {ACCESS_DENIED, SHELLS_NOT_ALLOWED}
+    return refused or fault.subcode in {"AccessDenied", "QuotaLimit"} or _says_gone(fault)
+
+
+def _says_gone(fault: WSManFault) -> bool:
+    return fault.code == SHELL_GONE or fault.subcode == "InvalidSelectors"
+
+
+def _is_gone(shell: Shell, deadline: Deadline) -> bool:
+    """Delete the shell; whether it is certainly not there any more."""
+    try:
+        shell.delete(deadline)
+    except WSManFault as fault:
+        return _says_gone(fault)
+    return True
+
+
+def _delete(shell: Shell, deadline: Deadline) -> None:
+    if shell.created:
+        with contextlib.suppress(WSManFault, HvError):
+            shell.delete(deadline)
+
+
+def _abandon(shell: Shell, worker: Worker, closings: _Closings) -> None:
+    """What is left to do when a connection is collected that nobody has closed; waits for nothing."""
+    worker.later(lambda: _delete(shell, Deadline(SECONDS_TO_CLOSE, SystemClock())))
+    worker.later(shell.http.close)
+    worker.stop()
+    closings.stop()
+
+
+_open_connections: weakref.WeakSet[WinRMConnection] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """End every runspace pool that is still open when this process ends, all at the same time."""
+    deadline = Deadline(SECONDS_TO_CLOSE, SystemClock())
+    for ending in [connection.begin_closing() for connection in list(_open_connections)]:
+        with contextlib.suppress(Late):
+            ending.wait(deadline)
