@@ -16,7 +16,7 @@ Cut by who must act: the caller, the network, the administrator of the host, or 
         OutcomeUnknownError      a write was sent, its answer was lost, and reading back
                                  could not settle it: .asked
       RemoteError                the host understood and said no:
-                                 .host .error_id .category .host_message
+                                 .address .error_id .category .host_message
         NotFoundError                                                                   (KeyError)
           VMNotFoundError
           ServiceNotFoundError
@@ -269,7 +269,7 @@ class RemoteError(HvError):
     """The host understood the question and answered with an error.
 
     Attributes:
-        host: Which host.
+        address: Who said so.
         error_id: PowerShell's FullyQualifiedErrorId, such as
             ``InvalidParameter,Microsoft.HyperV.PowerShell.Commands.GetVM``; empty where the package itself drew the
             conclusion.
@@ -281,14 +281,14 @@ class RemoteError(HvError):
         self,
         message: str,
         *,
-        host: str,
+        address: str,
         error_id: str = "",
         category: str = "",
         host_message: str = "",
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
-        self.host = host
+        self.address = address
         self.error_id = error_id
         self.category = category
         self.host_message = host_message
@@ -313,8 +313,8 @@ class AmbiguousError(RemoteError):
         candidates: The ids of all of them.
     """
 
-    def __init__(self, message: str, *, host: str, candidates: tuple[str, ...]) -> None:
-        super().__init__(message, host=host, hint="Use an id instead of the name: " + ", ".join(candidates))
+    def __init__(self, message: str, *, address: str, candidates: tuple[str, ...]) -> None:
+        super().__init__(message, address=address, hint="Use an id instead of the name: " + ", ".join(candidates))
         self.candidates = candidates
 
 
@@ -333,14 +333,16 @@ class UnsupportedError(RemoteError):
         self,
         message: str,
         *,
-        host: str,
+        address: str,
         needs: str,
         error_id: str = "",
         category: str = "",
         host_message: str = "",
         hint: str | None = None,
     ) -> None:
-        super().__init__(message, host=host, error_id=error_id, category=category, host_message=host_message, hint=hint)
+        super().__init__(
+            message, address=address, error_id=error_id, category=category, host_message=host_message, hint=hint
+        )
         self.needs = needs
 
 
@@ -359,7 +361,7 @@ class InvalidStateError(RemoteError):
         self,
         message: str,
         *,
-        host: str,
+        address: str,
         action: str,
         current: str = "",
         expected: str = "",
@@ -368,7 +370,9 @@ class InvalidStateError(RemoteError):
         host_message: str = "",
         hint: str | None = None,
     ) -> None:
-        super().__init__(message, host=host, error_id=error_id, category=category, host_message=host_message, hint=hint)
+        super().__init__(
+            message, address=address, error_id=error_id, category=category, host_message=host_message, hint=hint
+        )
         self.retryable = bool(error_id)
         self.action = action
         self.current = current

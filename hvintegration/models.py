@@ -193,7 +193,7 @@ class Failure(_Value):
     """What went wrong with one of several things, while the others went on.
 
     Attributes:
-        host: Who said so: the address of the host.
+        address: Who said so.
         vm_id: GUID of the virtual machine (lower case, no braces), or None if it is not about a known one.
         vm_name: Its name, or None if it is not known.
         target: What it is about, as the host names it, or None.
@@ -204,7 +204,7 @@ class Failure(_Value):
 
     table_columns: ClassVar[tuple[str, ...]] = ("VM", "Error id", "Category", "Message")
 
-    host: str
+    address: str
     vm_id: str | None
     vm_name: str | None
     target: str | None

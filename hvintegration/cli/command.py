@@ -516,7 +516,7 @@ def _listed(of: type[Record], items: Sequence[Record], errors: Sequence[Failure]
 
 def _failure(error: RemoteError, name: str) -> Failure:
     return Failure(
-        host=error.host,
+        address=error.address,
         vm_id=None,
         vm_name=name,
         target=None,

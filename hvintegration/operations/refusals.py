@@ -46,12 +46,12 @@ def _short(error_id: str) -> str:
 
 
 def remote_error(
-    *, host: str, error_id: str, category: str, message: str, doing: str, target: str | None = None
+    *, address: str, error_id: str, category: str, message: str, doing: str, target: str | None = None
 ) -> RemoteError:
-    """The exception for an error record of *host*.
+    """The exception for an error record that *address* sent.
 
     Args:
-        host: Which host.
+        address: Who said so.
         error_id: PowerShell's FullyQualifiedErrorId.
         category: PowerShell's error category.
         message: The host's sentence.
@@ -60,52 +60,52 @@ def remote_error(
     """
     said = f": {excerpt(message)}" if message else "."
     about = f" ({target})" if target and target not in doing else ""
-    facts = {"host": host, "error_id": error_id, "category": category, "host_message": message}
+    facts = {"address": address, "error_id": error_id, "category": category, "host_message": message}
     short = _short(error_id)
     if category == "PermissionDenied" or short == "AccessDenied":
         return PermissionDeniedError(
-            f"{host} does not let this user {doing}{about}{said}",
+            f"{address} does not let this user {doing}{about}{said}",
             **facts,
             hint="Use an elevated session, or a member of the host's Hyper-V Administrators group (SID S-1-5-32-578).",
         )
     if short in _MODULE_MISSING:
         return UnsupportedError(
-            f"{host} cannot {doing}{about}{said}",
+            f"{address} cannot {doing}{about}{said}",
             needs=HYPERV_MODULE,
             **facts,
             hint="Install the feature Hyper-V-PowerShell on the host, or use a host that has the Hyper-V role.",
         )
     if is_refusal_of_scripts(error_id):
         return UnsupportedError(
-            f"{host} takes no scripts at this endpoint{about}{said}", needs="an endpoint that runs scripts", **facts
+            f"{address} takes no scripts at this endpoint{about}{said}", needs="an endpoint that runs scripts", **facts
         )
     if short == COMPONENT_NOT_FOUND:
         return ServiceNotFoundError(
-            f"{host} has no such integration service{about}.",
+            f"{address} has no such integration service{about}.",
             **facts,
             hint="Hosts older than Windows Server 2012 R2 have no Guest Service Interface.",
         )
     if short == "ObjectNotFound" and target is None:
         return CommandFailedError(
-            f"{host} failed to {doing}{said}",
+            f"{address} failed to {doing}{said}",
             **facts,
             hint="Check that the Virtual Machine Management service runs, and that this user may manage Hyper-V.",
         )
     if short == "ObjectNotFound":
         return VMNotFoundError(
-            f"{host} has no such virtual machine{about}{said}",
+            f"{address} has no such virtual machine{about}{said}",
             **facts,
             hint="It may have been deleted or moved, or this user may not see it.",
         )
     if short == "InvalidState":
-        return InvalidStateError(f"{host} cannot {doing} now{about}{said}", action=doing, **facts)
-    return CommandFailedError(f"{host} failed to {doing}{about}{said}", **facts)
+        return InvalidStateError(f"{address} cannot {doing} now{about}{said}", action=doing, **facts)
+    return CommandFailedError(f"{address} failed to {doing}{about}{said}", **facts)
 
 
-def refusal_of(entry: ErrorEntry, *, host: str, doing: str, target: str | None = None) -> RemoteError:
+def refusal_of(entry: ErrorEntry, *, address: str, doing: str, target: str | None = None) -> RemoteError:
     """The exception for one entry of an answer's error list; *target* is what it is about if the entry says nothing."""
     return remote_error(
-        host=host,
+        address=address,
         error_id=entry.id,
         category=entry.category,
         message=entry.message,
@@ -123,15 +123,15 @@ def result_of(answer: Answer, doing: str) -> JsonObject:
     if answer.result is not None:
         return answer.result
     for entry in answer.errors:
-        raise refusal_of(entry, host=answer.address, doing=doing)
-    raise CommandFailedError(f"{answer.address} answered neither a result nor an error.", host=answer.address)
+        raise refusal_of(entry, address=answer.address, doing=doing)
+    raise CommandFailedError(f"{answer.address} answered neither a result nor an error.", address=answer.address)
 
 
-def failure_of(entry: ErrorEntry, *, host: str, names: Mapping[str, str]) -> Failure:
-    """The entry as a value; *host* is who said so, *names* are the names of known virtual machines by id."""
+def failure_of(entry: ErrorEntry, *, address: str, names: Mapping[str, str]) -> Failure:
+    """The entry as a value; *address* is who said so, *names* are the names of known virtual machines by id."""
     vm_id = entry.target if entry.target in names else None
     return Failure(
-        host=host,
+        address=address,
         vm_id=vm_id,
         vm_name=names[vm_id] if vm_id is not None else None,
         target=entry.target,

@@ -104,8 +104,8 @@ def _service_in(record: VMRecord, kind: ServiceKind) -> ServiceState:
         if state.kind is kind:
             return state
     raise ServiceNotFoundError(
-        f"The virtual machine {record.name} on {record.host} has no {kind.label}.",
-        host=record.host,
+        f"The virtual machine {record.name} on {record.address} has no {kind.label}.",
+        address=record.address,
         hint="Hosts older than Windows Server 2012 R2 have no Guest Service Interface.",
     )
 
@@ -121,7 +121,7 @@ def wait_until_ok(vm_id: str, kind: ServiceKind) -> Operation[ServiceState]:
             if state.health is Health.OK:
                 return state
             if state.health in {Health.DISABLED, Health.NOT_RUNNING}:
-                raise _cannot_become_ok(kind, state, record.host)
+                raise _cannot_become_ok(kind, state, record.address)
             yield Sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
     except (DeadlineReached, TransportTimeoutError) as end:
@@ -136,12 +136,12 @@ def wait_until_ok(vm_id: str, kind: ServiceKind) -> Operation[ServiceState]:
         ) from end
 
 
-def _cannot_become_ok(kind: ServiceKind, state: ServiceState, host: str) -> InvalidStateError:
+def _cannot_become_ok(kind: ServiceKind, state: ServiceState, address: str) -> InvalidStateError:
     disabled = state.health is Health.DISABLED
     why = "it is disabled on the host" if disabled else f"the virtual machine is {state.vm_state}"
     return InvalidStateError(
         f"{kind.label} of {state.vm_name} cannot become ok: {why}.",
-        host=host,
+        address=address,
         action="wait until ok",
         current="disabled" if disabled else state.vm_state,
         expected="enabled" if disabled else "Running",
@@ -162,7 +162,7 @@ def switch_service(change: Change) -> Operation[ServiceState]:
     error = made.error
     assert error is not None
     raise remote_error(
-        host=error.host,
+        address=error.address,
         error_id=error.error_id,
         category=error.category,
         message=error.message,
@@ -301,7 +301,7 @@ def _decoded(answer: Answer, changes: Sequence[Change], *, dry_run: bool) -> dic
     if len(entries) != len(changes):
         raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
     after = _After(
-        host=answer.address,
+        address=answer.address,
         vms={vm.id: vm for vm in decode_vms(result, answer)},
         errors={entry.target: entry for entry in answer.errors},
     )
@@ -315,7 +315,7 @@ def _decoded(answer: Answer, changes: Sequence[Change], *, dry_run: bool) -> dic
 class _After:
     """What an answer says besides what it says of each change: the virtual machines after, and errors by target."""
 
-    host: str
+    address: str
     vms: dict[str, VMRecord]
     errors: dict[str | None, ErrorEntry]
 
@@ -339,11 +339,11 @@ def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run:
         error=None,
     )
     if said is not None:
-        failure = failure_of(said, host=after.host, names={})
+        failure = failure_of(said, address=after.address, names={})
         made = attrs.evolve(made, error=attrs.evolve(failure, vm_id=change.vm_id, vm_name=name))
     if made.error is None and (done is None or state is None):
         message = "The host says neither what happened nor why not."
-        made = attrs.evolve(made, error=_own_failure(made, after.host, message))
+        made = attrs.evolve(made, error=_own_failure(made, after.address, message))
     if done is None:
         reached = state is not None and state.enabled is change.enable
         return attrs.evolve(made, outcome=ChangeOutcome.CONFIRMED) if reached else made
@@ -353,7 +353,7 @@ def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run:
         return attrs.evolve(made, outcome=ChangeOutcome.WOULD_CHANGE)
     if state is not None and state.enabled is not change.enable:
         message = "The host reported success, but the service is as it was before."
-        return attrs.evolve(made, error=_own_failure(made, after.host, message))
+        return attrs.evolve(made, error=_own_failure(made, after.address, message))
     return attrs.evolve(made, outcome=ChangeOutcome.CHANGED)
 
 
@@ -393,15 +393,15 @@ def _says_whether_made(seen: ServiceChange) -> bool:
     return seen.before is not None or seen.state is not None or is_absent(_error_id(seen))
 
 
-def _settled(change: Change, seen: ServiceChange, host: str, lost: HvError) -> ServiceChange:
+def _settled(change: Change, seen: ServiceChange, address: str, lost: HvError) -> ServiceChange:
     if seen.outcome is ChangeOutcome.UNCHANGED:
         return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED, before=None)
     if seen.outcome is ChangeOutcome.WOULD_CHANGE:
-        return attrs.evolve(_not_made(change, host, lost), vm_name=seen.vm_name, state=seen.state)
+        return attrs.evolve(_not_made(change, address, lost), vm_name=seen.vm_name, state=seen.state)
     return seen
 
 
-def _not_made(change: Change, host: str, lost: HvError) -> ServiceChange:
+def _not_made(change: Change, address: str, lost: HvError) -> ServiceChange:
     made = ServiceChange(
         vm_id=change.vm_id,
         vm_name=change.vm_name,
@@ -412,12 +412,12 @@ def _not_made(change: Change, host: str, lost: HvError) -> ServiceChange:
         state=None,
         error=None,
     )
-    return attrs.evolve(made, error=_own_failure(made, host, f"It was not made: {lost}"))
+    return attrs.evolve(made, error=_own_failure(made, address, f"It was not made: {lost}"))
 
 
-def _own_failure(change: ServiceChange, host: str, message: str) -> Failure:
+def _own_failure(change: ServiceChange, address: str, message: str) -> Failure:
     return Failure(
-        host=host,
+        address=address,
         vm_id=change.vm_id,
         vm_name=change.vm_name,
         target=None,

@@ -54,7 +54,7 @@ class VMRecord:
     """What an answer says of one virtual machine.
 
     Attributes:
-        host: Who said so: the address of the host.
+        address: Who said so.
         id: GUID, lower case without braces.
         name: Its name.
         state: Member name of ``VMState``.
@@ -62,7 +62,7 @@ class VMRecord:
         services: Its integration services, likewise.
     """
 
-    host: str
+    address: str
     id: str
     name: str
     state: str
@@ -82,7 +82,7 @@ class VMRecords:
     def failures(self) -> tuple[Failure, ...]:
         """The errors as values that know the names of the virtual machines."""
         names = {vm.id: vm.name for vm in self.vms}
-        return tuple(failure_of(entry, host=self.answer.address, names=names) for entry in self.errors)
+        return tuple(failure_of(entry, address=self.answer.address, names=names) for entry in self.errors)
 
 
 def read_vms(
@@ -101,7 +101,7 @@ def read_vms(
     if not vms:
         for entry in answer.errors:
             if entry.category == "PermissionDenied" or (entry.target is None and vm_id is None):
-                raise refusal_of(entry, host=answer.address, doing="read virtual machines")
+                raise refusal_of(entry, address=answer.address, doing="read virtual machines")
     explained = {entry.target for entry in answer.errors}
     for index, vm in enumerate(vms):
         for part, wanted, value in (("info", info, vm.info), ("services", services, vm.services)):
@@ -142,11 +142,11 @@ def pick_vm(wanted: str, records: VMRecords) -> VMRecord:
     """
     fits = [vm for vm in records.vms if vm.name == wanted]
     fits = fits or [vm for vm in records.vms if vm.name.lower() == wanted.lower()]
-    host = records.answer.address
+    address = records.answer.address
     if len(fits) > 1:
         raise AmbiguousError(
-            f"{host} has {len(fits)} virtual machines named {excerpt(wanted)!r}.",
-            host=host,
+            f"{address} has {len(fits)} virtual machines named {excerpt(wanted)!r}.",
+            address=address,
             candidates=tuple(vm.id for vm in fits),
         )
     if not fits:
@@ -155,18 +155,18 @@ def pick_vm(wanted: str, records: VMRecords) -> VMRecord:
 
 
 def _raise_not_found(wanted: str, records: VMRecords) -> NoReturn:
-    host = records.answer.address
+    address = records.answer.address
     said = records.errors[0] if records.errors else ErrorEntry("", "", "", None)
     if said.id.startswith(("InvalidParameter", "ObjectNotFound")) or not said.id:
         raise VMNotFoundError(
-            f"{host} has no virtual machine named {excerpt(wanted)!r}, or this user may not see it.",
-            host=host,
+            f"{address} has no virtual machine named {excerpt(wanted)!r}, or this user may not see it.",
+            address=address,
             error_id=said.id,
             category=said.category,
             host_message=said.message,
             hint="host.vms.list() shows all that this user may see.",
         )
-    raise refusal_of(said, host=host, doing="find a virtual machine")
+    raise refusal_of(said, address=address, doing="find a virtual machine")
 
 
 def read_vm(vm_id: str) -> Operation[VMInfo]:
@@ -180,10 +180,10 @@ def read_one(vm_id: str, *, info: bool = False, services: bool = False) -> Opera
     """The virtual machine of that id with all that was asked for: one round trip."""
     records = yield from read_vms(vm_id=vm_id, info=info, services=services)
     for entry in records.errors:
-        raise refusal_of(entry, host=records.answer.address, doing="read the virtual machine", target=vm_id)
+        raise refusal_of(entry, address=records.answer.address, doing="read the virtual machine", target=vm_id)
     if len(records.vms) != 1 or records.vms[0].id != vm_id:
         raise VMNotFoundError(
-            f"{records.answer.address} did not answer for the virtual machine {vm_id}.", host=records.answer.address
+            f"{records.answer.address} did not answer for the virtual machine {vm_id}.", address=records.answer.address
         )
     return records.vms[0]
 
@@ -198,7 +198,7 @@ def decode_vms(result: JsonObject, answer: Answer) -> tuple[VMRecord, ...]:
 
     def decode(entry: JsonObject, path: str) -> VMRecord:
         vm = VMRecord(
-            host=answer.address,
+            address=answer.address,
             id=text(entry, "id", path).lower(),
             name=text(entry, "name", path),
             state=text(entry, "state", path),

@@ -190,7 +190,7 @@ def test_a_replay_of_a_host_that_answers_has_them_too(clock: hv.VirtualClock, tm
 def test_a_refusal_is_of_the_step_that_it_is_about(
     clock: hv.VirtualClock, error_id: str, category: str, step: str, hint: str | None
 ) -> None:
-    refusal = remote_error(host="hv01", error_id=error_id, category=category, message="Nein.", doing="read the host")
+    refusal = remote_error(address="hv01", error_id=error_id, category=category, message="Nein.", doing="read the host")
 
     check = hv.Host(Stepping(clock, failure=refusal)).check()
 

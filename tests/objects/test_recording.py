@@ -76,7 +76,7 @@ def test_steps_are_written_like_calls(file: Path) -> None:
         def steps(self) -> list[Step]:
             def fail(_seconds: float) -> str:
                 raise errors.PermissionDeniedError(
-                    "hv01 does not let you: Nein.", host="ssh://admin@hv01", error_id="5", host_message="Nein."
+                    "hv01 does not let you: Nein.", address="ssh://admin@hv01", error_id="5", host_message="Nein."
                 )
 
             return [("authentication", lambda _: "ntlm as CORP\\jane"), ("PowerShell", fail)]
@@ -229,7 +229,7 @@ def test_who_asks_is_in_no_part_of_an_error(file: Path, user: str) -> None:
 
 def test_a_host_s_message_is_in_no_part_of_an_error(file: Path) -> None:
     refusal = errors.PermissionDeniedError(
-        "hv01 does not let this user read: Anna darf nicht.", host="hv01", host_message="Anna darf nicht."
+        "hv01 does not let this user read: Anna darf nicht.", address="hv01", host_message="Anna darf nicht."
     )
     garbled = errors.ProtocolError("No CLIXML.", address="hv01", received="<Anna>")
 
@@ -338,11 +338,11 @@ FAILURES: list[HvError] = [
     errors.TransportTimeoutError("Late.", address="hv01", after=2.5, may_have_run=True),
     errors.ConnectionLostError("Gone.", address="hv01", may_have_run=False, fenced=True),
     errors.ProtocolError("What?", address="hv01", received="<>"),
-    errors.PermissionDeniedError("No.", host="hv01", error_id="AccessDenied", category="PermissionDenied"),
-    errors.UnsupportedError("No module.", host="hv01", needs="a module"),
-    errors.InvalidStateError("Not now.", host="hv01", action="go", error_id="InvalidState"),
-    errors.VMNotFoundError("None.", host="hv01"),
-    errors.CommandFailedError("No.", host="hv01"),
+    errors.PermissionDeniedError("No.", address="hv01", error_id="AccessDenied", category="PermissionDenied"),
+    errors.UnsupportedError("No module.", address="hv01", needs="a module"),
+    errors.InvalidStateError("Not now.", address="hv01", action="go", error_id="InvalidState"),
+    errors.VMNotFoundError("None.", address="hv01"),
+    errors.CommandFailedError("No.", address="hv01"),
 ]
 
 
@@ -363,7 +363,7 @@ def test_an_error_of_another_class_is_the_nearest_known_one(file: Path) -> None:
     class Own(errors.ConnectionLostError):
         pass
 
-    ambiguous = errors.AmbiguousError("Two.", host="hv01", candidates=("a", "b"))
+    ambiguous = errors.AmbiguousError("Two.", address="hv01", candidates=("a", "b"))
     recorded(file, Own("Gone.", address="x", may_have_run=True), ambiguous)
     replay = hv.Replay(file)
 

@@ -73,7 +73,9 @@ def test_what_was_opened_elsewhere_is_used_unless_there_is_one() -> None:
 
 @pytest.mark.parametrize("fences_at_once", [True, False])
 @pytest.mark.parametrize(
-    "failure", [ConnectError("No.", address="x"), PermissionDeniedError("No.", host="x"), KeyboardInterrupt()], ids=repr
+    "failure",
+    [ConnectError("No.", address="x"), PermissionDeniedError("No.", address="x"), KeyboardInterrupt()],
+    ids=repr,
 )
 def test_what_could_not_be_opened_is_not_used_by_the_next_call(failure: BaseException, *, fences_at_once: bool) -> None:
     done: list[str] = []

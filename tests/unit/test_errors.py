@@ -17,7 +17,7 @@ HINT = "Do something else."
 TRANSPORT = {"message": MESSAGE, "address": "ssh://hv01", "hint": HINT}
 REMOTE = {
     "message": MESSAGE,
-    "host": "hv01",
+    "address": "hv01",
     "error_id": "OperationFailed,Microsoft.HyperV.PowerShell.Commands.GetVM",
     "category": "NotSpecified",
     "host_message": "Der Vorgang ist fehlgeschlagen.\nÜberhaupt.",
@@ -42,7 +42,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "NotFoundError": REMOTE,
     "VMNotFoundError": REMOTE,
     "ServiceNotFoundError": REMOTE,
-    "AmbiguousError": {"message": MESSAGE, "host": "hv01", "candidates": ("id-1", "id-2")},
+    "AmbiguousError": {"message": MESSAGE, "address": "hv01", "candidates": ("id-1", "id-2")},
     "PermissionDeniedError": REMOTE,
     "UnsupportedError": REMOTE | {"needs": "the Hyper-V module for PowerShell"},
     "InvalidStateError": REMOTE | {"action": "start", "current": "Running", "expected": "Off"},
@@ -85,7 +85,7 @@ ATTRIBUTES = {
     "TransportTimeoutError": {"after"},
     "ProtocolError": {"excerpt"},
     "OutcomeUnknownError": {"asked", "known"},
-    "RemoteError": {"host", "error_id", "category", "host_message"},
+    "RemoteError": {"address", "error_id", "category", "host_message"},
     "AmbiguousError": {"candidates"},
     "UnsupportedError": {"needs"},
     "InvalidStateError": {"action", "current", "expected", "retryable"},
@@ -178,8 +178,8 @@ def test_only_what_can_succeed_later_by_itself_is_retryable() -> None:
 
 
 def test_a_state_is_retryable_where_the_host_says_so_and_not_where_somebody_must_act() -> None:
-    busy = errors.InvalidStateError(MESSAGE, host="hv01", action="enable", error_id="InvalidState,X")
-    off = errors.InvalidStateError(MESSAGE, host="hv01", action="wait", current="Off", expected="Running")
+    busy = errors.InvalidStateError(MESSAGE, address="hv01", action="enable", error_id="InvalidState,X")
+    off = errors.InvalidStateError(MESSAGE, address="hv01", action="wait", current="Off", expected="Running")
     assert (busy.retryable, off.retryable) == (True, False)
 
 
@@ -209,7 +209,7 @@ def test_an_unknown_service_suggests_what_is_close(suggestions: tuple[str, ...],
 
 
 def test_an_ambiguous_name_is_answered_with_the_ids() -> None:
-    error = errors.AmbiguousError(MESSAGE, host="hv01", candidates=("id-1", "id-2"))
+    error = errors.AmbiguousError(MESSAGE, address="hv01", candidates=("id-1", "id-2"))
     assert error.hint == "Use an id instead of the name: id-1, id-2"
 
 

@@ -68,7 +68,7 @@ def info(**changes: Any) -> VMInfo:  # noqa: ANN401  # attrs.evolve takes any
 
 def failure(**changes: Any) -> Failure:  # noqa: ANN401  # attrs.evolve takes any
     plain = Failure(
-        host="hv01",
+        address="hv01",
         vm_id=VM_ID,
         vm_name="demovm",
         target=VM_ID,

@@ -103,7 +103,7 @@ def test_after_a_refusal_functions_are_called_and_no_script_is_sent_again(refusa
     with pytest.raises(UnsupportedError) as refused:
         answer(endpoint, conversation)
 
-    assert (refused.value.error_id, refused.value.host) == (refusal, "hv01")
+    assert (refused.value.error_id, refused.value.address) == (refusal, "hv01")
     assert [answer(endpoint, conversation, script) for script in (GET_HOST, GET_VMS, GET_HOST)] == [
         "from a function",
         "vms",

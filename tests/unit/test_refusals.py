@@ -26,7 +26,7 @@ def error_for(
     error_id: str, category: str = "NotSpecified", message: str = "Nein.", target: str | None = None
 ) -> RemoteError:
     return remote_error(
-        host=HOST, error_id=error_id, category=category, message=message, doing="read it", target=target
+        address=HOST, error_id=error_id, category=category, message=message, doing="read it", target=target
     )
 
 
@@ -61,7 +61,7 @@ def error_for(
 def test_the_class_is_chosen_by_id_and_category(error_id: str, category: str, kind: type[RemoteError]) -> None:
     error = error_for(error_id, category, target="demovm")
     assert type(error) is kind
-    assert (error.host, error.error_id, error.category, error.host_message) == (HOST, error_id, category, "Nein.")
+    assert (error.address, error.error_id, error.category, error.host_message) == (HOST, error_id, category, "Nein.")
 
 
 def test_an_object_that_nobody_named_is_not_a_virtual_machine() -> None:
@@ -107,7 +107,7 @@ def test_the_hosts_sentence_is_kept_as_it_came() -> None:
 
 def test_an_entry_becomes_an_error_about_its_target() -> None:
     entry = ErrorEntry("ObjectNotFound", "ObjectNotFound", "Weg.", "b637")
-    assert str(refusal_of(entry, host=HOST, doing="read it")) == "hv01 has no such virtual machine (b637): Weg."
+    assert str(refusal_of(entry, address=HOST, doing="read it")) == "hv01 has no such virtual machine (b637): Weg."
 
 
 # -- results -------------------------------------------------------------------------------------------------------
@@ -138,8 +138,8 @@ def test_a_failure_names_the_virtual_machine_if_it_is_known(
     target: str | None, vm_id: str | None, vm_name: str | None
 ) -> None:
     entry = ErrorEntry("OperationFailed", "NotSpecified", "Nein.", target)
-    assert failure_of(entry, host=HOST, names={"id-1": "demovm"}) == Failure(
-        host=HOST,
+    assert failure_of(entry, address=HOST, names={"id-1": "demovm"}) == Failure(
+        address=HOST,
         vm_id=vm_id,
         vm_name=vm_name,
         target=target,

@@ -234,7 +234,7 @@ def test_what_cannot_become_ok_is_not_waited_for(
     *, vm_state: str, enabled: bool, current: str, expected: str, hint: str
 ) -> None:
     error = waiting(listed(heartbeat(enabled=enabled), state=vm_state)).error(InvalidStateError)
-    assert (error.current, error.expected, error.hint, error.host) == (current, expected, hint, HOST)
+    assert (error.current, error.expected, error.hint, error.address) == (current, expected, hint, HOST)
 
 
 def test_a_service_that_is_disabled_meanwhile_is_not_waited_for() -> None:
@@ -702,7 +702,7 @@ def test_switching_is_fine_where_the_state_is_as_wanted_in_spite_of_an_error() -
 def test_a_switch_that_fails_is_an_error_that_says_why(answered: Answer, kind: type[HvError], error_id: str) -> None:
     outcome = switching(answered)
     error: Any = outcome.error(kind)
-    assert (error.error_id, error.host, outcome.yielded) == (error_id, HOST, (write(ON_A),))
+    assert (error.error_id, error.address, outcome.yielded) == (error_id, HOST, (write(ON_A),))
 
 
 def test_a_refused_switch_names_service_and_virtual_machine() -> None:
@@ -777,7 +777,7 @@ def test_what_the_host_does_not_switch_is_refused_before_anything_is_sent(kind: 
 
 def test_a_name_that_fits_none_changes_nothing() -> None:
     outcome = granting([wish(A), wish(name="third")], NAMES)
-    assert (outcome.error(VMNotFoundError).host, outcome.yielded) == (HOST, (LISTING,))
+    assert (outcome.error(VMNotFoundError).address, outcome.yielded) == (HOST, (LISTING,))
 
 
 def test_a_name_that_fits_several_changes_nothing() -> None:
@@ -787,7 +787,7 @@ def test_a_name_that_fits_several_changes_nothing() -> None:
 
 
 def test_a_name_is_no_pattern() -> None:
-    assert granting([wish(name="demo*")], NAMES).error(VMNotFoundError).host == HOST
+    assert granting([wish(name="demo*")], NAMES).error(VMNotFoundError).address == HOST
 
 
 def test_wishes_that_contradict_each_other_by_name_and_id_are_refused() -> None:

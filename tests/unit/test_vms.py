@@ -73,11 +73,11 @@ def test_no_virtual_machines_are_an_empty_list() -> None:
 
 def test_virtual_machines_that_one_may_not_see_are_not_an_empty_list() -> None:
     outcome = drive(list_vms(), [vms(errors=(problem("AccessDenied" + GET_VM, "hv01", category="PermissionDenied"),))])
-    assert outcome.error(PermissionDeniedError).host == HOST
+    assert outcome.error(PermissionDeniedError).address == HOST
 
 
 def test_a_refusal_of_the_whole_question_is_no_empty_list() -> None:
-    assert drive(list_vms(), [vms(errors=(problem("OperationFailed"),))]).error(CommandFailedError).host == HOST
+    assert drive(list_vms(), [vms(errors=(problem("OperationFailed"),))]).error(CommandFailedError).address == HOST
 
 
 def test_a_missing_module_is_named() -> None:
@@ -116,7 +116,7 @@ def test_a_pattern_finds_only_the_name_that_it_is() -> None:
 
 @pytest.mark.parametrize("pattern", ["*", "vm*", "vm?", "vm[12]"])
 def test_a_pattern_does_not_match(pattern: str) -> None:
-    assert drive(find_vm(pattern), [vms(vm_json(A, "vm1"), vm_json(B, "vm2"))]).error(VMNotFoundError).host == HOST
+    assert drive(find_vm(pattern), [vms(vm_json(A, "vm1"), vm_json(B, "vm2"))]).error(VMNotFoundError).address == HOST
 
 
 def test_case_does_not_matter_where_no_name_is_exact() -> None:
@@ -171,7 +171,7 @@ def test_an_id_is_found_in_one_round_trip(text: str) -> None:
 def test_an_id_never_selects_a_virtual_machine_of_another_id() -> None:
     """Rule 1: whatever the host answers, the wrong one is not selected."""
     outcome = drive(find_vm(A), [vms(vm_json(B, "other")), vms()])
-    assert outcome.error(VMNotFoundError).host == HOST
+    assert outcome.error(VMNotFoundError).address == HOST
 
 
 @pytest.mark.parametrize("answered", [vms(), vms(errors=(UNKNOWN_ID,))], ids=["nothing", "error"])
@@ -256,7 +256,7 @@ def test_details_that_could_not_be_read_are_an_error() -> None:
     ids=["none", "another", "two"],
 )
 def test_an_answer_about_something_else_is_not_taken(entries: tuple[dict[str, Any], ...]) -> None:
-    assert drive(read_vm(A), [vms(*entries)]).error(VMNotFoundError).host == HOST
+    assert drive(read_vm(A), [vms(*entries)]).error(VMNotFoundError).address == HOST
 
 
 def test_details_that_are_missing_without_an_error_are_refused() -> None:

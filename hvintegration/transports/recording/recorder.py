@@ -426,7 +426,7 @@ _FACTS: Final[dict[type[HvError], dict[str, tuple[type, ...]]]] = {
     errors.UntrustedHostError: {"expected": _OPTIONAL_TEXT, "offered": _TEXT},
     errors.TransportTimeoutError: {"after": (int, float)},
     ProtocolError: {"excerpt": _TEXT},
-    errors.RemoteError: dict.fromkeys(("host", "error_id", "category", "host_message"), _TEXT),
+    errors.RemoteError: dict.fromkeys(("address", "error_id", "category", "host_message"), _TEXT),
     errors.UnsupportedError: {"needs": _TEXT},
     errors.InvalidStateError: {"retryable": (bool,)} | dict.fromkeys(("action", "current", "expected"), _TEXT),
 }
@@ -484,7 +484,7 @@ _KEPT: Final = frozenset(
         *("id", "vm_id", "component_id", "name", "state", "heartbeat", "primary", "secondary", "target", "category"),
         *("version", "integration_services_version", "os_caption", "os_version", "os_build", "language"),
         *("module_version", "powershell_version", "powershell_edition", "language_mode"),
-        *("address", "host", "hint", "error_id", "needs", "action", "current", "expected", "offered"),
+        *("address", "hint", "error_id", "needs", "action", "current", "expected", "offered"),
     }
 )
 """Keys whose texts are written as they are: what replaying and understanding need. Those of any other are not."""

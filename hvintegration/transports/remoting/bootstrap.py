@@ -101,5 +101,5 @@ class BootstrapCall:
                 received=text[:400].decode("ascii", "replace"),
             ) from None
         raise remote_error(
-            host=self._address, error_id=error_id, category=category, message=message, doing=f"run {script.name}"
+            address=self._address, error_id=error_id, category=category, message=message, doing=f"run {script.name}"
         )

@@ -219,7 +219,7 @@ class Conversation:
         exception = getattr(record, "Exception", None)
         category = getattr(getattr(record, "CategoryInfo", None), "Category", None)
         error = remote_error(
-            host=self._address,
+            address=self._address,
             error_id=str(getattr(record, "FullyQualifiedErrorId", "") or ""),
             category=str(getattr(category, "name", "") or ""),
             message=str(getattr(exception, "Message", "") or ""),
@@ -228,7 +228,7 @@ class Conversation:
         if self._by_name and isinstance(error, UnsupportedError):
             return UnsupportedError(
                 f"{self._address} runs no scripts at this endpoint, and has no function {self._script.function}.",
-                host=error.host,
+                address=error.address,
                 needs=f"the role {self._script.role}, which `hvintegration jea` writes",
                 error_id=error.error_id,
                 category=error.category,

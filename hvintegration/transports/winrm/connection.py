@@ -218,7 +218,7 @@ class WinRMConnection:
                 hint="Close other sessions of this user, or raise the host's quotas (winrm get winrm/config/winrs).",
             )
         facts = {
-            "host": address,
+            "address": address,
             "error_id": str(fault.code or fault.subcode),
             "category": fault.subcode,
             "host_message": fault.message,
