@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hvintegration import errors, simulator
     from hvintegration.addresses import connect, transport_for
-    from hvintegration.clock import Clock, SystemClock, VirtualClock
+    from hvintegration.clock import Clock, Deadline, SystemClock, Timeout, VirtualClock
     from hvintegration.credential import Credential
     from hvintegration.host import Host, RequestedChange, VMs
     from hvintegration.integration_service import IntegrationService
@@ -53,6 +53,7 @@ __all__ = [
     "Checkable",
     "Clock",
     "Credential",
+    "Deadline",
     "Failure",
     "Health",
     "Host",
@@ -75,6 +76,7 @@ __all__ = [
     "SessionStats",
     "Simulator",
     "SystemClock",
+    "Timeout",
     "Transport",
     "VMInfo",
     "VMInventory",
@@ -96,6 +98,7 @@ _HOMES = {
     "Checkable": "hvintegration.transports.base",
     "Clock": "hvintegration.clock",
     "Credential": "hvintegration.credential",
+    "Deadline": "hvintegration.clock",
     "Failure": "hvintegration.models",
     "Health": "hvintegration.models",
     "Host": "hvintegration.host",
@@ -119,6 +122,7 @@ _HOMES = {
     "SessionStats": "hvintegration.session",
     "Simulator": "hvintegration.simulator",
     "SystemClock": "hvintegration.clock",
+    "Timeout": "hvintegration.clock",
     "Transport": "hvintegration.transports.base",
     "VM": "hvintegration.vm",
     "VMInfo": "hvintegration.models",

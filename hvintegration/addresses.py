@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
 from hvintegration.host import Host
@@ -22,7 +23,7 @@ __all__ = ["OPTIONS", "connect", "transport_for"]
 CONNECT_TIMEOUT = 30.0
 
 
-def connect(address: str, *, credential: Credential | None = None, timeout: float = CONNECT_TIMEOUT) -> Host:
+def connect(address: str, *, credential: Credential | None = None, timeout: float | Deadline = CONNECT_TIMEOUT) -> Host:
     """A host that has answered once. One round trip.
 
     Args:
@@ -31,7 +32,7 @@ def connect(address: str, *, credential: Credential | None = None, timeout: floa
             ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
             (``sim:FILE`` for one of your own), ``replay:FILE`` for a recording.
         credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
-        timeout: Seconds for connecting and for the first answer.
+        timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`.
 
     Raises:
         ConfigurationError: The address is invalid, or does not go with a credential.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["Clock", "Deadline", "SystemClock", "VirtualClock"]
+__all__ = ["Clock", "Deadline", "SystemClock", "Timeout", "VirtualClock"]
 
 
 @runtime_checkable
@@ -75,15 +75,38 @@ class VirtualClock:
 
 
 class Deadline:
-    """A point in time, as seconds left until it."""
+    """A point in time, as seconds left until it. It may be given to several verbs in turn, for all of them together.
 
-    __slots__ = ("_clock", "_end", "total")
+    Args:
+        seconds: How far away it is.
+        clock: What tells the time; the machine's own clock if None.
 
-    def __init__(self, seconds: float, clock: Clock) -> None:
-        self.total = seconds
-        self._clock = clock
-        self._end = clock.monotonic() + seconds
+    Attributes:
+        given: The seconds that the caller gave; those of the first deadline where this one was made of another.
+
+    >>> whole = Deadline(60, VirtualClock())
+    >>> part = whole.within(20)
+    >>> whole.left(), part.left(), part.given
+    (60.0, 20.0, 60)
+    """
+
+    __slots__ = ("_clock", "_end", "given")
+
+    def __init__(self, seconds: float, clock: Clock | None = None) -> None:
+        self.given = seconds
+        self._clock = SystemClock() if clock is None else clock
+        self._end = self._clock.monotonic() + seconds
+
+    def within(self, seconds: float) -> Deadline:
+        """Another one, for a part of what is to be done: in *seconds*, or when this one ends, if that is earlier."""
+        part = Deadline(min(seconds, self.left()), self._clock)
+        part.given = self.given
+        return part
 
     def left(self) -> float:
         """Seconds left; zero once it has passed."""
         return max(0.0, self._end - self._clock.monotonic())
+
+
+Timeout: TypeAlias = float | Deadline | None
+"""What verbs take: seconds for all of it; a deadline, which several verbs may share; None for 60 seconds."""

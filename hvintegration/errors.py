@@ -5,6 +5,7 @@ Cut by who must act: the caller, the network, the administrator of the host, or 
     HvError                      .hint .retryable; str() is one sentence
       ConfigurationError         invalid address, option or request; nothing was sent   (ValueError)
       UnknownServiceError        .name .suggestions                                     (KeyError)
+      ReentrantCallError         this thread is asking already; nothing was sent: .address
       TransportError             no usable answer: .address .may_have_run .fenced
         ConnectError             no connection, nothing was sent
           AuthenticationError
@@ -34,7 +35,7 @@ attributes. All of them can be pickled. ``hint`` says what to do next and is als
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "AmbiguousError",
@@ -51,6 +52,7 @@ __all__ = [
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "ProtocolError",
+    "ReentrantCallError",
     "RemoteError",
     "ServiceNotFoundError",
     "TransportError",
@@ -136,6 +138,23 @@ class UnknownServiceError(HvError, KeyError):
         self.suggestions = suggestions
 
 
+class ReentrantCallError(HvError):
+    """This thread is asking over the same connection already. Nothing was sent.
+
+    Somebody asks while asking: a signal handler, or a callback. The call that is under way goes on undisturbed.
+
+    Attributes:
+        address: What was to be asked.
+    """
+
+    def __init__(self, *, address: str) -> None:
+        super().__init__(
+            f"This thread is asking {address} already, and cannot ask it a second question meanwhile.",
+            hint="Ask after that call has returned, or over a connection of its own.",
+        )
+        self.address = address
+
+
 # -- no usable answer ---------------------------------------------------------------------------------------------
 
 
@@ -149,12 +168,21 @@ class TransportError(HvError):
     """
 
     def __init__(
-        self, message: str, *, address: str, may_have_run: bool, fenced: bool = False, hint: str | None = None
+        self, message: str, *, address: str, may_have_run: bool = True, fenced: bool = False, hint: str | None = None
     ) -> None:
         super().__init__(message, hint=hint)
         self.address = address
         self.may_have_run = may_have_run
         self.fenced = fenced
+
+    def judged(self, *, may_have_run: bool, fenced: bool) -> Self:
+        """The same error, by whoever knows more of what became of the call than where it was raised."""
+        copy = type(self).__new__(type(self))
+        copy.args = self.args
+        copy.__dict__.update(self.__dict__, may_have_run=may_have_run, fenced=fenced)
+        copy.__cause__ = self.__cause__
+        copy.__suppress_context__ = self.__suppress_context__
+        return copy
 
 
 class ConnectError(TransportError):
@@ -197,22 +225,29 @@ class TransportTimeoutError(TransportError, TimeoutError):
     """No answer came in time.
 
     Attributes:
-        after: How long was waited, in seconds.
+        after: The seconds that the caller gave.
     """
 
     retryable = True
 
     def __init__(
         self,
-        message: str,
         *,
         address: str,
         after: float,
-        may_have_run: bool,
+        doing: str = "",
+        may_have_run: bool = True,
         fenced: bool = False,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message, address=address, may_have_run=may_have_run, fenced=fenced, hint=hint)
+        unit = "second" if after == 1 else "seconds"
+        super().__init__(
+            f"No answer came from {address} within {after:g} {unit}{f'; it was to {doing}' if doing else ''}.",
+            address=address,
+            may_have_run=may_have_run,
+            fenced=fenced,
+            hint=hint,
+        )
         self.after = after
 
 

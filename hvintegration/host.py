@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError
 from hvintegration.models import HostCheck, HostInfo, Inventory, Rows, ServiceChange
 from hvintegration.operations import hosts, inventory, services, vms
@@ -49,11 +50,11 @@ class Host:
         """Its virtual machines."""
         return VMs(self._session)
 
-    def info(self, *, timeout: float | None = None) -> HostInfo:
+    def info(self, *, timeout: Timeout = None) -> HostInfo:
         """What the host says of itself. One round trip.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             PermissionDeniedError: The caller may not manage Hyper-V there.
@@ -64,7 +65,7 @@ class Host:
         """
         return self._session.run(hosts.read_host(), timeout)
 
-    def check(self, *, timeout: float | None = None) -> HostCheck:
+    def check(self, *, timeout: Timeout = None) -> HostCheck:
         """How far the way to its virtual machines leads: which step failed, and what to do.
 
         First come the steps of the transport, such as name, port, TLS and authentication; then whether a script is
@@ -74,7 +75,8 @@ class Host:
         A step that fails is no exception but what was found; ``ok`` of the answer is False then.
 
         Args:
-            timeout: Seconds for all of it; 60 if None. The step during which they end has failed.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None. The step during which
+                they end has failed.
 
         Raises:
             ConfigurationError: The host is closed, or the time-out is none.
@@ -82,13 +84,13 @@ class Host:
         """
         return self._session.check(timeout)
 
-    def inventory(self, *, timeout: float | None = None) -> Inventory:
+    def inventory(self, *, timeout: Timeout = None) -> Inventory:
         """Every virtual machine with its details and services, and what could not be read. One round trip.
 
         A virtual machine that vanishes or fails in the middle is an entry in ``errors``.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             PermissionDeniedError: The caller may not see virtual machines there, which is not the same as none.
@@ -99,7 +101,7 @@ class Host:
         return self._session.run(inventory.read_inventory(), timeout)
 
     def set_services(
-        self, changes: Iterable[RequestedChange], *, dry_run: bool = False, timeout: float | None = None
+        self, changes: Iterable[RequestedChange], *, dry_run: bool = False, timeout: Timeout = None
     ) -> Rows[ServiceChange]:
         """Enable and disable many services. What became of each, in order; one that fails does not stop the others.
 
@@ -110,7 +112,7 @@ class Host:
             changes: For each a virtual machine (handle, id or name), a service (as ``vm.services[...]`` takes it) and
                 True to enable or False to disable.
             dry_run: Say what would be done, and do nothing.
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             ConfigurationError: A service is to be both enabled and disabled, or has no switch on the host, or a
@@ -177,7 +179,7 @@ class VMs:
         """As :meth:`get`, within 60 seconds."""
         return self.get(name_or_id)
 
-    def get(self, name_or_id: str, *, timeout: float | None = None) -> VM:
+    def get(self, name_or_id: str, *, timeout: Timeout = None) -> VM:
         """The one virtual machine of that name or id. One round trip.
 
         A name is no pattern. It must fit in every character; where none does, case does not matter. What looks like an
@@ -185,7 +187,7 @@ class VMs:
 
         Args:
             name_or_id: A name, or a GUID in any case, with or without braces.
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             VMNotFoundError: There is none.
@@ -199,11 +201,11 @@ class VMs:
         record = self._session.run(vms.find_vm(name_or_id), timeout)
         return VM(self._session, record.id, record.name)
 
-    def list(self, *, timeout: float | None = None) -> Rows[VM]:
+    def list(self, *, timeout: Timeout = None) -> Rows[VM]:
         """All of them, in the host's order; ``errors`` of the rows has what could not be read. One round trip.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             PermissionDeniedError: The caller may not see virtual machines there, which is not the same as none.

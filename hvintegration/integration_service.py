@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hvintegration.clock import Timeout
 from hvintegration.models import ServiceState
 from hvintegration.operations import services as operations
 from hvintegration.service_kind import ServiceKind
@@ -34,11 +35,11 @@ class IntegrationService:
         """GUID of the virtual machine, lower case without braces."""
         return self._vm_id
 
-    def state(self, *, timeout: float | None = None) -> ServiceState:
+    def state(self, *, timeout: Timeout = None) -> ServiceState:
         """What the host says of it now. One round trip.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             VMNotFoundError: The virtual machine is gone.
@@ -49,14 +50,14 @@ class IntegrationService:
         """
         return self._session.run(operations.read_service(self._vm_id, self._kind), timeout)
 
-    def enable(self, *, timeout: float | None = None) -> ServiceState:
+    def enable(self, *, timeout: Timeout = None) -> ServiceState:
         """Enable it on the host; nothing happens if it is enabled. The state after. One round trip.
 
         More only where another operation keeps the virtual machine busy, which is waited out, or where the answer got
         lost: then the state is read back, and the change is sent again only if it is certain not to have been made.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             OutcomeUnknownError: The answer got lost and reading back could not settle whether the change was made.
@@ -70,15 +71,15 @@ class IntegrationService:
         """
         return self._switch(enable=True, timeout=timeout)
 
-    def disable(self, *, timeout: float | None = None) -> ServiceState:
+    def disable(self, *, timeout: Timeout = None) -> ServiceState:
         """Disable it on the host; nothing happens if it is disabled. Otherwise as :meth:`enable`."""
         return self._switch(enable=False, timeout=timeout)
 
-    def wait_until_ok(self, *, timeout: float | None = None) -> ServiceState:
+    def wait_until_ok(self, *, timeout: Timeout = None) -> ServiceState:
         """Wait until its health is ok. The state then. One round trip per look, half a second to five seconds apart.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             WaitTimeoutError: It did not become ok in time; ``last`` is the state that was read last.
@@ -89,7 +90,7 @@ class IntegrationService:
         """
         return self._session.run(operations.wait_until_ok(self._vm_id, self._kind), timeout)
 
-    def _switch(self, *, enable: bool, timeout: float | None) -> ServiceState:
+    def _switch(self, *, enable: bool, timeout: Timeout) -> ServiceState:
         change = operations.Change(self._vm_id, self._vm_name, self._kind, enable)
         return self._session.run(operations.switch_service(change), timeout)
 

@@ -16,7 +16,7 @@ import attrs
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
-from hvintegration.clock import Clock, Deadline, SystemClock
+from hvintegration.clock import Clock, Deadline, SystemClock, Timeout
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
 from hvintegration.models import CheckStep, HostCheck, Rows
 from hvintegration.operations.checks import HostSteps, take
@@ -95,24 +95,32 @@ class Session:
             self._closed = True
             self._transport.close()
 
-    def run(self, operation: Operation[T], timeout: float | None = None) -> T:
+    def run(self, operation: Operation[T], timeout: Timeout = None) -> T:
         """Drive *operation* to its end.
 
         Args:
             operation: What to do.
-            timeout: Seconds for all of it, waiting for a turn included; 60 if None.
+            timeout: Seconds for all of it, waiting for a turn included, or a deadline; 60 if None.
 
         Raises:
             HvError: Whatever the operation raises.
             TransportTimeoutError: The time was up.
         """
-        deadline = Deadline(_checked(timeout), self._clock)
+        deadline = self._deadline(timeout)
         outer = sys.exception()
         try:
             return self._drive(operation, deadline)
         except HvError as error:
             _forget_frames(error, outer)
             raise error.with_traceback(None) from error.__cause__
+
+    def _deadline(self, timeout: Timeout) -> Deadline:
+        if isinstance(timeout, Deadline):
+            return timeout
+        seconds = DEFAULT_TIMEOUT if timeout is None else timeout
+        if not 0 < seconds < math.inf:
+            raise ConfigurationError(f"A timeout is a finite number of seconds above zero, not {timeout!r}.")
+        return Deadline(seconds, self._clock)
 
     def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
         try:
@@ -135,17 +143,17 @@ class Session:
         finally:
             operation.close()
 
-    def check(self, timeout: float | None = None) -> HostCheck:
+    def check(self, timeout: Timeout = None) -> HostCheck:
         """Look at the way to the host's virtual machines, step by step; see :meth:`hvintegration.Host.check`.
 
         Args:
-            timeout: Seconds for all of it, waiting for a turn included; 60 if None.
+            timeout: Seconds for all of it, waiting for a turn included, or a deadline; 60 if None.
 
         Raises:
             ConfigurationError: The session is closed, or the time-out is none.
             TransportTimeoutError: The turn did not come in time.
         """
-        deadline = Deadline(_checked(timeout), self._clock)
+        deadline = self._deadline(timeout)
         way = self._in_turn(self._steps, deadline)
         ways: list[Step] = [(name, partial(self._look, look)) for name, look in way]
         taken = take([*ways, *HostSteps(self.run).steps()], deadline, self._clock)
@@ -258,13 +266,7 @@ class Session:
                 pass
 
     def _out_of_time(self, deadline: Deadline) -> TransportTimeoutError:
-        return TransportTimeoutError(
-            f"There was no answer of {self.address} within {deadline.total:.3g} seconds.",
-            address=self.address,
-            after=deadline.total,
-            may_have_run=False,
-            fenced=True,
-        )
+        return TransportTimeoutError(address=self.address, after=deadline.given, may_have_run=False, fenced=True)
 
 
 def _forget_frames(error: BaseException, outer: BaseException | None) -> None:
@@ -285,11 +287,3 @@ def _forget_frames(error: BaseException, outer: BaseException | None) -> None:
 def _for_reading_back(left: float) -> float:
     """Seconds that a write leaves for fencing and reading back: a quarter, within limits, and never more than half."""
     return min(max(left / 4, LEAST_FOR_READING_BACK), MOST_FOR_READING_BACK, left / 2)
-
-
-def _checked(timeout: float | None) -> float:
-    if timeout is None:
-        return DEFAULT_TIMEOUT
-    if not 0 < timeout < math.inf:
-        raise ConfigurationError(f"A timeout is a finite number of seconds above zero, not {timeout!r}.")
-    return timeout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hvintegration.clock import Timeout
 from hvintegration.display import Cell
 from hvintegration.errors import ConfigurationError
 from hvintegration.integration_service import IntegrationService
@@ -50,11 +51,11 @@ class VM:
         """The session that it is asked through."""
         return self._session
 
-    def info(self, *, timeout: float | None = None) -> VMInfo:
+    def info(self, *, timeout: Timeout = None) -> VMInfo:
         """What the host says of it now. One round trip.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             VMNotFoundError: It is gone.
@@ -115,13 +116,13 @@ class VMServices:
             )
         return IntegrationService(self._session, self._vm.id, self._vm.name, kind)
 
-    def list(self, *, timeout: float | None = None) -> Rows[ServiceState]:
+    def list(self, *, timeout: Timeout = None) -> Rows[ServiceState]:
         """The state of each, in the host's order. One round trip.
 
         Six; five on hosts older than Windows Server 2012 R2, which have no Guest Service Interface.
 
         Args:
-            timeout: Seconds for all of it; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             VMNotFoundError: The virtual machine is gone.

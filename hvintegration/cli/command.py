@@ -143,10 +143,6 @@ class _Options(argparse.Namespace):
     record: str | None = None
     address: str | None = None
 
-    def left(self) -> float:
-        """Seconds left of those that the command may take, never quite none."""
-        return max(self.deadline.left(), 0.001)
-
 
 def _parse(argv: Sequence[str] | None) -> _Options:
     parser = _parser()
@@ -323,7 +319,7 @@ def _asking(question: Question) -> Callable[[_Options], int]:
         show = _shower(options.format)
         with _way(options) as transport:
             with progress(f"Asking {options.host} ..."), Host(transport) as host:
-                host.info(timeout=options.left())
+                host.info(timeout=options.deadline)
                 result = question(host, options)
             return show(result)
 
@@ -334,7 +330,7 @@ def _check(options: _Options) -> int:
     show = _shower(options.format)
     with _way(options) as transport:
         with progress(f"Checking {options.host} ..."), Host(transport) as host:
-            found = host.check(timeout=options.left())
+            found = host.check(timeout=options.deadline)
         failed = found.failed
         said: tuple[str, ...] = ()
         if failed is not None:
@@ -381,24 +377,24 @@ def _credential(user: str | None) -> Credential | None:
 
 
 def _host(host: Host, options: _Options) -> _Result:
-    info = host.info(timeout=options.left())
+    info = host.info(timeout=options.deadline)
     return _Result(info.table(), info.to_dict())
 
 
 def _vms(host: Host, options: _Options) -> _Result:
-    inventory = host.inventory(timeout=options.left())
+    inventory = host.inventory(timeout=options.deadline)
     return _listed(VMInfo, [vm.info for vm in inventory.vms], inventory.errors)
 
 
 def _services(host: Host, options: _Options) -> _Result:
     if not options.vms:
-        inventory = host.inventory(timeout=options.left())
+        inventory = host.inventory(timeout=options.deadline)
         return _listed(ServiceState, inventory.services, inventory.errors)
     states: list[ServiceState] = []
     failures: list[Failure] = []
     for name in options.vms:
         try:
-            states += host.vms.get(name, timeout=options.left()).services.list(timeout=options.left())
+            states += host.vms.get(name, timeout=options.deadline).services.list(timeout=options.deadline)
         except RemoteError as error:
             if len(options.vms) == 1:
                 raise
@@ -407,11 +403,11 @@ def _services(host: Host, options: _Options) -> _Result:
 
 
 def _switch(host: Host, options: _Options) -> _Result:
-    vms = host.vms.list(timeout=options.left()) if options.all else options.vms
+    vms = host.vms.list(timeout=options.deadline) if options.all else options.vms
     changes = host.set_services(
         [(vm, kind, options.enable) for vm in vms for kind in options.services],
         dry_run=options.dry_run,
-        timeout=options.left(),
+        timeout=options.deadline,
     )
     unlisted = vms.errors if isinstance(vms, Rows) else ()
     failed = sum(change.outcome is ChangeOutcome.FAILED for change in changes)
@@ -435,8 +431,8 @@ def _complaint(change: ServiceChange, error: Failure) -> str:
 
 
 def _wait(host: Host, options: _Options) -> _Result:
-    vm = host.vms.get(options.vm, timeout=options.left())
-    state = vm.services[options.services[0]].wait_until_ok(timeout=options.left())
+    vm = host.vms.get(options.vm, timeout=options.deadline)
+    state = vm.services[options.services[0]].wait_until_ok(timeout=options.deadline)
     return _Result(Rows(ServiceState, [state]).table(), state.to_dict())
 
 

@@ -49,7 +49,7 @@ def take(steps: Iterable[tuple[str, Look]], deadline: Deadline, clock: Clock) ->
         if failed is not None:
             outcome, detail = CheckOutcome.SKIPPED, f"It needs the step {failed!r}."
         elif not deadline.left():
-            outcome, detail = CheckOutcome.FAILED, f"The {deadline.total:g} seconds were over."
+            outcome, detail = CheckOutcome.FAILED, f"The {deadline.given:g} seconds were over."
             hint = "Give the check more time."
         else:
             try:

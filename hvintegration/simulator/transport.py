@@ -68,13 +68,7 @@ class Simulator:
             left = deadline.left()
             self.clock.sleep(min(seconds, left))
             if seconds > left:
-                raise TransportTimeoutError(
-                    f"{self} did not answer within {timeout:g} seconds.",
-                    address=str(self),
-                    after=timeout,
-                    may_have_run=True,
-                    fenced=True,
-                )
+                raise TransportTimeoutError(address=str(self), after=deadline.given, fenced=True)
 
         self.requests += 1
         hyperv = HyperV(self._store, pause, self._settling, str(self))

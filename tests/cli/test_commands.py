@@ -682,7 +682,7 @@ def test_too_slow(on: Command, world: World) -> None:
     done = on("services", "demovm", "--timeout", "0.2")
 
     assert (done.status, done.out) == (1, "")
-    assert "did not answer within" in done.err
+    assert "No answer came from sim:" in done.err
 
 
 def test_an_outcome_that_is_unknown(on: Command, world: World) -> None:

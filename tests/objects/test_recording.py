@@ -335,7 +335,7 @@ FAILURES: list[HvError] = [
     errors.AuthenticationError("Who?", address="hv01", hint="Say who."),
     errors.UntrustedHostError("Not the one.", address="hv01", expected=None, offered="SHA256:abc"),
     errors.BusyError("Later.", address="hv01"),
-    errors.TransportTimeoutError("Late.", address="hv01", after=2.5, may_have_run=True),
+    errors.TransportTimeoutError(address="hv01", after=2.5, may_have_run=True),
     errors.ConnectionLostError("Gone.", address="hv01", may_have_run=False, fenced=True),
     errors.ProtocolError("What?", address="hv01", received="<>"),
     errors.PermissionDeniedError("No.", address="hv01", error_id="AccessDenied", category="PermissionDenied"),

@@ -48,8 +48,9 @@ WRITE_FATES = (
 def transport_error(
     kind: type[ConnectionLostError | TransportTimeoutError], *, ran: bool, fenced: bool
 ) -> TransportError:
-    facts: dict[str, Any] = {"after": 1.0} if kind is TransportTimeoutError else {}
-    return kind("No answer.", address="hv01", may_have_run=ran, fenced=fenced, **facts)
+    if kind is TransportTimeoutError:
+        return TransportTimeoutError(address="hv01", after=1.0, may_have_run=ran, fenced=fenced)
+    return ConnectionLostError("No answer.", address="hv01", may_have_run=ran, fenced=fenced)
 
 
 @attrs.define

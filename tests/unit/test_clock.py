@@ -28,7 +28,7 @@ def test_what_is_left_shrinks_to_zero_and_never_below(passed: float, left: float
     clock = HandClock()
     deadline = Deadline(10.0, clock)
     clock.sleep(passed)
-    assert (deadline.left(), deadline.total) == (left, 10.0)
+    assert (deadline.left(), deadline.given) == (left, 10.0)
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), HandClock()], ids=["system", "hand"])

@@ -24,7 +24,7 @@ class Line:
         self.fenced = threading.Event()
 
     def open(self, deadline: Deadline) -> None:
-        self._done.append(f"open {deadline.total:g}")
+        self._done.append(f"open {deadline.given:g}")
         if self._failure is not None:
             raise self._failure
         self._open = True

@@ -29,12 +29,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "HvError": {"message": MESSAGE, "hint": HINT},
     "ConfigurationError": {"message": MESSAGE, "hint": HINT},
     "UnknownServiceError": {"name": "hartbeat", "suggestions": ("Heartbeat", "VSS")},
+    "ReentrantCallError": {"address": "hv01"},
     "TransportError": TRANSPORT | POSSIBLY_RUN,
     "ConnectError": TRANSPORT,
     "AuthenticationError": TRANSPORT,
     "UntrustedHostError": TRANSPORT | {"expected": None, "offered": "SHA256:abc"},
     "BusyError": TRANSPORT,
-    "TransportTimeoutError": TRANSPORT | POSSIBLY_RUN | {"after": 2.5},
+    "TransportTimeoutError": POSSIBLY_RUN | {"address": "hv01", "hint": HINT, "after": 2.5},
     "ConnectionLostError": TRANSPORT | POSSIBLY_RUN,
     "ProtocolError": TRANSPORT | POSSIBLY_RUN | {"received": "<html>\x1b[31m"},
     "OutcomeUnknownError": {"address": "hv01", "asked": ("enable VSS of a", "disable VSS of b"), "reason": "lost"},
@@ -55,6 +56,7 @@ TREE = """
 HvError
   ConfigurationError (ValueError)
   UnknownServiceError (KeyError)
+  ReentrantCallError
   TransportError
     ConnectError
       AuthenticationError
@@ -84,6 +86,7 @@ ATTRIBUTES = {
     "UntrustedHostError": {"expected", "offered"},
     "TransportTimeoutError": {"after"},
     "ProtocolError": {"excerpt"},
+    "ReentrantCallError": {"address"},
     "OutcomeUnknownError": {"asked", "known"},
     "RemoteError": {"address", "error_id", "category", "host_message"},
     "AmbiguousError": {"candidates"},
@@ -236,3 +239,20 @@ def test_what_was_found_is_cut_short() -> None:
 )
 def test_an_excerpt_is_one_bounded_line_without_control_characters(text: str, line: str) -> None:
     assert excerpt(text) == line
+
+
+def test_a_judged_loss_is_the_same_but_for_what_is_known_of_the_call() -> None:
+    cause = OSError("reset")
+    lost = errors.ConnectionLostError(MESSAGE, address="hv01", hint=HINT)
+    lost.__cause__ = cause
+
+    judged = lost.judged(may_have_run=False, fenced=True)
+
+    assert (type(judged), str(judged), judged.hint, judged.__cause__) == (type(lost), str(lost), HINT, cause)
+    assert (judged.may_have_run, judged.fenced) == (False, True)
+    assert (lost.may_have_run, lost.fenced) == (True, False)
+
+
+@pytest.mark.parametrize(("after", "said"), [(60, "60 seconds"), (0.5, "0.5 seconds"), (1.0, "1 second")])
+def test_a_time_out_names_the_time_that_the_caller_gave(after: float, said: str) -> None:
+    assert str(errors.TransportTimeoutError(address="hv01", after=after)) == f"No answer came from hv01 within {said}."

@@ -100,7 +100,7 @@ def lost(*, may_have_run: bool = True, fenced: bool = True) -> ConnectionLostErr
 
 
 def timed_out(*, may_have_run: bool = True, fenced: bool = True) -> TransportTimeoutError:
-    return TransportTimeoutError("No answer.", address=HOST, after=45.0, may_have_run=may_have_run, fenced=fenced)
+    return TransportTimeoutError(address=HOST, after=45.0, may_have_run=may_have_run, fenced=fenced)
 
 
 def garbled(*, fenced: bool = True) -> ProtocolError:
@@ -583,7 +583,10 @@ def test_of_a_batch_what_is_not_done_fails_beside_what_is_confirmed() -> None:
     assert failed.error is not None
     assert failed.state is not None
     assert (done.outcome, failed.outcome, failed.vm_name) == (ChangeOutcome.CONFIRMED, ChangeOutcome.FAILED, "zwei")
-    assert (failed.error.message, failed.state.enabled) == ("It was not made: No answer.", False)
+    assert (failed.error.message, failed.state.enabled) == (
+        "It was not made: No answer came from hv01 within 45 seconds.",
+        False,
+    )
 
 
 def test_of_a_batch_only_what_is_unsettled_is_unknown() -> None:

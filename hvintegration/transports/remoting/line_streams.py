@@ -109,12 +109,7 @@ class LineStreams:
         self._unsent.put(None)
 
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
-        return TransportTimeoutError(
-            f"PowerShell ({self._address}) did not answer within {deadline.total:.3g} seconds.",
-            address=self._address,
-            after=deadline.total,
-            may_have_run=True,
-        )
+        return TransportTimeoutError(address=self._address, after=deadline.given)
 
     # -- the threads ----------------------------------------------------------------------------------------------
 

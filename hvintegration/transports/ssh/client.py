@@ -256,11 +256,7 @@ class SshClient:
             raise
         except (Late, TimeoutError):
             raise TransportTimeoutError(
-                f"{self._endpoint} left no time to {doing}: {deadline.total:.3g} seconds were over.",
-                address=self._address,
-                after=deadline.total,
-                may_have_run=False,
-                fenced=True,
+                address=self._address, after=deadline.given, doing=doing, may_have_run=False, fenced=True
             ) from None
         except socket.gaierror as error:
             raise ConnectError(

@@ -187,9 +187,8 @@ class WinRMConnection:
             # Shut first: after that the worker sends nothing more, so what is said of it stays true.
             self._front.http.shut()
             raise TransportTimeoutError(
-                f"{self._address} did not answer within {deadline.total:.3g} seconds.",
                 address=self._address,
-                after=deadline.total,
+                after=deadline.given,
                 may_have_run=self._sent,
                 hint=self._front.http.late_hint,
             ) from None

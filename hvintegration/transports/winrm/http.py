@@ -570,12 +570,7 @@ class WSManHttp:
 
     def _too_late(self) -> TransportTimeoutError:
         assert self._deadline is not None
-        return TransportTimeoutError(
-            f"{self._target.address} did not answer within {self._deadline.total:.3g} seconds.",
-            address=self._target.address,
-            after=self._deadline.total,
-            may_have_run=True,
-        )
+        return TransportTimeoutError(address=self._target.address, after=self._deadline.given)
 
     def _translated(self, error: Exception) -> TransportError | ConfigurationError:
         address = self._target.address

@@ -41,7 +41,6 @@ def _in_time(step: Callable[[WSManTarget, float], str], target: WSManTarget, sec
         return worker.do(lambda: step(target, seconds), Deadline(seconds, SystemClock()))
     except (Late, TimeoutError):
         raise TransportTimeoutError(
-            f"{target.address} did not answer within {seconds:.3g} seconds.",
             address=target.address,
             after=seconds,
             may_have_run=False,
