@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hvintegration import errors, simulator
     from hvintegration.addresses import connect, transport_for
+    from hvintegration.calls.call import Call
     from hvintegration.clock import Clock, Deadline, SystemClock, Timeout, VirtualClock
     from hvintegration.credential import Credential
     from hvintegration.host import Host, RequestedChange, VMs
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SSH",
     "VM",
+    "Call",
     "ChangeOutcome",
     "CheckOutcome",
     "CheckStep",
@@ -92,6 +94,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Call": "hvintegration.calls.call",
     "ChangeOutcome": "hvintegration.models",
     "CheckOutcome": "hvintegration.models",
     "CheckStep": "hvintegration.models",

@@ -1,12 +1,10 @@
-"""Drives operations over a transport: turns, one deadline, reads tried again, time kept for reading back writes."""
+"""Drives operations over a transport: turns, one deadline, reads tried again."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -16,12 +14,12 @@ import attrs
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
-from hvintegration.clock import Clock, Deadline, SystemClock, Timeout
+from hvintegration.clock import Deadline, Timeout
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
 from hvintegration.models import CheckStep, HostCheck, Rows
 from hvintegration.operations.checks import HostSteps, take
 from hvintegration.scripts import Effect
-from hvintegration.transports.base import Checkable, Step, Transport
+from hvintegration.transports.base import Checkable, Step, Transport, clock_of, requests_of, sharing_of
 
 __all__ = ["DEFAULT_TIMEOUT", "INTERRUPTED_CHANGE", "Session", "SessionStats"]
 
@@ -35,9 +33,6 @@ READ_ATTEMPTS: Final = 3
 
 INTERRUPTED_CHANGE: Final = "The change sent to"
 """How the note of an interruption begins that a change was under way in."""
-
-LEAST_FOR_READING_BACK: Final = 5.0
-MOST_FOR_READING_BACK: Final = 15.0
 
 _log = logging.getLogger(__name__)
 
@@ -62,16 +57,17 @@ class SessionStats:
 
 
 class Session:
-    """One transport and whose turn it is. May be shared between threads.
+    """What asks over a transport. May be shared between threads, and others may ask over the same transport.
 
-    Calls take turns; a sleep between two calls leaves the turn to others.
+    Calls take turns; a sleep between two calls leaves the turn to others. Asking while the same thread is asking, as a
+    signal handler may, is refused.
     """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        clock = getattr(transport, "clock", None)
-        self._clock: Clock = clock if isinstance(clock, Clock) else SystemClock()
-        self._turn = threading.RLock()
+        self._clock = clock_of(transport)
+        self._sharing = sharing_of(transport)
+        self._sharing.join(self)
         self._closed = False
         self._stats = SessionStats()
 
@@ -86,14 +82,17 @@ class Session:
     @property
     def stats(self) -> SessionStats:
         """What has been done so far; a snapshot. No round trip."""
-        requests = getattr(self._transport, "requests", None)
-        return attrs.evolve(self._stats, requests=requests if isinstance(requests, int) else None)
+        return attrs.evolve(self._stats, requests=requests_of(self._transport))
 
     def close(self) -> None:
-        """Close the connection. Later calls raise ConfigurationError. Closing twice is no error."""
-        with self._turn:
-            self._closed = True
-            self._transport.close()
+        """Ask no more; later calls raise ConfigurationError. Closing twice is no error.
+
+        The last session over a transport closes it. A call that another thread has under way may take ten seconds
+        more; then it ends in a ConnectionLostError.
+        """
+        self._closed = True
+        if self._sharing.leave(self):
+            self._sharing.close(self._transport.close)
 
     def run(self, operation: Operation[T], timeout: Timeout = None) -> T:
         """Drive *operation* to its end.
@@ -105,6 +104,7 @@ class Session:
         Raises:
             HvError: Whatever the operation raises.
             TransportTimeoutError: The time was up.
+            ReentrantCallError: This thread is asking over this transport already.
         """
         deadline = self._deadline(timeout)
         outer = sys.exception()
@@ -129,6 +129,8 @@ class Session:
                 try:
                     came = self._take(step, deadline)
                 except (HvError, DeadlineReached) as error:
+                    if self._closed:  # Nobody is to be asked any more, so what is known is all there is.
+                        raise
                     step = operation.throw(error)
                 else:
                     step = operation.send(came)
@@ -154,24 +156,15 @@ class Session:
             TransportTimeoutError: The turn did not come in time.
         """
         deadline = self._deadline(timeout)
-        way = self._in_turn(self._steps, deadline)
-        ways: list[Step] = [(name, partial(self._look, look)) for name, look in way]
+        ways: list[Step] = [(name, partial(self._look, look)) for name, look in self._in_turn(self._steps, deadline)]
         taken = take([*ways, *HostSteps(self.run).steps()], deadline, self._clock)
         return HostCheck(address=self.address, steps=Rows(CheckStep, taken), read_at=self._clock.now())
 
     def _steps(self) -> Sequence[Step]:
         return self._transport.steps() if isinstance(self._transport, Checkable) else ()
 
-    def _look(self, look: Callable[[float], str], seconds: float) -> str:
-        deadline = Deadline(seconds, self._clock)
-
-        def look_now() -> str:
-            left = deadline.left()
-            if not left:
-                raise self._out_of_time(deadline)
-            return look(left)
-
-        return self._in_turn(look_now, deadline)
+    def _look(self, look: Callable[[Deadline], str], deadline: Deadline) -> str:
+        return self._in_turn(lambda: look(deadline), deadline)
 
     def _take(self, step: Call | Sleep, deadline: Deadline) -> Answer | None:
         if isinstance(step, Sleep):
@@ -184,7 +177,7 @@ class Session:
             try:
                 return self._call(step, deadline, repeated=attempt > 1)
             except ConnectionLostError:
-                if not deadline.left():
+                if self._closed or not deadline.left():
                     raise
         return self._call(step, deadline, repeated=attempts > 1)
 
@@ -198,23 +191,19 @@ class Session:
                 _log.debug("%s on %s: %s", call.script.name, self.address, facts["hv_outcome"], extra=facts)
 
     def _send(self, call: Call, deadline: Deadline, facts: dict[str, object], *, repeated: bool) -> Answer:
-        document = json.dumps(call.document)
-        left = deadline.left()
-        if not left:
+        if not deadline.left():
             raise DeadlineReached
-        if call.effect is Effect.WRITE:
-            left -= _for_reading_back(left)
         started = self._clock.monotonic()
         self._stats = attrs.evolve(
             self._stats,
             round_trips=self._stats.round_trips + 1,
             repeats=self._stats.repeats + repeated,
-            characters_sent=self._stats.characters_sent + len(document),
+            characters_sent=self._stats.characters_sent + len(call.text),
         )
         outcome = "interrupted"
         received = 0
         try:
-            text = self._transport.call(call.script, document, timeout=left)
+            text = self._transport.call(call, deadline)
             received = len(text)
             answer = self._parsed(text)
             outcome = "answered"
@@ -235,7 +224,7 @@ class Session:
                 "hv_address": self.address,
                 "hv_outcome": outcome,
                 "hv_seconds": self._clock.monotonic() - started,
-                "hv_characters_sent": len(document),
+                "hv_characters_sent": len(call.text),
                 "hv_characters_received": received,
             }
         return answer
@@ -249,21 +238,12 @@ class Session:
             raise
 
     def _in_turn(self, work: Callable[[], T], deadline: Deadline) -> T:
-        # Ctrl-C can strike between acquiring and the next statement. The lock knows its owner, so releasing it is
-        # tried in any case, and refused where it had not been acquired. It is done in this very frame, and first of
-        # all: Ctrl-C strikes after calls, so it would leave a generator suspended with the lock, and end a `finally`
-        # that calls anything before it.
-        try:
-            if not self._turn.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
-                raise self._out_of_time(deadline)
+        def work_unless_closed() -> T:
             if self._closed:
                 raise ConfigurationError(f"The session with {self.address} is closed.")
             return work()
-        finally:
-            try:  # noqa: SIM105
-                self._turn.release()
-            except RuntimeError:
-                pass
+
+        return self._sharing.in_turn(work_unless_closed, deadline, self.address)
 
     def _out_of_time(self, deadline: Deadline) -> TransportTimeoutError:
         return TransportTimeoutError(address=self.address, after=deadline.given, may_have_run=False, fenced=True)
@@ -282,8 +262,3 @@ def _forget_frames(error: BaseException, outer: BaseException | None) -> None:
             seen.add(id(current))
             current.__traceback__ = None
             waiting += [current.__cause__, current.__context__]
-
-
-def _for_reading_back(left: float) -> float:
-    """Seconds that a write leaves for fencing and reading back: a quarter, within limits, and never more than half."""
-    return min(max(left / 4, LEAST_FOR_READING_BACK), MOST_FOR_READING_BACK, left / 2)

@@ -27,7 +27,7 @@ import attrs
 from hvintegration.addresses import transport_for
 from hvintegration.cli.demo import demonstrate
 from hvintegration.cli.screen import RichMissingError, Screen, complain, for_command, hint, progress, write
-from hvintegration.clock import Deadline, SystemClock
+from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.display import Table, clean
 from hvintegration.errors import (
@@ -52,7 +52,7 @@ from hvintegration.models import (
 from hvintegration.scripts.jea import CONFIGURATION, REGISTRATION, endpoint_files
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT, INTERRUPTED_CHANGE
-from hvintegration.transports.base import Transport
+from hvintegration.transports.base import Transport, clock_of
 from hvintegration.transports.recording.recorder import Recorder
 
 __all__ = ["main"]
@@ -348,7 +348,7 @@ def _way(options: _Options) -> Generator[Transport]:
         HvError: At the end: not all of it could be recorded.
     """
     transport = transport_for(options.host, credential=_credential(options.user), options=dict(options.option))
-    options.deadline = Deadline(options.timeout, SystemClock())  # Not before: typing a password takes its time.
+    options.deadline = Deadline(options.timeout, clock_of(transport))  # Not before: typing a password takes its time.
     if options.record is None:
         yield transport
         return

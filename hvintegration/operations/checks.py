@@ -17,8 +17,8 @@ __all__ = ["HostSteps", "NothingToLookAt", "take"]
 
 T = TypeVar("T")
 
-Look: TypeAlias = Callable[[float], str]
-"""Takes a step within the given seconds and answers what it found."""
+Look: TypeAlias = Callable[[Deadline], str]
+"""Takes a step before a deadline and answers what it found."""
 
 RIGHTS_HINT: Final = (
     "Make this user a member of the host's group Hyper-V Administrators (SID S-1-5-32-578); over WinRM, users who are"
@@ -31,9 +31,9 @@ class NothingToLookAt(Exception):  # noqa: N818 - an event for `take`, not an er
 
 
 class Ask(Protocol):
-    """Drives an operation, within the given seconds."""
+    """Drives an operation, before a deadline."""
 
-    def __call__(self, operation: Operation[T], seconds: float, /) -> T:
+    def __call__(self, operation: Operation[T], deadline: Deadline, /) -> T:
         """What the operation answers; raises what it raises."""
         ...
 
@@ -53,7 +53,7 @@ def take(steps: Iterable[tuple[str, Look]], deadline: Deadline, clock: Clock) ->
             hint = "Give the check more time."
         else:
             try:
-                detail = look(deadline.left())
+                detail = look(deadline)
             except NothingToLookAt as nothing:
                 outcome, detail = CheckOutcome.SKIPPED, str(nothing)
             except HvError as error:
@@ -89,9 +89,9 @@ class HostSteps:
             ("services", self._services),
         )
 
-    def _answer(self, seconds: float) -> str:
+    def _answer(self, deadline: Deadline) -> str:
         try:
-            self._info = info = self._ask(read_host(), seconds)
+            self._info = info = self._ask(read_host(), deadline)
         except UnsupportedError as error:
             if error.needs != HYPERV_MODULE:
                 raise
@@ -102,32 +102,32 @@ class HostSteps:
             return f"{info.name}, PowerShell {info.powershell_version} ({info.powershell_edition})"
         return "The host answers."
 
-    def _module(self, _seconds: float) -> str:
+    def _module(self, _deadline: Deadline) -> str:
         if isinstance(self._info, UnsupportedError):
             raise self._info
         return f"Hyper-V {self._info.module_version}" if isinstance(self._info, HostInfo) else "Hyper-V"
 
-    def _rights(self, _seconds: float) -> str:
+    def _rights(self, _deadline: Deadline) -> str:
         if isinstance(self._info, RemoteError):
             if self._info.category == "PermissionDenied":
                 self._info.hint = RIGHTS_HINT
             raise self._info
         return "This user may manage Hyper-V."
 
-    def _language_mode(self, _seconds: float) -> str:
+    def _language_mode(self, _deadline: Deadline) -> str:
         assert isinstance(self._info, HostInfo)
         return self._info.language_mode
 
-    def _virtual_machines(self, seconds: float) -> str:
-        self._vms = self._ask(list_vms(), seconds)
+    def _virtual_machines(self, deadline: Deadline) -> str:
+        self._vms = self._ask(list_vms(), deadline)
         unread = len(self._vms.errors)
         return f"{len(self._vms.vms)} can be seen" + (f", {unread} cannot be read" if unread else "")
 
-    def _services(self, seconds: float) -> str:
+    def _services(self, deadline: Deadline) -> str:
         assert self._vms is not None
         if not self._vms.vms:
             raise NothingToLookAt("There is no virtual machine whose services could be read.")
         first = self._vms.vms[0]
-        record = self._ask(read_one(first.id, services=True), seconds)
+        record = self._ask(read_one(first.id, services=True), deadline)
         assert record.services is not None
         return f"{first.name} has {len(record.services)}"

@@ -286,7 +286,7 @@ def _document(changes: Sequence[Change], *, dry_run: bool) -> JsonObject:
 
 
 def _ask(changes: Sequence[Change], *, dry_run: bool) -> Operation[dict[Change, ServiceChange]]:
-    answer = yield Call(SET_SERVICES, _document(changes, dry_run=dry_run), dry_run)
+    answer = yield Call(SET_SERVICES, _document(changes, dry_run=dry_run), dry_run=dry_run)
     assert isinstance(answer, Answer)
     try:
         return _decoded(answer, changes, dry_run=dry_run)

@@ -21,6 +21,7 @@ __all__ = [
     "SET_SERVICES",
     "STOP_PROCESS",
     "Effect",
+    "Language",
     "Script",
     "bootstrap_arguments",
 ]
@@ -39,6 +40,13 @@ class Effect(enum.StrEnum):
     WRITE = "write"
 
 
+class Language(enum.StrEnum):
+    """What a script is written in."""
+
+    POWERSHELL = "PowerShell"
+    SH = "POSIX sh"
+
+
 @attrs.frozen
 class Script:
     """A shipped script.
@@ -49,10 +57,14 @@ class Script:
     Attributes:
         name: Its name, which is also the name of its file.
         effect: Whether it changes anything.
+        language: What it is written in.
+        secrets: Names of the credentials that it takes besides its document; in PowerShell they are its parameters.
     """
 
     name: str
     effect: Effect
+    language: Language = Language.POWERSHELL
+    secrets: tuple[str, ...] = ()
 
     @property
     def function(self) -> str:
@@ -67,17 +79,18 @@ class Script:
 
     @property
     def text(self) -> str:
-        """PowerShell with one parameter, ``Document``."""
-        return _text(self.name)
+        """PowerShell with the parameter ``Document``, and one more for each secret."""
+        return _text(self)
 
 
 @functools.cache
-def _text(name: str) -> str:
+def _text(script: Script) -> str:
     import importlib.resources  # late, for a light `import hvintegration`
 
     folder = importlib.resources.files(__name__) / "powershell"
     frame = (folder / "frame.ps1").read_text("utf-8")
-    return frame.replace("#BODY", (folder / f"{name}.ps1").read_text("utf-8"))
+    parameters = "".join(f", [pscredential] ${name}" for name in script.secrets)
+    return frame.replace("#SECRETS", parameters).replace("#BODY", (folder / f"{script.name}.ps1").read_text("utf-8"))
 
 
 GET_HOST: Final = Script("get_host", Effect.READ)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 
+from hvintegration.calls.call import Call
+from hvintegration.calls.reserve import answer_by
 from hvintegration.clock import Clock, Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, TransportTimeoutError
-from hvintegration.scripts import Script
 from hvintegration.simulator.functions import answer
 from hvintegration.simulator.hyperv import HyperV
 from hvintegration.simulator.settling import Settling
@@ -60,19 +61,19 @@ class Simulator:
         """The world as it is now; the object itself, or what the file says, to be looked at only."""
         return self._store.read()
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
-        deadline = Deadline(timeout, self.clock)
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        """Answer *call*; see :class:`~hvintegration.transports.base.Transport`."""
+        until = answer_by(call, deadline)
 
         def pause(seconds: float) -> None:
-            left = deadline.left()
+            left = until.left()
             self.clock.sleep(min(seconds, left))
             if seconds > left:
                 raise TransportTimeoutError(address=str(self), after=deadline.given, fenced=True)
 
         self.requests += 1
         hyperv = HyperV(self._store, pause, self._settling, str(self))
-        return json.dumps(answer(script.name, hyperv, json.loads(document)))
+        return json.dumps(answer(call.script.name, hyperv, json.loads(call.text)))
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from typing import Final, Protocol
 
+from hvintegration.calls.call import Call
+from hvintegration.calls.reserve import answer_by, fence_by
 from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import ConfigurationError, HvError, RemoteError, TransportError, UnsupportedError
+from hvintegration.errors import HvError, TransportError, UnsupportedError
 from hvintegration.operations.refusals import is_refusal_of_scripts
-from hvintegration.scripts import Effect, Script
+from hvintegration.scripts import Effect
 from hvintegration.transports.one_time_event import OneTimeEvent
+from hvintegration.transports.sharing import Sharing
 
-__all__ = ["Connection", "KeptConnection"]
-
-LEAST_SECONDS_TO_FENCE: Final = 3.0
-MOST_SECONDS_TO_FENCE: Final = 5.0
-"""Of a write's time, a quarter is left for fencing it: within these limits, and never more than half."""
+__all__ = ["KeptConnection", "ScriptConnection"]
 
 SECONDS_TO_FENCE_LATER: Final = 10.0
 """How long fencing is tried behind the caller's back, for the network may come back."""
@@ -29,28 +28,46 @@ SECONDS_OF_ONE_TRY: Final = 3.0
 PAUSE_BETWEEN_TRIES: Final = 0.5
 
 
-class Connection(Protocol):
-    """An open way to a PowerShell, good for one call at a time until the first failure."""
+class ScriptConnection(Protocol):
+    """An open way to what runs scripts, good for one call at a time until the first failure.
+
+    Its errors say what happened. What that means for the call, whether it may have run and goes on running, is decided
+    by :class:`KeptConnection` alone.
+    """
 
     @property
     def requests(self) -> int:
         """Messages of its protocol sent so far."""
         ...
 
+    @property
+    def sent(self) -> bool:
+        """Whether the script of the last call may have reached the far side and not been refused there."""
+        ...
+
     def open(self, deadline: Deadline) -> None:
         """Connect and authenticate.
 
         Raises:
-            TransportError: That could not be done in time. Nothing ran.
-            RemoteError: The host refuses this user or this endpoint.
+            TransportError: That could not be done in time.
+            RemoteError: The machine refuses this user or this endpoint.
         """
         ...
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
-        """The document that *script* writes for *document*.
+    def prepare(self, call: Call, deadline: Deadline) -> None:
+        """Do all that *call* needs before it can be sent.
 
         Raises:
-            TransportError: There is no answer; ``may_have_run`` says what is known of the call.
+            TransportError: That could not be done in time.
+            RemoteError: The machine refuses it.
+        """
+        ...
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        """The document that the script writes, for which all is prepared.
+
+        Raises:
+            TransportError: There is no answer.
             RemoteError: The script was refused. Where the endpoint runs no scripts, later calls call the functions
                 of their names.
         """
@@ -58,6 +75,10 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """End it in good order, within a moment."""
+        ...
+
+    def break_off(self) -> None:
+        """Have the call that another thread has under way end in a TransportError, now. May come at any time."""
         ...
 
     def fence(self, deadline: Deadline, /) -> bool:
@@ -78,109 +99,129 @@ class KeptConnection:
         make: Makes a connection, which is not open yet.
         fences_at_once: Whether fencing takes no time, so that reads are fenced as writes are. Otherwise what is left
             of a read is fenced behind the caller's back.
+
+    Attributes:
+        sharing: Whose turn it is on it.
     """
 
-    def __init__(self, make: Callable[[], Connection], *, fences_at_once: bool) -> None:
+    def __init__(self, make: Callable[[], ScriptConnection], *, fences_at_once: bool) -> None:
+        self.sharing = Sharing()
         self._make = make
         self._fences_at_once = fences_at_once
         self._requests = 0
-        self._connection: Connection | None = None
+        self._idle: ScriptConnection | None = None
+        self._in_use: ScriptConnection | None = None
         self._fences: list[OneTimeEvent] = []
 
     @property
     def requests(self) -> int:
         """Messages sent over all connections so far."""
-        return self._requests + (self._connection.requests if self._connection is not None else 0)
+        return self._requests + sum(used.requests for used in (self._idle, self._in_use) if used is not None)
 
-    def call(self, script: Script, document: str, timeout: float) -> str:
-        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
-        waits = script.effect is Effect.WRITE and not self._fences_at_once
-        reserve = min(max(timeout / 4, LEAST_SECONDS_TO_FENCE), MOST_SECONDS_TO_FENCE, timeout / 2) if waits else 0.0
-        deadline = Deadline(timeout - reserve, SystemClock())
-        with self._kept(reserve):
-            connection = self._opened(deadline)
+    def call(self, call: Call, deadline: Deadline) -> str:
+        """The answer to *call*; see :class:`~hvintegration.transports.base.Transport`."""
+        with self._taken(call, deadline) as connection:
+            connection.prepare(call, deadline)
             try:
-                return connection.call(script, document, deadline)
+                return connection.call(call, answer_by(call, deadline))
             except UnsupportedError as refusal:
                 if not is_refusal_of_scripts(refusal.error_id):
                     raise
                 # Nothing ran. From now on the connection calls functions of the scripts' names.
-                return connection.call(script, document, deadline)
+                return connection.call(call, answer_by(call, deadline))
 
-    def open(self, timeout: float) -> None:
-        """Make a connection within *timeout* seconds, for calls to use, unless there is one.
+    def open(self, deadline: Deadline) -> None:
+        """Make a connection for calls to use, unless there is one.
 
         Raises:
             TransportError: That could not be done. Nothing ran.
-            RemoteError: The host refuses this user or this endpoint.
+            RemoteError: The machine refuses this user or this endpoint.
         """
-        with self._kept(0):
-            self._opened(Deadline(timeout, SystemClock()))
+        with self._taken(None, deadline):
+            pass
 
-    def keep(self, connection: Connection) -> None:
+    def keep(self, connection: ScriptConnection) -> None:
         """Have calls use *connection*, which is open. Where there is one already, it is closed instead."""
-        if self._connection is None:
-            self._connection = connection
+        if self._idle is None:
+            self._idle = connection
         else:
             connection.close()
 
-    def _opened(self, deadline: Deadline) -> Connection:
-        if self._connection is None:
-            self._connection = self._make()
-            try:
-                self._connection.open(deadline)
-            except (ConfigurationError, RemoteError):
-                self._discard(0)
-                raise
-        return self._connection
-
-    @contextmanager
-    def _kept(self, reserve: float) -> Generator[None, None, None]:
-        """Discards the connection, within *reserve* seconds, where what is done with it fails."""
-        try:
-            yield
-        except TransportError as error:
-            error.fenced = self._discard(reserve) or not error.may_have_run
-            raise
-        except HvError:
-            raise
-        except BaseException:
-            self._discard(0)
-            raise
-
     def close(self) -> None:
-        """End the connection in good order, and wait a moment for what is being fenced behind the caller's back."""
-        connection = self._forget()
-        if connection is not None:
-            connection.close()
+        """End the connection in good order, and wait a moment for what is being fenced behind the caller's back.
+
+        A call that is under way gets ten seconds. Then it is broken off: whoever asked gets the loss, and fences it.
+        """
+        self.sharing.close(self._close)
+
+    def _close(self) -> None:
+        used, self._in_use = self._in_use, None
+        if used is not None:
+            used.break_off()
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            self._requests += idle.requests
+            idle.close()
         fences, self._fences = self._fences, []
-        over = Deadline(SECONDS_TO_CLOSE, SystemClock())
+        over = Deadline(SECONDS_TO_CLOSE)
         for fenced in fences:
             fenced.wait(over)
 
-    def _discard(self, seconds: float) -> bool:
-        """Fence the connection, within *seconds* or behind the caller's back; whether nothing certainly runs on."""
-        connection = self._forget()
+    @contextlib.contextmanager
+    def _taken(self, call: Call | None, deadline: Deadline) -> Generator[ScriptConnection, None, None]:
+        """An open connection, which is kept afterwards, unless it gets lost or is closed meanwhile.
+
+        What a loss means for *call* is decided here and nowhere else.
+        """
+        # Interrupted before the connection is in use again, it lets go of everything when it is collected.
+        connection, self._idle = self._idle, None
+        is_open = connection is not None
         if connection is None:
-            return True
+            connection = self._make()
+        self._in_use = connection
+        try:
+            if not is_open:
+                connection.open(deadline)
+                is_open = True
+            yield connection
+        except TransportError as loss:
+            sent = connection.sent
+            is_write = call is not None and call.effect is Effect.WRITE
+            fenced = self._discard(connection, fence_by(deadline) if sent and is_write else None)
+            raise loss.judged(may_have_run=sent, fenced=fenced or not sent) from loss.__cause__
+        except HvError:
+            if is_open:
+                self._put_back(connection)
+            else:
+                self._discard(connection, None)
+            raise
+        except BaseException:
+            self._discard(connection, None)
+            raise
+        self._put_back(connection)
+
+    def _put_back(self, connection: ScriptConnection) -> None:
+        if self._in_use is connection:
+            self._in_use, self._idle = None, connection
+        else:
+            self._discard(connection, None)
+
+    def _discard(self, connection: ScriptConnection, deadline: Deadline | None) -> bool:
+        """Fence the connection, in time or behind the caller's back; whether nothing certainly runs on."""
+        if self._in_use is connection:
+            self._in_use = None
+        self._requests += connection.requests
         if self._fences_at_once:
-            return connection.fence(Deadline(seconds, SystemClock()))
-        if seconds and connection.fence(Deadline(seconds, SystemClock())):
+            return connection.fence(Deadline(0) if deadline is None else deadline)
+        if deadline is not None and connection.fence(deadline):
             return True
         over = OneTimeEvent()
         threading.Thread(target=_fence_later, args=(connection, over), name="hvintegration fence", daemon=True).start()
         self._fences = [*(fence for fence in self._fences if not fence.happened), over]
         return False
 
-    def _forget(self) -> Connection | None:
-        # Forgotten first: interrupted in what follows, the connection lets go of everything when it is collected.
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._requests += connection.requests
-        return connection
 
-
-def _fence_later(connection: Connection, over: OneTimeEvent) -> None:
+def _fence_later(connection: ScriptConnection, over: OneTimeEvent) -> None:
     clock = SystemClock()
     deadline = Deadline(SECONDS_TO_FENCE_LATER, clock)
     try:

@@ -14,7 +14,8 @@ from psrpcore.types import deserialize, serialize
 from hvintegration import Simulator, World
 from hvintegration.calls.answer import parse_answer
 from hvintegration.calls.call import Call
-from hvintegration.clock import SystemClock
+from hvintegration.calls.decoding import JsonObject
+from hvintegration.clock import Deadline, SystemClock
 from hvintegration.operations.inventory import read_inventory
 from hvintegration.scripts import GET_VMS
 from hvintegration.simulator import Machine
@@ -27,8 +28,8 @@ SERVICES = 6 * MACHINES
 def document() -> str:
     """What the host answers when asked for everything."""
     world = World(machines=[Machine(id=machine_id(number), name=f"vm{number:03}") for number in range(MACHINES)])
-    question = '{"vm_id": null, "name": null, "info": true, "services": true}'
-    return Simulator(world).call(GET_VMS, question, timeout=60)
+    question: JsonObject = {"vm_id": None, "name": None, "info": True, "services": True}
+    return Simulator(world).call(Call(GET_VMS, question), Deadline(60))
 
 
 def decode(text: str) -> int:

@@ -17,6 +17,7 @@ from hvintegration import Host, Local, World
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import Operation
+from hvintegration.clock import Deadline
 from hvintegration.errors import UnsupportedError
 from hvintegration.scripts import SCRIPTS, Script
 from hvintegration.scripts.jea import REGISTRATION, ROLES, Role, endpoint_files
@@ -126,15 +127,15 @@ def test_an_endpoint_with_somebody_elses_role_is_told_which_is_missing(endpoint:
 def test_that_scripts_are_refused_is_learned_once(endpoint: Endpoint) -> None:
     """The first call is sent twice; later ones take as many requests as where scripts are run."""
     local = endpoint(OPERATOR.text)
-    script, document = SCRIPTS[0], "{}"
+    call = Call(SCRIPTS[0], {})
     counts = [local.requests]
     for _ in range(3):
-        local.call(script, document, timeout=60)
+        local.call(call, Deadline(60))
         counts.append(local.requests)
     first, second, third = (after - before for before, after in itertools.pairwise(counts))
 
     local.close()
-    local.call(script, document, timeout=60)
+    local.call(call, Deadline(60))
 
     assert second == third == 3
     assert first > second + 3

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import pytest
 
 import hvintegration.scripts
@@ -16,15 +15,17 @@ from hvintegration import Host, Local, Simulator
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import Operation
+from hvintegration.clock import Deadline
 from hvintegration.errors import HvError, PermissionDeniedError, ProtocolError, RemoteError, UnsupportedError
-from hvintegration.scripts import SCRIPTS, Effect, Script, bootstrap_arguments
+from hvintegration.scripts import SCRIPTS, bootstrap_arguments
 from hvintegration.session import Session
 from hvintegration.simulator import demo_world
 from hvintegration.simulator.functions import FUNCTIONS
+from tests.support.other_script import powershell
 
 pytestmark = pytest.mark.engine
 
-BOOTSTRAP = Path(hvintegration.scripts.__file__).with_name("bootstrap.ps1")
+BOOTSTRAP = Path(hvintegration.scripts.__file__).with_name("powershell") / "bootstrap.ps1"
 
 
 @pytest.fixture
@@ -40,15 +41,8 @@ def session(engine: str, world_file: Path) -> Iterator[Session]:
     session.close()
 
 
-@attrs.frozen
-class OtherScript(Script):
-    """A script that is not shipped."""
-
-    text: str = ""
-
-
 def ask(text: str) -> Operation[Answer]:
-    answer = yield Call(OtherScript("other", Effect.READ, text), {})
+    answer = yield Call(powershell(text), {})
     assert isinstance(answer, Answer)
     return answer
 
@@ -76,7 +70,7 @@ def test_every_script_is_windows_powershell_5_1(engine: str, tmp_path: Path) -> 
 def test_every_script_file_is_shipped_and_simulated() -> None:
     folder = Path(__file__).parents[2] / "hvintegration" / "scripts" / "powershell"
 
-    assert {path.stem for path in folder.glob("*.ps1")} - {"frame"} == {script.name for script in SCRIPTS}
+    assert {path.stem for path in folder.glob("*.ps1")} - {"bootstrap", "frame"} == {script.name for script in SCRIPTS}
     assert set(FUNCTIONS) == {script.name for script in SCRIPTS}
 
 
@@ -124,11 +118,11 @@ def test_other_modules_with_commands_of_the_same_names_do_not_matter(
     functions = [f"function {name} {{ throw 'not me' }}" for name in names]
     (module / "AAA.psm1").write_text("\n".join([*functions, "Export-ModuleMember -Function *"]))
     monkeypatch.setenv("PSModulePath", str(module.parent))
-    loader = OtherScript("loader", Effect.READ, "param($Document) Import-Module AAA; Get-VM")
+    loader = powershell("param($Document) Import-Module AAA; Get-VM")
     local = Local(engine)
 
     with pytest.raises(RemoteError, match="not me"):
-        local.call(loader, "{}", timeout=60)
+        local.call(Call(loader, {}), Deadline(60))
     with Host(local) as host:
         assert len(host.inventory().vms) == 5
         assert host.info().name == "HV01"

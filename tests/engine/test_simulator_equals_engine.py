@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hvintegration import Local, Simulator, VirtualClock, World
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.scripts import GET_HOST, GET_VMS, SET_SERVICES, Script
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, GuestService, Machine, OperatingSystem, ServiceSetting
@@ -129,7 +131,7 @@ def local(engine: str, shared_world: Path) -> Iterator[Local]:
         patch.setenv("HYPERV_WORLD", str(shared_world))
         World().save(shared_world)
         transport = Local(engine)
-        transport.call(GET_HOST, "{}", timeout=60)
+        transport.call(Call(GET_HOST, {}), Deadline(60))
         yield transport
         transport.close()
 
@@ -156,9 +158,9 @@ def test_equal_worlds_give_equal_documents(
     simulator = Simulator(simulated, clock=VirtualClock())
 
     for script, document in calls:
-        question = json.dumps(document)
-        expected = json.loads(local.call(script, question, timeout=60))
-        actual = json.loads(simulator.call(script, question, timeout=60))
+        call = Call(script, document)
+        expected = json.loads(local.call(call, Deadline(60)))
+        actual = json.loads(simulator.call(call, Deadline(60)))
         assert actual == expected
 
     assert comparable(World.load(simulated)) == comparable(World.load(shared_world))

@@ -13,9 +13,10 @@ import pytest
 
 import hvintegration as hv
 from hvintegration import CheckOutcome, errors
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, HvError, TransportTimeoutError
 from hvintegration.operations.refusals import remote_error
-from hvintegration.scripts import Script
 from hvintegration.simulator import Fault, Machine
 from hvintegration.testing import machine_id
 
@@ -36,12 +37,12 @@ class Stepping:
     def __str__(self) -> str:
         return "stepping:"
 
-    def steps(self) -> Sequence[tuple[str, Callable[[float], str]]]:
+    def steps(self) -> Sequence[tuple[str, Callable[[Deadline], str]]]:
         return [(f"step {number}", self._step(outcome)) for number, outcome in enumerate(self._outcomes, 1)]
 
-    def _step(self, outcome: HvError | str | float) -> Callable[[float], str]:
-        def look(seconds: float) -> str:
-            self.given.append(seconds)
+    def _step(self, outcome: HvError | str | float) -> Callable[[Deadline], str]:
+        def look(deadline: Deadline) -> str:
+            self.given.append(deadline.left())
             if isinstance(outcome, HvError):
                 raise outcome
             if isinstance(outcome, str):
@@ -51,10 +52,10 @@ class Stepping:
 
         return look
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+    def call(self, call: Call, deadline: Deadline, /) -> str:
         if self._failure is not None:
             raise self._failure
-        return self._inner.call(script, document, timeout=timeout)
+        return self._inner.call(call, deadline)
 
     def close(self) -> None:
         pass
@@ -277,8 +278,8 @@ def test_a_closed_host_is_no_finding(clock: hv.VirtualClock) -> None:
 
 def test_ctrl_c_is_no_finding(clock: hv.VirtualClock) -> None:
     class Interrupted(Stepping):
-        def steps(self) -> Sequence[tuple[str, Callable[[float], str]]]:
-            def look(_seconds: float) -> str:
+        def steps(self) -> Sequence[tuple[str, Callable[[Deadline], str]]]:
+            def look(_deadline: Deadline) -> str:
                 raise KeyboardInterrupt
 
             return [("port", look)]
@@ -294,8 +295,8 @@ def test_steps_take_turns_with_the_verbs_of_other_threads() -> None:
     inside, go_on = threading.Event(), threading.Event()
 
     class Slow(Stepping):
-        def steps(self) -> Sequence[tuple[str, Callable[[float], str]]]:
-            def look(_seconds: float) -> str:
+        def steps(self) -> Sequence[tuple[str, Callable[[Deadline], str]]]:
+            def look(_deadline: Deadline) -> str:
                 inside.set()
                 go_on.wait(30)
                 return ""

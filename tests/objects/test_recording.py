@@ -15,8 +15,10 @@ import pytest
 
 import hvintegration as hv
 from hvintegration import errors
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, HvError
-from hvintegration.scripts import GET_HOST, GET_VMS, Script
+from hvintegration.scripts import GET_HOST, GET_VMS
 from hvintegration.simulator import Fault, Machine
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Step
@@ -35,7 +37,7 @@ class Scripted:
     def __str__(self) -> str:
         return self._address
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+    def call(self, call: Call, deadline: Deadline, /) -> str:
         outcome = self._outcomes.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome
@@ -58,7 +60,7 @@ def recorded(file: Path, *outcomes: str | BaseException, **options: Any) -> hv.R
     recorder = hv.Recorder(Scripted(*outcomes), file, **options)
     for outcome in outcomes:
         try:
-            recorder.call(GET_HOST, "{}", timeout=5)
+            recorder.call(Call(GET_HOST, {}), Deadline(5))
         except BaseException as error:  # noqa: BLE001
             assert error is outcome  # noqa: PT017
     return recorder
@@ -74,7 +76,7 @@ def answer(**result: object) -> str:
 def test_steps_are_written_like_calls(file: Path) -> None:
     class Stepping(Scripted):
         def steps(self) -> list[Step]:
-            def fail(_seconds: float) -> str:
+            def fail(_deadline: Deadline) -> str:
                 raise errors.PermissionDeniedError(
                     "hv01 does not let you: Nein.", address="ssh://admin@hv01", error_id="5", host_message="Nein."
                 )
@@ -83,9 +85,9 @@ def test_steps_are_written_like_calls(file: Path) -> None:
 
     (_, look), (_, fail) = hv.Recorder(Stepping(), file).steps()
 
-    assert look(5) == "ntlm as CORP\\jane"
+    assert look(Deadline(5, hv.VirtualClock())) == "ntlm as CORP\\jane"
     with pytest.raises(errors.PermissionDeniedError):
-        fail(4)
+        fail(Deadline(4, hv.VirtualClock()))
 
     _, first, second = lines_of(file)
     assert 0 <= first.pop("seconds") < 5
@@ -100,7 +102,7 @@ def test_it_hands_on_what_it_records(file: Path) -> None:
     recorder = hv.Recorder(inner, file)
 
     assert isinstance(recorder, hv.Transport)
-    assert recorder.call(GET_HOST, "{}", timeout=5) == answer(name="HV01")
+    assert recorder.call(Call(GET_HOST, {}), Deadline(5)) == answer(name="HV01")
     assert (str(recorder), recorder.requests, recorder.steps()) == ("ssh://admin@hv01", 7, ())
     assert recorder.failure is None
     assert repr(recorder) == "<Recorder ssh://admin@hv01 in bug.jsonl>"
@@ -258,10 +260,10 @@ def test_a_file_that_cannot_be_made_is_said_at_once(tmp_path: Path, name: str) -
 
 def test_a_recording_that_breaks_loses_no_answer(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     recorder = hv.Recorder(Scripted(*[answer(name=name) for name in "abc"]), file)
-    recorder.call(GET_HOST, "{}", timeout=5)
+    recorder.call(Call(GET_HOST, {}), Deadline(5))
     file.rename(file.with_name("gone"))
 
-    answers = [recorder.call(GET_HOST, "{}", timeout=5) for _ in "bc"]
+    answers = [recorder.call(Call(GET_HOST, {}), Deadline(5)) for _ in "bc"]
 
     assert answers == [answer(name="b"), answer(name="c")]
     assert isinstance(recorder.failure, HvError)
@@ -275,7 +277,7 @@ def test_a_full_disk_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     recorder = hv.Recorder(Scripted(answer(name="a")), file)
     monkeypatch.setattr(recorder, "_path", Path("/dev/full"))
 
-    assert recorder.call(GET_HOST, "{}", timeout=5) == answer(name="a")
+    assert recorder.call(Call(GET_HOST, {}), Deadline(5)) == answer(name="a")
     assert "No space left on device" in str(recorder.failure)
 
 
@@ -351,7 +353,7 @@ def test_an_error_is_raised_again(file: Path, failure: HvError) -> None:
     recorded(file, failure)
 
     with pytest.raises(type(failure)) as again:
-        hv.Replay(file).call(GET_HOST, "{}", timeout=5)
+        hv.Replay(file).call(Call(GET_HOST, {}), Deadline(5))
 
     assert type(again.value) is type(failure)
     assert (str(again.value), vars(again.value)) == (str(failure), vars(failure))
@@ -368,9 +370,9 @@ def test_an_error_of_another_class_is_the_nearest_known_one(file: Path) -> None:
     replay = hv.Replay(file)
 
     with pytest.raises(errors.ConnectionLostError):
-        replay.call(GET_HOST, "{}", timeout=5)
+        replay.call(Call(GET_HOST, {}), Deadline(5))
     with pytest.raises(errors.RemoteError, match="Two"):
-        replay.call(GET_HOST, "{}", timeout=5)
+        replay.call(Call(GET_HOST, {}), Deadline(5))
 
 
 def test_ctrl_c_and_bugs_are_recorded_without_what_they_say(file: Path) -> None:
@@ -379,10 +381,10 @@ def test_ctrl_c_and_bugs_are_recorded_without_what_they_say(file: Path) -> None:
 
     assert "hunter2" not in file.read_text()
     with pytest.raises(KeyboardInterrupt):
-        replay.call(GET_HOST, "{}", timeout=5)
+        replay.call(Call(GET_HOST, {}), Deadline(5))
     with pytest.raises(RuntimeError, match="OSError"):
-        replay.call(GET_HOST, "{}", timeout=5)
-    assert json.loads(replay.call(GET_HOST, "{}", timeout=5))["result"] == {"name": "HV01"}
+        replay.call(Call(GET_HOST, {}), Deadline(5))
+    assert json.loads(replay.call(Call(GET_HOST, {}), Deadline(5)))["result"] == {"name": "HV01"}
 
 
 @pytest.mark.parametrize("nonsense", ["", "<html>Bob</html>", "[" * 100, '{"a": NaN}', "1" * 5000])
@@ -411,23 +413,23 @@ def test_an_answer_of_another_shape_has_it_again(file: Path, odd: str) -> None:
 def test_what_is_asked_otherwise_is_refused_and_can_be_asked_right(file: Path) -> None:
     document = {"vm_id": None, "name": ":a", "flags": [1, {"deep": "text"}]}
     recorder = hv.Recorder(Scripted(answer(vms=[])), file)
-    recorder.call(GET_VMS, json.dumps(document), timeout=5)
+    recorder.call(Call(GET_VMS, document), Deadline(5))
     replay = hv.Replay(file)
 
     for script, asked, says in (
         (GET_HOST, document, "Call 1 of .* get_vms was asked for, and now get_host is"),
         (GET_VMS, document | {"name": ":b"}, r'":a" at \$.name, and now has ":b"'),
+        (GET_VMS, document | {"flags": "no list"}, r"and now has \"xx xxxx\""),
         (GET_VMS, document | {"more": 1}, r"null at \$.more, and now has 1"),
         (GET_VMS, document | {"flags": [True, {"deep": "text"}]}, r"1 at \$.flags\[0\], and now has true"),
         (GET_VMS, document | {"flags": []}, r"1 at \$.flags\[0\], and now has null"),
-        (GET_VMS, "no JSON", r"now has \"xx xxxx\""),
     ):
         with pytest.raises(ConfigurationError, match=says):
-            replay.call(script, asked if isinstance(asked, str) else json.dumps(asked), timeout=5)
+            replay.call(Call(script, asked), Deadline(5))
     # What is masked in the file is masked before it is compared.
-    replay.call(GET_VMS, json.dumps(document | {"flags": [1, {"deep": "even"}]}), timeout=5)
+    replay.call(Call(GET_VMS, document | {"flags": [1, {"deep": "even"}]}), Deadline(5))
     with pytest.raises(ConfigurationError, match="ends after 1 calls; call 2, get_host, is not in it"):
-        replay.call(GET_HOST, "{}", timeout=5)
+        replay.call(Call(GET_HOST, {}), Deadline(5))
 
 
 def test_masked_names_are_asked_for_masked(file: Path) -> None:
@@ -512,7 +514,7 @@ def test_a_recording_may_be_edited_with_an_editor_of_windows(file: Path) -> None
     recorded(file, answer(name="HV01"))
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"HV01", b"HOST").replace(b"\n", b"\r\n"))
 
-    assert json.loads(hv.Replay(file).call(GET_HOST, "{}", timeout=5))["result"]["name"] == "HOST"
+    assert json.loads(hv.Replay(file).call(Call(GET_HOST, {}), Deadline(5)))["result"]["name"] == "HOST"
 
 
 def test_no_link_is_followed(tmp_path: Path, file: Path) -> None:
@@ -523,7 +525,7 @@ def test_no_link_is_followed(tmp_path: Path, file: Path) -> None:
     file.unlink()
     file.symlink_to(tmp_path / "target")
 
-    recorder.call(GET_HOST, "{}", timeout=5)
+    recorder.call(Call(GET_HOST, {}), Deadline(5))
 
     assert recorder.failure is not None
     assert (tmp_path / "target").read_bytes() == b""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 
 import hvintegration as hv
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.errors import (
     ConnectionLostError,
     DecodeError,
@@ -16,7 +18,6 @@ from hvintegration.errors import (
     TransportTimeoutError,
     WaitTimeoutError,
 )
-from hvintegration.scripts import Script
 from hvintegration.simulator import Fault
 
 
@@ -31,9 +32,9 @@ class Wrapped:
     def __str__(self) -> str:
         return "wrapped:"
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        self._before(script.name)
-        return self._inner.call(script, document, timeout=timeout)
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        self._before(call.script.name)
+        return self._inner.call(call, deadline)
 
     def close(self) -> None:
         self.closed += 1
@@ -43,11 +44,11 @@ def test_threads_take_turns_and_get_their_own_answers() -> None:
     class Counting(Wrapped):
         inside = most = 0
 
-        def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+        def call(self, call: Call, deadline: Deadline, /) -> str:
             self.inside += 1
             self.most = max(self.most, self.inside)
             try:
-                return super().call(script, document, timeout=timeout)
+                return super().call(call, deadline)
             finally:
                 self.inside -= 1
 
@@ -107,7 +108,7 @@ def test_a_read_is_given_up_after_three_losses() -> None:
 
 def test_who_answers_nonsense_is_not_asked_again_over_the_same_connection() -> None:
     class Nonsense(Wrapped):
-        def call(self, script: Script, document: str, /, *, timeout: float) -> str:
+        def call(self, call: Call, deadline: Deadline, /) -> str:
             return '{"schema": 1, "result": {"vms": [{"id": 3}]}, "errors": []}' if self.closed else "[]"
 
     transport = Nonsense(hv.Simulator(hv.World()), lambda _: None)

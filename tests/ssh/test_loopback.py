@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from hvintegration import SSH, ChangeOutcome, Credential, Host, Transport, World
+from hvintegration.clock import Deadline
 from hvintegration.errors import (
     AuthenticationError,
     ConnectError,
@@ -96,7 +97,7 @@ def test_a_check_leaves_the_connection_that_there_is(nothing_is_left: None) -> N
         host = Host(ssh)
         host.info()
         for _, step in ssh.steps():
-            step(20)
+            step(Deadline(20))
         assert wait_until(lambda: server.connections == 1)
         host.info()
 

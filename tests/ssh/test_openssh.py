@@ -11,29 +11,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 
-from hvintegration import SSH, Host, Script, Transport, World
+from hvintegration import SSH, Host, Transport, World
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, RemoteError, TransportTimeoutError, UntrustedHostError
-from hvintegration.scripts import Effect
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.world import FileStore
 from hvintegration.testing import HostContract, TransportContract
 from tests.support.endpoints import wait_until
 from tests.support.kept import Kept
+from tests.support.other_script import powershell
 
 if TYPE_CHECKING:
     from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.engine
-
-
-@attrs.frozen
-class OtherScript(Script):
-    """A script that is not shipped."""
-
-    text: str = ""
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +141,7 @@ def test_a_hung_read_is_ended_over_there_behind_the_callers_back(host: Host, ser
     )
 
     with pytest.raises(TransportTimeoutError):
-        host.vms.list(timeout=1)
+        host.vms.list(timeout=4)
 
     give_up = time.monotonic() + 10
     while server.engines() and time.monotonic() < give_up:
@@ -209,7 +203,7 @@ def test_what_is_not_used_any_more_leaves_no_powershell(reach: Callable[[str], t
 
 
 def test_the_steps_say_what_they_found(ssh: SSH, way: str) -> None:
-    found = {name: step(10) for name, step in ssh.steps()}
+    found = {name: step(Deadline(10)) for name, step in ssh.steps()}
 
     assert list(found) == ["name", "port", "host key", "authentication", "PowerShell"]
     assert found["host key"].startswith("ssh-ed25519 SHA256:")
@@ -219,16 +213,16 @@ def test_the_steps_say_what_they_found(ssh: SSH, way: str) -> None:
 def test_a_megabyte_goes_in_and_comes_out(ssh: SSH) -> None:
     text = "param($Document) $Document.Length.ToString() + [string] [char] 0xe9 * 300000"
 
-    answer = ssh.call(OtherScript("other", Effect.READ, text), json.dumps("x" * 1_000_000), timeout=30)
+    answer = ssh.call(Call(powershell(text), {"text": "x" * 1_000_000}), Deadline(30))
 
     answer = json.loads(f'"{answer}"')
-    assert answer == "1000002" + "é" * 300_000
+    assert answer == "1000012" + "é" * 300_000
 
 
 def test_an_error_of_the_script_has_its_id_and_message(ssh: SSH) -> None:
     for text, message in (("throw ('nein: ' + [char] 0xe9)", "nein: é"), ("{ syntax", "")):
         with pytest.raises(RemoteError) as refused:
-            ssh.call(OtherScript("other", Effect.READ, f"param($Document) {text}"), "{}", timeout=30)
+            ssh.call(Call(powershell(f"param($Document) {text}"), {}), Deadline(30))
         assert message in refused.value.host_message
         assert refused.value.error_id
 
@@ -247,8 +241,8 @@ def test_the_kind_of_key_that_is_known_is_asked_for(start_sshd: Callable[..., Ss
     steps = dict(server.ssh().steps())
 
     for name in ("name", "port"):
-        steps[name](10)
-    assert steps["host key"](10).startswith("ssh-rsa")
+        steps[name](Deadline(10))
+    assert steps["host key"](Deadline(10)).startswith("ssh-rsa")
 
 
 def test_a_jump_host_leads_to_another(start_sshd: Callable[..., Sshd], engine: str) -> None:

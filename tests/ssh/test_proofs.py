@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from hvintegration import SSH
+from hvintegration.clock import Deadline
 from hvintegration.errors import AuthenticationError
 from tests.support import sshd
 from tests.support.endpoints import wait_until
@@ -67,7 +68,7 @@ def log_in(ssh: SSH) -> str:
     """With what that succeeded."""
     found = ""
     for name, step in ssh.steps():
-        found = step(10)
+        found = step(Deadline(10))
         if name == "authentication":
             break
     ssh.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hvintegration import Script, Transport
+from hvintegration import Transport
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
+from hvintegration.transports.base import requests_of
 
 __all__ = ["Kept"]
 
@@ -17,12 +20,11 @@ class Kept:
         return str(self.inner)
 
     @property
-    def requests(self) -> int:
-        requests: int = getattr(self.inner, "requests", 0)
-        return requests
+    def requests(self) -> int | None:
+        return requests_of(self.inner)
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        return self.inner.call(script, document, timeout=timeout)
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        return self.inner.call(call, deadline)
 
     def close(self) -> None:
         pass

@@ -6,6 +6,7 @@ Bytes in, bytes out, no I/O: whoever carries them (a child process, an SSH chann
 from __future__ import annotations
 
 import base64
+import json
 import re
 import threading
 import uuid
@@ -18,7 +19,8 @@ import psrpcore
 import psrpcore.types
 
 from hvintegration import Simulator, World
-from hvintegration.clock import SystemClock
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline, SystemClock
 from hvintegration.scripts import SCRIPTS, Script
 from hvintegration.transports.library_logs import without_library_logs
 
@@ -134,7 +136,7 @@ class PowerShellServer:
         if pipeline.stopped.is_set():
             raise StoppedError
         try:
-            return self._simulator.call(script, pipeline.document, timeout=3600)
+            return self._simulator.call(Call(script, json.loads(pipeline.document)), Deadline(3600))
         except (KeyError, ValueError) as error:
             raise RefusedError("InvalidDocument", repr(error), pipeline.document) from error
 

@@ -138,7 +138,7 @@ class _PowerShell(StreamServer):
                 break
         else:
             return
-        text, document = "\n".join(lines[:-2]), lines[-2]
+        text, document = "\n".join(lines[:-3]), lines[-3]
         pool = psrpcore.ServerRunspacePool()
         pipeline = Pipeline(
             psrpcore.ServerPipeline(pool, uuid.uuid4()), command=text, is_script=True, document=document

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import assert_type
 
+from hvintegration.calls.call import Call
 import hvintegration as hv
 from hvintegration.scripts import GET_HOST, Script
 
@@ -14,8 +15,8 @@ from hvintegration.scripts import GET_HOST, Script
 class Reversed:
     """A transport of one's own."""
 
-    def call(self, script: object, document: str, /, *, timeout: float) -> str:
-        return document[::-1]
+    def call(self, call: hv.Call, deadline: hv.Deadline, /) -> str:
+        return call.text[::-1] if deadline.left() and not call.secrets else call.script.text
 
     def close(self) -> None:
         pass
@@ -125,7 +126,7 @@ def use(directory: Path) -> None:
     assert_type(recorder.failure, hv.errors.HvError | None)
     assert_type(hv.Replay("bug.jsonl").remaining, int)
     transports = [recorder, hv.Replay(directory / "bug.jsonl")]
-    assert_type(transports[0].call(hv_script(), "{}", timeout=1.0), str)
+    assert_type(transports[0].call(hv.Call(hv_script(), {}, secrets={}, dry_run=True), hv.Deadline(1.0)), str)
     hv.Credential("admin", "secret")
     assert_type(hv.ServiceKind.find("Takt"), hv.ServiceKind)
     assert_type(hv.ServiceKind.KVP.linux_daemons, tuple[str, ...])

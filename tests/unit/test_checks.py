@@ -11,14 +11,14 @@ from hvintegration.operations.checks import NothingToLookAt, take
 def test_steps_are_taken_until_one_fails() -> None:
     clock = VirtualClock()
 
-    def found(seconds: float) -> str:
+    def found(deadline: Deadline) -> str:
         clock.sleep(1)
-        return f"{seconds:g} left"
+        return f"{deadline.left() + 1:g} left"
 
-    def nothing(_seconds: float) -> str:
+    def nothing(_deadline: Deadline) -> str:
         raise NothingToLookAt("Nothing here.")
 
-    def failed(_seconds: float) -> str:
+    def failed(_deadline: Deadline) -> str:
         clock.sleep(2)
         raise BusyError("Later.", address="hv01", hint="Wait.")
 
@@ -36,7 +36,7 @@ def test_steps_are_taken_until_one_fails() -> None:
 def test_whatever_the_package_raises_is_a_finding() -> None:
     clock = VirtualClock()
 
-    def refuse(_seconds: float) -> str:
+    def refuse(_deadline: Deadline) -> str:
         raise ConfigurationError("An extra is missing.", hint="pip install it")
 
     (step,) = take([("a", refuse)], Deadline(9, clock), clock)
@@ -48,7 +48,7 @@ def test_whatever_the_package_raises_is_a_finding() -> None:
 def test_no_step_is_begun_without_time() -> None:
     clock = VirtualClock()
 
-    def slow(_seconds: float) -> str:
+    def slow(_deadline: Deadline) -> str:
         clock.sleep(3)
         return ""
 

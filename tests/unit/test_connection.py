@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
+from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConnectError, HvError, PermissionDeniedError
-from hvintegration.scripts import GET_HOST, Script
+from hvintegration.scripts import GET_HOST
 from hvintegration.transports.kept_connection import KeptConnection
 
 
@@ -17,7 +18,8 @@ class Line:
 
     requests = 1
 
-    def __init__(self, done: list[str], failure: BaseException | None) -> None:
+    def __init__(self, done: list[str], failure: BaseException | None = None) -> None:
+        self.sent = False
         self._done = done
         self._failure = failure
         self._open = False
@@ -29,10 +31,17 @@ class Line:
             raise self._failure
         self._open = True
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+    def prepare(self, call: Call, deadline: Deadline) -> None:
         assert self._open
+        self.sent = False
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        self.sent = True
         self._done.append("call")
-        return document
+        return call.text
+
+    def break_off(self) -> None:
+        self._done.append("break off")
 
     def close(self) -> None:
         self._done.append("close")
@@ -45,11 +54,11 @@ class Line:
 
 def test_what_was_opened_ahead_is_used_by_the_first_call() -> None:
     done: list[str] = []
-    kept = KeptConnection(lambda: Line(done, None), fences_at_once=True)
+    kept = KeptConnection(lambda: Line(done), fences_at_once=True)
 
-    kept.open(5)
-    kept.open(5)
-    kept.call(GET_HOST, "{}", 5)
+    kept.open(Deadline(5))
+    kept.open(Deadline(5))
+    kept.call(Call(GET_HOST, {}), Deadline(5))
     kept.close()
 
     assert done == ["open 5", "call", "close"]
@@ -59,13 +68,13 @@ def test_what_was_opened_ahead_is_used_by_the_first_call() -> None:
 def test_what_was_opened_elsewhere_is_used_unless_there_is_one() -> None:
     done: list[str] = []
     another: list[str] = []
-    kept = KeptConnection(lambda: Line(done, None), fences_at_once=True)
-    line = Line(done, None)
+    kept = KeptConnection(lambda: Line(done), fences_at_once=True)
+    line = Line(done)
     line.open(Deadline(5, SystemClock()))
 
     kept.keep(line)
-    kept.keep(Line(another, None))
-    kept.call(GET_HOST, "{}", 5)
+    kept.keep(Line(another))
+    kept.call(Call(GET_HOST, {}), Deadline(5))
 
     assert done == ["open 5", "call"]
     assert another == ["close"]
@@ -79,15 +88,15 @@ def test_what_was_opened_elsewhere_is_used_unless_there_is_one() -> None:
 )
 def test_what_could_not_be_opened_is_not_used_by_the_next_call(failure: BaseException, *, fences_at_once: bool) -> None:
     done: list[str] = []
-    lines = [Line(done, failure), Line(done, None)]
+    lines = [Line(done, failure), Line(done)]
     made = iter(lines)
     kept = KeptConnection(lambda: next(made), fences_at_once=fences_at_once)
 
     with pytest.raises(type(failure)):
-        kept.open(5)
+        kept.open(Deadline(5))
     assert lines[0].fenced.wait(30)
 
-    assert kept.call(GET_HOST, "{}", 5) == "{}"
+    assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"
     assert done == ["open 5", "fence", "open 5", "call"]
     assert not isinstance(failure, HvError) or str(failure) == "No."
 
@@ -109,7 +118,7 @@ def test_closing_waits_for_what_is_still_being_fenced() -> None:
     line = SlowToFence(done, KeyboardInterrupt())
     kept = KeptConnection(lambda: line, fences_at_once=False)
     with pytest.raises(KeyboardInterrupt):
-        kept.open(5)
+        kept.open(Deadline(5))
 
     threading.Timer(0.1, line.may.set).start()
     kept.close()
@@ -122,7 +131,7 @@ def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
     line = SlowToFence([], KeyboardInterrupt())
     kept = KeptConnection(lambda: line, fences_at_once=False)
     with pytest.raises(KeyboardInterrupt):
-        kept.open(5)
+        kept.open(Deadline(5))
 
     kept.close()
 

@@ -9,9 +9,10 @@ import psrpcore
 import psrpcore.types
 import pytest
 
+from hvintegration.calls.call import Call
 from hvintegration.errors import CommandFailedError, ConnectionLostError, RemoteError, UnsupportedError
 from hvintegration.scripts import GET_HOST, GET_VMS, SET_SERVICES, Script
-from hvintegration.transports.remoting.psrp import Conversation
+from hvintegration.transports.remoting.psrp import RunspacePool
 
 
 class Endpoint:
@@ -32,12 +33,12 @@ class Endpoint:
         """What the packet that carries a pipeline says before it."""
         psrpcore.ServerPipeline(self._pool, pipeline_id)
 
-    def converse(self, conversation: Conversation) -> None:
+    def converse(self, pool: RunspacePool) -> None:
         """Hand over what either side has to say until both are silent."""
         spoken = True
         while spoken:
             spoken = False
-            while (data := conversation.outgoing()) is not None:
+            while (data := pool.outgoing()) is not None:
                 spoken = True
                 self._pool.receive_data(psrpcore.PSRPPayload(data, psrpcore.StreamType.default, None))
                 while (event := self._pool.next_event()) is not None:
@@ -45,7 +46,7 @@ class Endpoint:
                         self._run(event)
             while (payload := self._pool.data_to_send()) is not None:
                 spoken = True
-                conversation.receive(payload.data)
+                pool.receive(payload.data)
 
     def _run(self, event: Any) -> None:  # noqa: ANN401  # psrpcore's decorator hides the event's type
         command = event.pipeline.commands[0]
@@ -73,38 +74,38 @@ def fail(pipeline: psrpcore.ServerPipeline, error_id: str, category: psrpcore.ty
     pipeline.complete()
 
 
-def opened(endpoint: Endpoint) -> Conversation:
-    conversation = Conversation("hv01")
-    endpoint.converse(conversation)
-    assert conversation.opened
-    return conversation
+def opened(endpoint: Endpoint) -> RunspacePool:
+    pool = RunspacePool("hv01")
+    endpoint.converse(pool)
+    assert pool.opened
+    return pool
 
 
-def answer(endpoint: Endpoint, conversation: Conversation, script: Script = GET_HOST) -> str:
-    endpoint.begin(conversation.start(script, "{}"))
-    endpoint.converse(conversation)
-    assert conversation.finished
-    return conversation.result()
+def answer(endpoint: Endpoint, pool: RunspacePool, script: Script = GET_HOST) -> str:
+    endpoint.begin(pool.start(Call(script, {})))
+    endpoint.converse(pool)
+    assert pool.finished
+    return pool.result()
 
 
 def test_where_scripts_run_no_function_is_called() -> None:
     endpoint = Endpoint(refusal=None, Get_HvIntegrationHost="from a function")
-    conversation = opened(endpoint)
+    pool = opened(endpoint)
 
-    assert [answer(endpoint, conversation) for _ in range(2)] == ["from a script"] * 2
+    assert [answer(endpoint, pool) for _ in range(2)] == ["from a script"] * 2
     assert endpoint.asked == ["script", "script"]
 
 
 @pytest.mark.parametrize("refusal", ["ScriptsNotAllowed", "ScriptBlockNotSupportedInLanguageMode,Microsoft.X"])
 def test_after_a_refusal_functions_are_called_and_no_script_is_sent_again(refusal: str) -> None:
     endpoint = Endpoint(refusal=refusal, Get_HvIntegrationHost="from a function", Get_HvIntegrationVms="vms")
-    conversation = opened(endpoint)
+    pool = opened(endpoint)
 
     with pytest.raises(UnsupportedError) as refused:
-        answer(endpoint, conversation)
+        answer(endpoint, pool)
 
     assert (refused.value.error_id, refused.value.address) == (refusal, "hv01")
-    assert [answer(endpoint, conversation, script) for script in (GET_HOST, GET_VMS, GET_HOST)] == [
+    assert [answer(endpoint, pool, script) for script in (GET_HOST, GET_VMS, GET_HOST)] == [
         "from a function",
         "vms",
         "from a function",
@@ -115,18 +116,18 @@ def test_after_a_refusal_functions_are_called_and_no_script_is_sent_again(refusa
 @pytest.mark.parametrize("script", [GET_HOST, SET_SERVICES], ids=lambda script: script.name)
 def test_a_function_that_is_missing_is_named_with_its_role(script: Script) -> None:
     endpoint = Endpoint(Get_HvIntegrationVms="vms")
-    conversation = opened(endpoint)
+    pool = opened(endpoint)
     with pytest.raises(UnsupportedError):
-        answer(endpoint, conversation, script)
+        answer(endpoint, pool, script)
 
     with pytest.raises(UnsupportedError) as missing:
-        answer(endpoint, conversation, script)
+        answer(endpoint, pool, script)
 
     assert str(missing.value) == f"hv01 runs no scripts at this endpoint, and has no function {script.function}."
     assert missing.value.needs == f"the role {script.role}, which `hvintegration jea` writes"
     assert script.role in str(missing.value.hint)
     assert (missing.value.error_id, missing.value.host_message) == ("CommandNotFoundException", "Nein.")
-    assert answer(endpoint, conversation, GET_VMS) == "vms"
+    assert answer(endpoint, pool, GET_VMS) == "vms"
 
 
 def test_what_was_stopped_over_there_is_no_refusal() -> None:
@@ -149,15 +150,15 @@ def test_what_was_stopped_over_there_is_no_refusal() -> None:
 
 def test_other_refusals_change_nothing() -> None:
     endpoint = Endpoint(refusal="OperationFailed", Get_HvIntegrationHost="from a function")
-    conversation = opened(endpoint)
+    pool = opened(endpoint)
 
     for _ in range(2):
         with pytest.raises(CommandFailedError):
-            answer(endpoint, conversation)
+            answer(endpoint, pool)
     assert endpoint.asked == ["script", "script"]
 
 
-def test_another_conversation_knows_nothing_of_it() -> None:
+def test_another_runspace_pool_knows_nothing_of_it() -> None:
     """Who is connected anew may be somebody else."""
     first = Endpoint(Get_HvIntegrationHost="from a function")
     with pytest.raises(RemoteError):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from hvintegration import CheckOutcome, Credential, Host, HostCheck, WinRM, errors
+from hvintegration.clock import Deadline
 from hvintegration.simulator import demo_world
 from tests.support.certificates import Certificate, self_signed
 from tests.support.fault_proxy import FaultProxy
@@ -57,7 +58,7 @@ def first_failure(transport: WinRM, seconds: float) -> tuple[str, errors.HvError
     for name, step in transport.steps():
         started = time.monotonic()
         try:
-            step(seconds)
+            step(Deadline(seconds))
         except errors.HvError as error:
             return name, error, time.monotonic() - started
     return "", None, 0

@@ -23,6 +23,7 @@ import pytest
 import urllib3
 
 from hvintegration import Credential, Host, WinRM
+from hvintegration.clock import Deadline
 from hvintegration.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -353,7 +354,7 @@ def test_a_connection_that_is_reset_before_tls_begins_leaves_no_socket(monkeypat
 
         assert isinstance(refused(transport), ConnectionLostError)
         with pytest.raises(ConnectError, match="no TLS"):
-            dict(transport.steps())["TLS"](20)
+            dict(transport.steps())["TLS"](Deadline(20))
         gc.collect()
 
         assert [str(warning.message) for warning in told] == []

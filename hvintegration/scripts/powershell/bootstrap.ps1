@@ -1,4 +1,5 @@
-# Reads a script, a document on the last line but one, and '#end'. Writes what the script writes, in ASCII, between marks.
+# Reads a script, a document and its secrets on the last lines but two and one, and '#end'. Writes what the script writes,
+# in ASCII, between marks.
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $direct = $ExecutionContext.SessionState.LanguageMode -eq 'FullLanguage'
@@ -13,12 +14,20 @@ if ($direct) { [System.Console]::Out.WriteLine($ready) } else { $ready }
 
 $lines = @($input)
 if (-not $lines.Count) { $lines = @([System.Console]::In.ReadToEnd() -split '\r?\n' -ne '') }
-if ($lines.Count -lt 3 -or $lines[-1] -cne '#end') { return }
-$document = [string] $lines[-2]
+if ($lines.Count -lt 4 -or $lines[-1] -cne '#end') { return }
+$arguments = @{ Document = [string] $lines[-3] }
 $kind = 'answer'
 try {
-    $function:hvintegration_call = $lines[0..($lines.Count - 3)] -join "`n"
-    $text = @(hvintegration_call -Document $document) -join ''
+    $secrets = Microsoft.PowerShell.Utility\ConvertFrom-Json -InputObject $lines[-2]
+    foreach ($secret in $secrets.PSObject.Properties) {
+        $user = $secret.Value.username.Substring(1)
+        $word = $secret.Value.password.Substring(1)
+        $word = if ($direct) { (Microsoft.PowerShell.Utility\New-Object System.Net.NetworkCredential('', $word)).SecurePassword }
+        else { Microsoft.PowerShell.Security\ConvertTo-SecureString -String $word -AsPlainText -Force }
+        $arguments[$secret.Name] = Microsoft.PowerShell.Utility\New-Object System.Management.Automation.PSCredential($user, $word)
+    }
+    $function:hvintegration_call = $lines[0..($lines.Count - 4)] -join "`n"
+    $text = @(hvintegration_call @arguments) -join ''
 }
 catch {
     $kind = 'error'

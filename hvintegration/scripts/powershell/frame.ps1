@@ -1,4 +1,4 @@
-param([string] $Document)
+param([string] $Document#SECRETS)
 
 Microsoft.PowerShell.Core\Set-StrictMode -Off
 $ErrorActionPreference = 'Stop'

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, TransportError
-from hvintegration.scripts import Script
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
+from hvintegration.transports.sharing import Sharing
 
 if TYPE_CHECKING:
     from hvintegration.transports.remoting.out_of_process import Client
@@ -43,7 +44,7 @@ class Local:
     def __init__(self, program: str | os.PathLike[str] | Sequence[str] | None = None) -> None:
         self._program = program
         self._command = _command(program)
-        self._kept = KeptConnection(lambda: _Connection(self._command, str(self)), fences_at_once=True)
+        self._kept = KeptConnection(lambda: _LocalConnection(self._command, str(self)), fences_at_once=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self._program is None else repr(self._program)})"
@@ -56,9 +57,14 @@ class Local:
         """Packets sent over all connections so far."""
         return self._kept.requests
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
-        return self._kept.call(script, document, timeout)
+    @property
+    def sharing(self) -> Sharing:
+        """Whose turn it is."""
+        return self._kept.sharing
+
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
+        return self._kept.call(call, deadline)
 
     def steps(self) -> tuple[Step, ...]:
         """The program is there, and PowerShell starts; see :class:`~hvintegration.transports.base.Checkable`."""
@@ -68,7 +74,7 @@ class Local:
         """End the process."""
         self._kept.close()
 
-    def _find(self, _seconds: float) -> str:
+    def _find(self, _deadline: Deadline) -> str:
         import shutil
 
         found = shutil.which(self._command[0])
@@ -80,12 +86,12 @@ class Local:
             )
         return found
 
-    def _start(self, seconds: float) -> str:
-        self._kept.open(seconds)
+    def _start(self, deadline: Deadline) -> str:
+        self._kept.open(deadline)
         return "It runs."
 
 
-class _Connection:
+class _LocalConnection:
     """A running PowerShell and the conversation with it."""
 
     _client: Client
@@ -110,15 +116,22 @@ class _Connection:
             raise ConnectError(
                 f"PowerShell did not start: {error}", address=error.address, hint="Is it a PowerShell?"
             ) from error
-        except TransportError as error:
-            error.may_have_run = False
-            raise
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
-        return self._client.call(script, document, deadline)
+    @property
+    def sent(self) -> bool:
+        return self._client.sent
+
+    def prepare(self, call: Call, deadline: Deadline) -> None:
+        self._client.prepare(call, deadline)
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        return self._client.call(call, deadline)
 
     def close(self) -> None:
         self._process.end()
+        self._process.kill()
+
+    def break_off(self) -> None:
         self._process.kill()
 
     def fence(self, _deadline: Deadline) -> bool:

@@ -25,12 +25,13 @@ import attrs
 
 from hvintegration import errors
 from hvintegration.calls.answer import parse_answer
+from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import Json, JsonObject, as_object, field, is_list, is_object, object_field, text
 from hvintegration.calls.limits import MAX_DEPTH, MAX_LENGTH, is_deeper_than
-from hvintegration.clock import Clock, SystemClock, VirtualClock
+from hvintegration.clock import Clock, Deadline, VirtualClock
 from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError, excerpt, one_line
-from hvintegration.scripts import Script
-from hvintegration.transports.base import Checkable, Step, Transport
+from hvintegration.transports.base import Checkable, Step, Transport, clock_of, requests_of, sharing_of
+from hvintegration.transports.sharing import Sharing
 
 __all__ = ["Recorder", "Replay"]
 
@@ -98,8 +99,7 @@ class Recorder:
         self._masking = _Masking(_checked(secrets), keep_texts=keep_texts)
         self._calls = 0
         self.failure = None
-        clock = getattr(transport, "clock", None)
-        self.clock: Clock = clock if isinstance(clock, Clock) else SystemClock()
+        self.clock = clock_of(transport)
         header = {
             "format": FORMAT,
             "version": VERSION,
@@ -127,20 +127,25 @@ class Recorder:
     @property
     def requests(self) -> int | None:
         """What the other transport has sent; None if it does not count."""
-        requests = getattr(self._inner, "requests", None)
-        return requests if isinstance(requests, int) else None
+        return requests_of(self._inner)
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
+    @property
+    def sharing(self) -> Sharing:
+        """Whose turn it is on the other transport."""
+        return sharing_of(self._inner)
+
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        """Hand on *call*; see :class:`~hvintegration.transports.base.Transport`."""
         started = self.clock.monotonic()
 
         def record(outcome: Mapping[str, object]) -> None:
             seconds = self.clock.monotonic() - started
-            asked = self._masking.document(document)
-            self._record({"script": script.name, "document": asked, "timeout": timeout, "seconds": seconds, **outcome})
+            asked = self._masking.document(call.text)
+            line = {"script": call.script.name, "document": asked, "timeout": deadline.given, "seconds": seconds}
+            self._record({**line, **outcome})
 
         try:
-            answer = self._inner.call(script, document, timeout=timeout)
+            answer = self._inner.call(call, deadline)
         except BaseException as error:
             record({"error": self._masking.error(error)})
             raise
@@ -152,15 +157,15 @@ class Recorder:
         steps = self._inner.steps() if isinstance(self._inner, Checkable) else ()
         return tuple((name, partial(self._step, name, look)) for name, look in steps)
 
-    def _step(self, name: str, look: Callable[[float], str], timeout: float) -> str:
+    def _step(self, name: str, look: Callable[[Deadline], str], deadline: Deadline) -> str:
         started = self.clock.monotonic()
 
         def record(outcome: Mapping[str, object]) -> None:
             seconds = self.clock.monotonic() - started
-            self._record({"step": name, "timeout": timeout, "seconds": seconds, **outcome})
+            self._record({"step": name, "timeout": deadline.given, "seconds": seconds, **outcome})
 
         try:
-            detail = look(timeout)
+            detail = look(deadline)
         except BaseException as error:
             record({"error": self._masking.error(error)})
             raise
@@ -246,8 +251,8 @@ class Replay:
         """How many recorded calls have not been asked yet."""
         return len(self._calls) - self._asked
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        """What was answered to *script* on *document*; see :class:`~hvintegration.transports.base.Transport`.
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        """What was answered to *call*; see :class:`~hvintegration.transports.base.Transport`.
 
         Raises:
             ConfigurationError: Something else was asked then. Asking for what was asked then is still possible.
@@ -255,18 +260,18 @@ class Replay:
             KeyboardInterrupt: The call was interrupted then.
             RuntimeError: The call ended then in an error that is not the package's.
         """
-        del timeout
+        del deadline
         number = self._asked + 1
         if not self.remaining:
             raise ConfigurationError(
-                f"{self} ends after {len(self._calls)} calls; call {number}, {script.name}, is not in it."
+                f"{self} ends after {len(self._calls)} calls; call {number}, {call.script.name}, is not in it."
             )
         recorded = self._calls[self._asked]
         masking = _Masking()
         differs = (
-            f"{recorded.script} was asked for, and now {script.name} is"
-            if recorded.script != script.name
-            else _difference(masking.value(recorded.document), masking.document(document))
+            f"{recorded.script} was asked for, and now {call.script.name} is"
+            if recorded.script != call.script.name
+            else _difference(masking.value(recorded.document), masking.document(call.text))
         )
         if differs:
             raise ConfigurationError(
@@ -289,7 +294,7 @@ class Replay:
             taken.append(to_come.pop(0))
         return tuple((step.name, partial(self._take, step)) for step in taken)
 
-    def _take(self, step: _Step, _seconds: float) -> str:
+    def _take(self, step: _Step, _deadline: Deadline) -> str:
         self.clock.sleep(step.seconds)
         if step.error is not None:
             raise _rebuilt(step.error)

@@ -1,7 +1,7 @@
 """One call to a PowerShell without remoting: script and document go in at its standard input, ASCII comes back.
 
-What runs there is ``powershell/bootstrap.ps1``. It first says which process it is, and only then gets the script: until
-then nothing can have run.
+What runs there is ``scripts/powershell/bootstrap.ps1``. It first says which process it is, and only then gets the
+script: until then nothing can have run.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import json
 import re
 from typing import Final, NoReturn
 
+from hvintegration.calls.call import Call
 from hvintegration.calls.limits import MAX_LENGTH
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConnectError, ConnectionLostError, ProtocolError, TransportError
+from hvintegration.errors import ConnectError, ConnectionLostError, ProtocolError
 from hvintegration.operations.refusals import remote_error
 from hvintegration.scripts import Script
 from hvintegration.transports.remoting.line_streams import LineStreams
@@ -36,6 +37,8 @@ class BootstrapCall:
         self._received = 0
         self.requests = 0
         """Messages sent."""
+        self.sent = False
+        """Whether the script was sent."""
         self.process: RemoteProcess | None = None
         """What runs the call, once that is known."""
 
@@ -56,21 +59,19 @@ class BootstrapCall:
                 address=self._address,
                 hint="Name the host's PowerShell with program=..., as the host's shell would take it.",
             ) from None
-        except TransportError as error:
-            error.may_have_run = False
-            raise
         if ready[2]:
             self.process = (int(ready[1]), ready[2].decode())
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
-        """The document that *script* writes for *document*.
+    def call(self, call: Call, deadline: Deadline) -> str:
+        """The document that the script writes.
 
         Raises:
-            TransportError: There is no answer. It may have run.
+            TransportError: There is no answer.
             RemoteError: The script was refused, or failed without writing a document.
         """
         self.requests += 1
-        self._streams.write(f"{script.text}\n{document}\n#end\n".encode("ascii"), deadline)
+        self.sent = True
+        self._streams.write(f"{call.script.text}\n{call.text}\n{_rendered(call)}\n#end\n".encode("ascii"), deadline)
         self._streams.finish()
         while (begin := _BEGIN.search(self._line(deadline))) is None:
             pass
@@ -80,7 +81,7 @@ class BootstrapCall:
         # Line breaks mean nothing: JSON has none, and whoever carries the lines may put in more.
         text = b"".join(piece.strip(b"\r\n") for piece in pieces).partition(_END)[0]
         if kind == b"error":
-            self._refuse(text, script)
+            self._refuse(text, call.script)
         return text.decode("ascii", "replace")
 
     def _line(self, deadline: Deadline) -> bytes:
@@ -103,3 +104,16 @@ class BootstrapCall:
         raise remote_error(
             address=self._address, error_id=error_id, category=category, message=message, doing=f"run {script.name}"
         )
+
+
+def _rendered(call: Call) -> str:
+    """The secrets of *call* as JSON in ASCII, for standard input.
+
+    A colon in front keeps PowerShell's JSON parser from taking a password such as 2026-01-01T00:00:00Z for a date.
+    """
+    return json.dumps(
+        {
+            name: {"username": f":{secret.username}", "password": f":{secret.password}"}
+            for name, secret in call.secrets.items()
+        }
+    )

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Final, Protocol
 
-from hvintegration.clock import Deadline, SystemClock
+from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectionLostError, ProtocolError, TransportError, TransportTimeoutError, excerpt
 from hvintegration.transports.one_time_event import OneTimeEvent, get_in_time
 from hvintegration.transports.remoting.out_of_process import MAX_LINE
@@ -101,7 +101,7 @@ class LineStreams:
 
     def wait_for_end(self, seconds: float) -> None:
         """Wait until its output has ended, but not for long."""
-        self._ended.wait(Deadline(seconds, SystemClock()))
+        self._ended.wait(Deadline(seconds))
 
     def abandon(self) -> None:
         """Deliver nothing more."""
@@ -137,7 +137,6 @@ class LineStreams:
         return ConnectionLostError(
             f"PowerShell ({self._address}) ended{': ' + complaint if complaint else '.'}",
             address=self._address,
-            may_have_run=True,
         )
 
     def _deliver(self, item: bytes | TransportError) -> None:

@@ -13,10 +13,10 @@ import re
 import uuid
 from typing import Final, Protocol
 
+from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
-from hvintegration.errors import ProtocolError, TransportError
-from hvintegration.scripts import Script
-from hvintegration.transports.remoting.psrp import Conversation
+from hvintegration.errors import ProtocolError
+from hvintegration.transports.remoting.psrp import RunspacePool
 
 __all__ = ["MAX_LINE", "Client", "Streams"]
 
@@ -59,14 +59,16 @@ class Client:
     def __init__(self, streams: Streams, address: str) -> None:
         self._streams = streams
         self._address = address
-        self._conversation = Conversation(address)
+        self._pool = RunspacePool(address)
         self.requests = 0
         """Packets sent."""
+        self.sent = False
+        """Whether the script of the last call was sent."""
 
     @property
     def opened(self) -> bool:
         """Whether the runspace pool has been opened."""
-        return self._conversation.opened
+        return self._pool.opened
 
     def open(self, deadline: Deadline) -> None:
         """Open the runspace pool.
@@ -75,34 +77,42 @@ class Client:
             TransportError: It could not be opened in time.
         """
         self._send_data(_POOL, deadline)
-        while not self._conversation.opened:
+        while not self._pool.opened:
             self._receive(_POOL, deadline)
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
-        """The document that *script* writes for *document*.
+    def prepare(self, call: Call, deadline: Deadline) -> None:
+        """Exchange a session key if *call* needs one, once.
 
         Raises:
-            TransportError: There is no answer; ``may_have_run`` is True from the moment at which the script was sent.
+            TransportError: It did not come in time.
+        """
+        self.sent = False
+        if call.secrets and self._pool.request_key():
+            self._send_data(_POOL, deadline)
+            while not self._pool.has_key:
+                self._receive(_POOL, deadline)
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        """The document that the script writes.
+
+        Raises:
+            TransportError: There is no answer.
             RemoteError: The script was refused.
         """
-        pipeline = self._conversation.start(script, document)
-        sent = False
-        try:
-            self._send(b"<Command PSGuid='%b' />\n" % str(pipeline).encode(), deadline)
-            while self._receive(pipeline, deadline) != (b"CommandAck", pipeline):
-                pass
-            sent = True
-            self._send_data(pipeline, deadline)
-            while not self._conversation.finished:
-                self._receive(pipeline, deadline)
-        except TransportError as error:
-            error.may_have_run = sent
-            raise
+        self.sent = False
+        pipeline = self._pool.start(call)
+        self._send(b"<Command PSGuid='%b' />\n" % str(pipeline).encode(), deadline)
+        while self._receive(pipeline, deadline) != (b"CommandAck", pipeline):
+            pass
+        self.sent = True
+        self._send_data(pipeline, deadline)
+        while not self._pool.finished:
+            self._receive(pipeline, deadline)
         self._send(b"<Close PSGuid='%b' />\n" % str(pipeline).encode(), deadline)
-        return self._conversation.result()
+        return self._pool.result()
 
     def _send_data(self, target: uuid.UUID, deadline: Deadline) -> None:
-        while (payload := self._conversation.outgoing(_PIECE_LENGTH)) is not None:
+        while (payload := self._pool.outgoing(_PIECE_LENGTH)) is not None:
             data = base64.b64encode(payload)
             self._send(b"<Data Stream='Default' PSGuid='%b'>%b</Data>\n" % (str(target).encode(), data), deadline)
             while self._receive(target, deadline) != (b"DataAck", target):
@@ -121,7 +131,7 @@ class Client:
         line = self._streams.read_line(deadline)
         match = _PACKET.fullmatch(line.lstrip(b"\xef\xbb\xbf"))
         if match is None:
-            self._conversation.count(len(line))
+            self._pool.count(len(line))
             if line.lstrip().startswith((b"<Data ", b"<Data>")):
                 raise self._broken(line)
             return None
@@ -131,7 +141,7 @@ class Client:
         except (ValueError, binascii.Error):
             raise self._broken(line) from None
         if match["kind"] == b"Data" and target in {_POOL, current}:
-            self._conversation.receive(payload)
+            self._pool.receive(payload)
         return match["kind"], target
 
     def _broken(self, line: bytes) -> ProtocolError:

@@ -1,7 +1,7 @@
 """PowerShell remoting without I/O: psrpcore's state machine, guarded, asked one script at a time.
 
-Whoever carries the bytes (a child process, an SSH channel, WSMan) sends what :meth:`Conversation.outgoing` gives and
-hands what comes back to :meth:`Conversation.receive`.
+Whoever carries the bytes (a child process, an SSH channel, WSMan) sends what :meth:`RunspacePool.outgoing` gives and
+hands what comes back to :meth:`RunspacePool.receive`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from typing import Any, Final
 import psrpcore
 import psrpcore.types
 
+from hvintegration.calls.call import Call
 from hvintegration.calls.limits import MAX_LENGTH
-from hvintegration.errors import ConnectionLostError, ProtocolError, RemoteError, UnsupportedError
+from hvintegration.credential import Credential
+from hvintegration.errors import ConfigurationError, ConnectionLostError, ProtocolError, RemoteError, UnsupportedError
 from hvintegration.operations.refusals import is_refusal_of_scripts, remote_error
-from hvintegration.scripts import Script
+from hvintegration.scripts import Language, Script
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 from hvintegration.transports.remoting.xml_guard import RefusedError, XmlGuard
 
 watch_libraries()
 
-__all__ = ["Conversation"]
+__all__ = ["RunspacePool"]
 
 PIECE_LENGTH: Final = 32 * 1024
 _FRAGMENT_HEADER: Final = struct.Struct(">QQBI")
@@ -71,7 +73,7 @@ class _Guard:
                 del self._messages[object_id]
 
 
-class Conversation:
+class RunspacePool:
     """A runspace pool over there, and at most one running pipeline in it."""
 
     def __init__(self, address: str) -> None:
@@ -84,6 +86,9 @@ class Conversation:
         self._records: list[psrpcore.types.ErrorRecord] = []
         self._script: Script | None = None
         self._by_name = False
+        self._key_requested = False
+        self.has_key = False
+        """Whether there is a session key, which secrets are encrypted with."""
         with without_library_logs():
             self._pool.open()
 
@@ -108,11 +113,25 @@ class Conversation:
             psrpcore.types.PSInvocationState.Stopped,
         }
 
-    def start(self, script: Script, document: str) -> uuid.UUID:
-        """Queue a pipeline that runs *script* on *document*. Its id.
+    def request_key(self) -> bool:
+        """Queue the exchange of a session key, once; whether the key is still to come."""
+        if not self._key_requested:
+            self._key_requested = True
+            with without_library_logs():
+                self._pool.exchange_key()
+        return not self.has_key
+
+    def start(self, call: Call) -> uuid.UUID:
+        """Queue a pipeline that runs the call's script. Its id. Secrets need a session key.
 
         Where a script was refused before, the pipeline calls the function of its name instead.
+
+        Raises:
+            ConfigurationError: It is no PowerShell.
         """
+        script = call.script
+        if script.language is not Language.POWERSHELL:
+            raise ConfigurationError(f"{self._address} runs PowerShell, not {script.language}.")
         self._received = 0
         self._outputs = []
         self._records = []
@@ -123,8 +142,12 @@ class Conversation:
                 self._pipeline.add_command(script.function)
             else:
                 self._pipeline.add_script(script.text)
-            self._pipeline.add_parameter("Document", document)
+            self._pipeline.add_parameter("Document", call.text)
+            for name, secret in call.secrets.items():
+                self._pipeline.add_parameter(name, _credential(secret))
             self._pipeline.start()
+            # What is queued is encrypted; from here on nothing keeps secrets in the clear.
+            self._pipeline.metadata.commands.clear()
         pipeline_id: uuid.UUID = self._pipeline.pipeline_id
         return pipeline_id
 
@@ -173,6 +196,8 @@ class Conversation:
             self._outputs.append(event.data)
         elif isinstance(event, _events.ErrorRecordEvent):
             self._records.append(event.record)
+        elif isinstance(event, _events.EncryptedSessionKeyEvent):
+            self.has_key = True
         elif isinstance(event, _events.PipelineStateEvent):
             if event.reason is not None:
                 self._records.insert(0, event.reason)
@@ -180,9 +205,7 @@ class Conversation:
             psrpcore.types.RunspacePoolState.Broken,
             psrpcore.types.RunspacePoolState.Closed,
         }:
-            raise ConnectionLostError(
-                f"PowerShell on {self._address} ended the session.", address=self._address, may_have_run=True
-            )
+            raise ConnectionLostError(f"PowerShell on {self._address} ended the session.", address=self._address)
 
     def result(self) -> str:
         """The document that the script wrote; the pipeline is let go of.
@@ -202,9 +225,7 @@ class Conversation:
             return str(outputs[0])
         if stopped:
             raise ConnectionLostError(
-                f"The script was stopped on {self._address} before it had answered.",
-                address=self._address,
-                may_have_run=True,
+                f"The script was stopped on {self._address} before it had answered.", address=self._address
             )
         if not outputs and self._records:
             raise self._refusal(self._records[0])
@@ -238,3 +259,8 @@ class Conversation:
             )
         self._by_name = self._by_name or is_refusal_of_scripts(error.error_id)
         return error
+
+
+def _credential(secret: Credential) -> psrpcore.types.PSCredential:
+    password = psrpcore.types.PSSecureString(secret.password)
+    return psrpcore.types.PSCredential(UserName=secret.username, Password=password)

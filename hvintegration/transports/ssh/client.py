@@ -27,6 +27,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
     excerpt,
 )
+from hvintegration.transports.base import Step
 from hvintegration.transports.ssh.host_keys import Trust, fingerprint, user_folder
 from hvintegration.transports.worker import Late, Worker
 
@@ -125,7 +126,7 @@ class SshClient:
         for _, take in self.steps():
             take(deadline)
 
-    def steps(self) -> tuple[tuple[str, Callable[[Deadline], str]], ...]:
+    def steps(self) -> tuple[Step, ...]:
         """The steps of opening it, in order, by name."""
         return (
             ("name", self.resolve),
@@ -255,9 +256,7 @@ class SshClient:
         except (HvError, ChannelRefusedError):
             raise
         except (Late, TimeoutError):
-            raise TransportTimeoutError(
-                address=self._address, after=deadline.given, doing=doing, may_have_run=False, fenced=True
-            ) from None
+            raise TransportTimeoutError(address=self._address, after=deadline.given, doing=doing) from None
         except socket.gaierror as error:
             raise ConnectError(
                 f"There is no host {self._endpoint.host!r}: {error.strerror}",
@@ -279,10 +278,7 @@ class SshClient:
                     hint="Try again; if it comes again, see the server's log.",
                 ) from None
             raise ConnectionLostError(
-                f"The connection with {self._endpoint} was lost: it was to {doing}.",
-                address=self._address,
-                may_have_run=False,
-                fenced=True,
+                f"The connection with {self._endpoint} was lost: it was to {doing}.", address=self._address
             ) from None
         except Exception as error:  # noqa: BLE001 - whatever paramiko raises, it is no connection
             said = error.strerror if isinstance(error, OSError) else None

@@ -9,10 +9,11 @@ from typing import Final, Protocol
 
 import paramiko
 
+from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, ConnectionLostError, HvError, TransportError, UnsupportedError
 from hvintegration.operations.refusals import is_refusal_of_scripts
-from hvintegration.scripts import GET_PROCESS, STOP_PROCESS, Script, bootstrap_arguments
+from hvintegration.scripts import GET_PROCESS, STOP_PROCESS, bootstrap_arguments
 from hvintegration.transports.remoting.bootstrap import BootstrapCall, RemoteProcess
 from hvintegration.transports.remoting.line_streams import LineStreams
 from hvintegration.transports.remoting.out_of_process import Client
@@ -49,16 +50,21 @@ class PowerShell(Protocol):
         """
         ...
 
-    def prepare(self, deadline: Deadline) -> None:
-        """Make it ready for the next call, which is not sent yet.
+    @property
+    def sent(self) -> bool:
+        """Whether the script of the last call was sent."""
+        ...
+
+    def prepare(self, call: Call, deadline: Deadline, /) -> None:
+        """Make it ready for *call*, which is not sent yet.
 
         Raises:
             TransportError: It was not ready in time.
         """
         ...
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
-        """The document that *script* writes for *document*; see :class:`.connection.Connection`."""
+    def call(self, call: Call, deadline: Deadline) -> str:
+        """The document that the script writes; see :class:`.kept_connection.ScriptConnection`."""
         ...
 
     def close(self) -> None:
@@ -112,8 +118,9 @@ def stop_process(powershell: PowerShell, process: RemoteProcess, deadline: Deadl
     process_id, started = process
     try:
         powershell.open(deadline)
-        document = json.dumps({"process_id": process_id, "started": started})
-        answer = json.loads(powershell.call(STOP_PROCESS, document, deadline))
+        call = Call(STOP_PROCESS, {"process_id": process_id, "started": started})
+        powershell.prepare(call, deadline)
+        answer = json.loads(powershell.call(call, deadline))
         return bool(answer["result"]["gone"])
     except (HvError, _AbsentError, ValueError, TypeError, KeyError):
         return False
@@ -151,16 +158,12 @@ class _Remoting:
         except ConnectionLostError as error:
             if self._client.alive and not self._remoting.opened:
                 raise _AbsentError from error
-            error.may_have_run = False
-            raise
-        except TransportError as error:
-            error.may_have_run = False
             raise
 
     def _learn_process(self, deadline: Deadline) -> RemoteProcess | None:
         for _ in range(2):
             try:
-                result = json.loads(self.call(GET_PROCESS, "{}", deadline))["result"]
+                result = json.loads(self.call(Call(GET_PROCESS, {}), deadline))["result"]
                 return int(result["process_id"]), str(int(result["started"]))
             except UnsupportedError as error:
                 if not is_refusal_of_scripts(error.error_id):
@@ -171,11 +174,15 @@ class _Remoting:
                 return None
         return None
 
-    def prepare(self, deadline: Deadline) -> None:
-        pass
+    @property
+    def sent(self) -> bool:
+        return self._remoting.sent
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
-        return self._remoting.call(script, document, deadline)
+    def prepare(self, call: Call, deadline: Deadline) -> None:
+        self._remoting.prepare(call, deadline)
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        return self._remoting.call(call, deadline)
 
     def close(self) -> None:
         self._streams.end()
@@ -197,6 +204,7 @@ class _OneByOne:
         self._streams: _ChannelStreams | None = None
         self._ready: BootstrapCall | None = None
         self._requests = 0
+        self.sent = False
         self.process: RemoteProcess | None = None
 
     def __str__(self) -> str:
@@ -219,23 +227,22 @@ class _OneByOne:
             if self._client.alive:
                 raise
             raise ConnectionLostError(
-                f"The connection with {self._address} was lost while PowerShell started.",
-                address=self._address,
-                may_have_run=False,
-                fenced=True,
+                f"The connection with {self._address} was lost while PowerShell started.", address=self._address
             ) from None
         self._requests += call.requests
         self._ready, self.process = call, call.process
 
-    def prepare(self, deadline: Deadline) -> None:
+    def prepare(self, _call: Call, deadline: Deadline) -> None:
+        self.sent = False
         if self._ready is None:
             self.open(deadline)
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+    def call(self, call: Call, deadline: Deadline) -> str:
         assert self._ready is not None
-        call, self._ready = self._ready, None
+        ready, self._ready = self._ready, None
         self._requests += 1
-        answer = call.call(script, document, deadline)
+        self.sent = True
+        answer = ready.call(call, deadline)
         self.close()
         return answer
 

@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from hvintegration.clock import Deadline, SystemClock
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, HvError
-from hvintegration.scripts import Script
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
+from hvintegration.transports.sharing import Sharing
 from hvintegration.transports.ssh.host_keys import parse_pin
 from hvintegration.transports.ssh.target import Target, expanded, parse_target
 
@@ -98,7 +99,7 @@ class SSH:
             use_config=use_config,
         )
         target = self._target  # Not self, which may be collected while the connection is open.
-        self._connection: Callable[[], _Connection] = lambda: _Connection(target, program)
+        self._connection: Callable[[], _SSHConnection] = lambda: _SSHConnection(target, program)
         self._kept = KeptConnection(self._connection, fences_at_once=False)
 
     @staticmethod
@@ -116,9 +117,14 @@ class SSH:
         """Messages to PowerShell sent over all connections so far."""
         return self._kept.requests
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
-        return self._kept.call(script, document, timeout)
+    @property
+    def sharing(self) -> Sharing:
+        """Whose turn it is."""
+        return self._kept.sharing
+
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
+        return self._kept.call(call, deadline)
 
     def close(self) -> None:
         """End the connection, and PowerShell with it."""
@@ -132,9 +138,9 @@ class SSH:
         """
         connection = self._connection()
 
-        def step(take: Callable[[Deadline], str], seconds: float) -> str:
+        def step(take: Callable[[Deadline], str], deadline: Deadline) -> str:
             try:
-                found = take(Deadline(seconds, SystemClock()))
+                found = take(deadline)
             except BaseException:
                 connection.close()
                 raise
@@ -152,14 +158,13 @@ def _paths(paths: Paths | None) -> tuple[Path, ...] | None:
     return tuple(map(expanded, several))
 
 
-class _Connection:
+class _SSHConnection:
     """An SSH connection and a PowerShell behind it."""
 
     def __init__(self, target: Target, program: str | None) -> None:
         self._target = target
         self._program = program
         self._address = f"ssh://{target}"
-        self._called = False
         self._client = self._new_client()
         self._powershell: PowerShell | None = None
 
@@ -179,7 +184,11 @@ class _Connection:
         """Whether calls can be made."""
         return self._powershell is not None
 
-    def steps(self) -> tuple[tuple[str, Callable[[Deadline], str]], ...]:
+    @property
+    def sent(self) -> bool:
+        return self._powershell is not None and self._powershell.sent
+
+    def steps(self) -> tuple[Step, ...]:
         """The steps of opening it, by name."""
         return (*self._client.steps(), ("PowerShell", self._find_powershell))
 
@@ -194,15 +203,20 @@ class _Connection:
         weakref.finalize(self, self._powershell.abandon)
         return str(self._powershell)
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
+    def prepare(self, call: Call, deadline: Deadline) -> None:
         assert self._powershell is not None
-        self._powershell.prepare(deadline)
-        self._called = True
-        return self._powershell.call(script, document, deadline)
+        self._powershell.prepare(call, deadline)
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        assert self._powershell is not None
+        return self._powershell.call(call, deadline)
 
     def close(self) -> None:
         if self._powershell is not None:
             self._powershell.close()
+        self._client.close()
+
+    def break_off(self) -> None:
         self._client.close()
 
     def fence(self, deadline: Deadline) -> bool:
@@ -210,11 +224,11 @@ class _Connection:
         try:
             if self._powershell is not None:
                 self._powershell.abandon()
-            if not self._called:
+            if not self.sent:
                 return True
             if self._powershell is None or self._powershell.process is None:
                 return False
-            if self._client.alive and self._stop(self._client, Deadline(deadline.left() * _FIRST_TRY, SystemClock())):
+            if self._client.alive and self._stop(self._client, deadline.within(deadline.left() * _FIRST_TRY)):
                 return True
             self._client.close()
             self._client = self._new_client()

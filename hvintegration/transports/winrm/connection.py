@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import (
     AuthenticationError,
@@ -19,13 +20,11 @@ from hvintegration.errors import (
     ConnectionLostError,
     HvError,
     PermissionDeniedError,
-    TransportError,
     TransportTimeoutError,
     UnsupportedError,
     excerpt,
 )
-from hvintegration.scripts import Script
-from hvintegration.transports.remoting.psrp import Conversation
+from hvintegration.transports.remoting.psrp import RunspacePool
 from hvintegration.transports.winrm.http import WSManTarget
 from hvintegration.transports.winrm.shell import TIMED_OUT, Shell, WSManFault
 from hvintegration.transports.worker import Job, Late, Worker
@@ -49,13 +48,13 @@ MOST_UNTOLD: Final = 8
 
 
 class WinRMConnection:
-    """See :class:`~hvintegration.transports.kept_connection.Connection`."""
+    """See :class:`~hvintegration.transports.kept_connection.ScriptConnection`."""
 
     def __init__(self, target: WSManTarget, configuration_name: str, locale: str) -> None:
         self._address = target.address
         self._configuration_name = configuration_name
-        self._conversation = Conversation(target.address)
-        pool_id = self._conversation.pool_id
+        self._pool = RunspacePool(target.address)
+        pool_id = self._pool.pool_id
 
         def new_shell() -> Shell:
             return Shell(target, pool_id, configuration_name, locale)
@@ -64,7 +63,7 @@ class WinRMConnection:
         self._front = new_shell()
         self._worker = Worker(f"{self._address} calls")
         self._closings = _Closings(new_shell, self._address)
-        self._sent = False
+        self.sent = False
         self._refusals = 0
         self._finalizer = weakref.finalize(self, _abandon, self._front, self._worker, self._closings)
         self._finalizer.atexit = False
@@ -79,13 +78,22 @@ class WinRMConnection:
 
     def open(self, deadline: Deadline) -> None:
         """Connect, authenticate and open the runspace pool."""
-        self._sent = False
         self._do(lambda: self._open(deadline), deadline)
 
-    def call(self, script: Script, document: str, deadline: Deadline) -> str:
-        """The document that *script* writes for *document*."""
-        self._sent = False
-        return self._do(lambda: self._call(script, document, deadline), deadline)
+    def prepare(self, call: Call, deadline: Deadline) -> None:
+        """Exchange a session key if *call* needs one, once."""
+        self.sent = False
+        if call.secrets and self._pool.request_key():
+            self._do(lambda: self._exchange_key(deadline), deadline)
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        """The document that the script writes."""
+        self.sent = False
+        return self._do(lambda: self._call(call, deadline), deadline)
+
+    def break_off(self) -> None:
+        """Let the call that is under way end: nothing more is sent or received."""
+        self._front.http.shut()
 
     def close(self) -> None:
         """End the runspace pool in good order, within a moment."""
@@ -135,38 +143,44 @@ class WinRMConnection:
     # -- in the worker --------------------------------------------------------------------------------------------
 
     def _open(self, deadline: Deadline) -> None:
-        beginning = self._conversation.outgoing(self._front.room)
+        beginning = self._pool.outgoing(self._front.room)
         assert beginning is not None
         self._front.create(beginning, deadline)
-        while not self._conversation.opened:
+        while not self._pool.opened:
             self._receive(None, deadline)
         self._front.expect_large_envelopes()
 
-    def _call(self, script: Script, document: str, deadline: Deadline) -> str:
+    def _exchange_key(self, deadline: Deadline) -> None:
+        while (more := self._pool.outgoing(self._front.room)) is not None:
+            self._front.send(None, more, deadline)
+        while not self._pool.has_key:
+            self._receive(None, deadline)
+
+    def _call(self, call: Call, deadline: Deadline) -> str:
         self._closings.catch_up(self._front, deadline)
-        pipeline_id = self._conversation.start(script, document)
-        beginning = self._conversation.outgoing(self._front.room)
+        pipeline_id = self._pool.start(call)
+        beginning = self._pool.outgoing(self._front.room)
         assert beginning is not None
         self._command(pipeline_id, beginning, deadline)
-        while (more := self._conversation.outgoing(self._front.room)) is not None:
+        while (more := self._pool.outgoing(self._front.room)) is not None:
             self._front.send(pipeline_id, more, deadline)
-        while not self._conversation.finished:
+        while not self._pool.finished:
             self._receive(pipeline_id, deadline)
         self._closings.tell(pipeline_id)
-        return self._conversation.result()
+        return self._pool.result()
 
     def _command(self, pipeline_id: uuid.UUID, beginning: bytes, deadline: Deadline) -> None:
         self._front.http.about_to_send = self._note_sent
         try:
             self._front.command(pipeline_id, beginning, deadline)
         except WSManFault as fault:
-            self._sent = not _refuses(fault)
+            self.sent = not _refuses(fault)
             raise
         finally:
             self._front.http.about_to_send = None
 
     def _note_sent(self) -> None:
-        self._sent = True
+        self.sent = True
 
     def _receive(self, pipeline_id: uuid.UUID | None, deadline: Deadline) -> None:
         try:
@@ -176,7 +190,7 @@ class WinRMConnection:
                 raise
             pieces = []
         for piece in pieces:
-            self._conversation.receive(piece)
+            self._pool.receive(piece)
 
     # -- what went wrong ------------------------------------------------------------------------------------------
 
@@ -187,29 +201,20 @@ class WinRMConnection:
             # Shut first: after that the worker sends nothing more, so what is said of it stays true.
             self._front.http.shut()
             raise TransportTimeoutError(
-                address=self._address,
-                after=deadline.given,
-                may_have_run=self._sent,
-                hint=self._front.http.late_hint,
+                address=self._address, after=deadline.given, hint=self._front.http.late_hint
             ) from None
         except WSManFault as fault:
             raise self._refusal(fault) from None
         except (ConnectError, BusyError) as error:
-            if not self._sent:
+            if not self.sent:
                 raise
-            raise ConnectionLostError(str(error), address=self._address, may_have_run=True, hint=error.hint) from None
-        except TransportError as error:
-            error.may_have_run = self._sent
-            raise
+            raise ConnectionLostError(str(error), address=self._address, hint=error.hint) from None
 
     def _refusal(self, fault: WSManFault) -> HvError:
         said = f": {excerpt(fault.message)}" if fault.message else "."
         address = self._address
-        gone = _says_gone(fault)
-        if self._sent or gone:
-            return ConnectionLostError(
-                f"{address} ended the session{said}", address=address, may_have_run=self._sent, fenced=gone
-            )
+        if self.sent or _says_gone(fault):
+            return ConnectionLostError(f"{address} ended the session{said}", address=address)
         if fault.code in QUOTAS or fault.subcode == "QuotaLimit":
             return BusyError(
                 f"{address} has no room for this user now{said}",

@@ -127,10 +127,12 @@ class Shell:
         self.http.until(deadline)
         self._ask(WSManAction.COMMAND, line)
 
-    def send(self, command_id: uuid.UUID, data: bytes, deadline: Deadline) -> None:
-        """Send more of what a pipeline begins with."""
+    def send(self, command_id: uuid.UUID | None, data: bytes, deadline: Deadline) -> None:
+        """Send more of what a pipeline begins with, or something to the shell itself."""
         send = ElementTree.Element(f"{{{_RSP}}}Send")
-        stream = ElementTree.SubElement(send, f"{{{_RSP}}}Stream", Name="stdin", CommandId=str(command_id).upper())
+        stream = ElementTree.SubElement(send, f"{{{_RSP}}}Stream", Name="stdin")
+        if command_id is not None:
+            stream.set("CommandId", str(command_id).upper())
         stream.text = base64.b64encode(data).decode()
         self.http.until(deadline)
         self._ask(WSManAction.SEND, send)

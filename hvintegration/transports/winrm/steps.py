@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from hvintegration.clock import Deadline, SystemClock
+from hvintegration.clock import Deadline
 from hvintegration.errors import BusyError, ConnectError, HvError, RemoteError, TransportTimeoutError
 from hvintegration.transports.base import Step
 from hvintegration.transports.winrm.http import (
@@ -22,8 +22,8 @@ from hvintegration.transports.worker import Late, Worker
 __all__ = ["winrm_steps"]
 
 
-def winrm_steps(target: WSManTarget, open_pool: Callable[[float], None]) -> tuple[Step, ...]:
-    """The steps; *open_pool* opens a runspace pool within so many seconds."""
+def winrm_steps(target: WSManTarget, open_pool: Callable[[Deadline], None]) -> tuple[Step, ...]:
+    """The steps; *open_pool* opens a runspace pool before a deadline."""
     session = _Session(target, open_pool)
     direct = [("name", _resolve), ("port", _connect)] + ([("TLS", _handshake)] if target.tls else [])
     if target.proxy is not None:
@@ -35,15 +35,16 @@ def winrm_steps(target: WSManTarget, open_pool: Callable[[float], None]) -> tupl
     )
 
 
-def _in_time(step: Callable[[WSManTarget, float], str], target: WSManTarget, seconds: float) -> str:
+def _in_time(step: Callable[[WSManTarget, float], str], target: WSManTarget, deadline: Deadline) -> str:
     worker = Worker(f"{target.address} step")
     try:
-        return worker.do(lambda: step(target, seconds), Deadline(seconds, SystemClock()))
+        return worker.do(lambda: step(target, deadline.left()), deadline)
     except (Late, TimeoutError):
         raise TransportTimeoutError(
             address=target.address,
-            after=seconds,
+            after=deadline.given,
             may_have_run=False,
+            fenced=True,
             hint="A firewall that drops packets looks like this, and so does a wrong address.",
         ) from None
     finally:
@@ -106,23 +107,23 @@ def _handshake(target: WSManTarget, seconds: float) -> str:
 class _Session:
     """Opens a runspace pool once; the two last steps of connecting are two views of that."""
 
-    def __init__(self, target: WSManTarget, open_pool: Callable[[float], None]) -> None:
+    def __init__(self, target: WSManTarget, open_pool: Callable[[Deadline], None]) -> None:
         self._target = target
         self._open_pool = open_pool
         self._refusal: HvError | None = None
 
-    def authenticate(self, seconds: float) -> str:
+    def authenticate(self, deadline: Deadline) -> str:
         """What came of authenticating; what the host says to a user it knows is for the next step."""
         self._refusal = None
         try:
-            self._open_pool(seconds)
+            self._open_pool(deadline)
         except (RemoteError, BusyError) as error:
             self._refusal = error
         who = self._target.credential
         name = self._target.auth if who is None else f"{self._target.auth} as {who.username}"
         return name if self._target.tls else f"{name}, and encrypted by it"
 
-    def opened(self, _seconds: float) -> str:
+    def opened(self, _deadline: Deadline) -> str:
         """What came of opening the runspace pool."""
         if self._refusal is not None:
             raise self._refusal

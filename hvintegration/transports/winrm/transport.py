@@ -7,11 +7,13 @@ import re
 import sys
 from typing import TYPE_CHECKING, Final
 
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
-from hvintegration.scripts import Script
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
+from hvintegration.transports.sharing import Sharing
 
 if TYPE_CHECKING:
     from hvintegration.transports.winrm.connection import WinRMConnection
@@ -125,9 +127,14 @@ class WinRM:
         """WSMan messages sent so far, those of authentication not counted."""
         return self._kept.requests
 
-    def call(self, script: Script, document: str, /, *, timeout: float) -> str:
-        """Run *script* on *document*; see :class:`~hvintegration.transports.base.Transport`."""
-        return self._kept.call(script, document, timeout)
+    @property
+    def sharing(self) -> Sharing:
+        """Whose turn it is."""
+        return self._kept.sharing
+
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
+        return self._kept.call(call, deadline)
 
     def close(self) -> None:
         """Close the runspace pool and the connections."""
