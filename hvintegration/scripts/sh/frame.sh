@@ -12,20 +12,24 @@ failures=
 # What JSON wants escaped, and '<': with that escaped, no answer holds a mark.
 json_special=$(printf '["<\001-\037\\\\]')
 json_codes=$(
-    printf '\001:01,\002:02,\003:03,\004:04,\005:05,\006:06,\007:07,\010:08,\011:09,\012:0a,\013:0b,'
-    printf '\014:0c,\015:0d,\016:0e,\017:0f,\020:10,\021:11,\022:12,\023:13,\024:14,\025:15,\026:16,'
-    printf '\027:17,\030:18,\031:19,\032:1a,\033:1b,\034:1c,\035:1d,\036:1e,\037:1f,'
+    printf '\001:01 \002:02 \003:03 \004:04 \005:05 \006:06 \007:07 \010:08 \013:0b \014:0c '
+    printf '\016:0e \017:0f \020:10 \021:11 \022:12 \023:13 \024:14 \025:15 \026:16 \027:17 '
+    printf '\030:18 \031:19 \032:1a \033:1b \034:1c \035:1d \036:1e \037:1f '
 )
+json_newline='
+'
+json_tab=$(printf '\t')
+json_return=$(printf '\r')
 
 # json_string TEXT: writes it as a JSON string.
 json_string() {
     json_rest=$1
     printf '"'
     while [ -n "$json_rest" ]; do
-        # In pieces: each step below copies what is left.
+        # In pieces: each step below takes as long as what is left.
         json_piece=$json_rest
-        if [ "${#json_rest}" -gt 1000 ]; then
-            json_piece=$(printf '%.1000s.' "$json_rest")
+        if [ "${#json_rest}" -gt 500 ]; then
+            json_piece=$(printf '%.500s.' "$json_rest")
             json_piece=${json_piece%.}
         fi
         case $json_rest in
@@ -42,9 +46,14 @@ json_string() {
                 '"'*) json_written=$json_written'\"' ;;
                 \\*) json_written=$json_written'\\' ;;
                 '<'*) json_written=$json_written'\u003c' ;;
+                "$json_newline"*) json_written=$json_written'\n' ;;
+                "$json_tab"*) json_written=$json_written'\t' ;;
+                "$json_return"*) json_written=$json_written'\r' ;;
                 *)
-                    json_code=${json_codes#*"${json_piece%%"${json_piece#?}"}:"}
-                    json_written=$json_written'\u00'${json_code%%,*}
+                    for json_code in $json_codes; do
+                        case $json_piece in "${json_code%:*}"*) break ;; esac
+                    done
+                    json_written=$json_written'\u00'${json_code#*:}
                     ;;
             esac
             json_piece=${json_piece#?}

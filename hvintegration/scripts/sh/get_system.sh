@@ -20,7 +20,7 @@ distribution() {
                 case $rest in
                     \\?*)
                         rest=${rest#?}
-                        name=$name${rest%%"${rest#?}"}
+                        name=$name${rest%"${rest#?}"}
                         rest=${rest#?}
                         ;;
                     *) break ;;
