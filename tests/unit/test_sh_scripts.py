@@ -1,0 +1,480 @@
+"""The scripts for POSIX shells, in every such shell that is installed."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from hvintegration import scripts
+
+FOLDER = importlib.resources.files(scripts) / "sh"
+NAMES = ("get_system", "stop_process")
+
+SHELLS = ("dash", "busybox sh", "bash", "bash --posix", "mksh", "ksh")
+LOGIN_SHELLS = (*SHELLS, "zsh", "fish", "tcsh")
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX shell"),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for processes"),
+]
+
+
+def installed(shells: tuple[str, ...]) -> list[Any]:
+    programs = {shell: shell.partition(" ")[0] for shell in shells}
+    return [
+        pytest.param(
+            shell, marks=pytest.mark.skipif(shutil.which(program) is None, reason=f"the shell {program} is missing")
+        )
+        for shell, program in programs.items()
+    ]
+
+
+every_shell = pytest.mark.parametrize("shell", installed(SHELLS))
+every_login_shell = pytest.mark.parametrize("login_shell", installed(LOGIN_SHELLS))
+
+needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+needs_unshare = pytest.mark.skipif(shutil.which("unshare") is None, reason="the program unshare is missing")
+
+
+def loader_arguments() -> str:
+    """The arguments with which a POSIX shell reads a script and a document from its standard input, once.
+
+    They are constant. In single quotes, without a quote, a backslash, an exclamation mark or a line break between
+    them, they mean the same to every login shell.
+    """
+    lines = [line.strip() for line in (FOLDER / "loader.sh").read_text("ascii").splitlines()]
+    loader = " ".join(line for line in lines if line and not line.startswith("#"))
+    failure = {"id": "ScriptFailed", "category": "NotSpecified", "message": "exit status %s"}
+    return f"-c '{loader}' hvintegration '{json.dumps(failure)}'"
+
+
+def framed(body: str) -> str:
+    return (FOLDER / "frame.sh").read_text("ascii").replace("#BODY", body)
+
+
+def text_of(name: str) -> str:
+    return framed((FOLDER / f"{name}.sh").read_text("ascii"))
+
+
+def command(shell: str) -> list[str]:
+    return [*shell.split(), *shlex.split(loader_arguments())]
+
+
+def request(script: str, *arguments: str) -> bytes:
+    return "\n".join([script, "#document", *arguments, "#end", ""]).encode()
+
+
+class Options(TypedDict, total=False):
+    cwd: Path
+    env: dict[str, str]
+    process_group: int
+    user: int
+
+
+def run(argv: list[str], data: bytes, **options: Unpack[Options]) -> bytes:
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(
+        argv, input=data, capture_output=True, check=False, timeout=60, **options
+    )
+    return done.stdout
+
+
+def said(output: bytes) -> tuple[str, str] | None:
+    """What stands between the marks, and its kind."""
+    lines = output.decode(errors="replace").splitlines()
+    assert lines[0].startswith("<hvintegration process=")
+    if len(lines) == 1:
+        return None
+    assert (lines[1][:15], lines[1][-1:], lines[-1]) == ("<hvintegration ", ">", "<hvintegration end>")
+    return lines[1][15:-1], "\n".join(lines[2:-1])
+
+
+def call(shell: str, script: str, *arguments: str, **options: Unpack[Options]) -> tuple[str, str] | None:
+    return said(run(command(shell), request(script, *arguments), **options))
+
+
+def answer(shell: str, script: str, *arguments: str, **options: Unpack[Options]) -> dict[str, Any]:
+    kind, text = call(shell, script, *arguments, **options) or ("nothing", "")
+    assert kind == "answer"
+    document: dict[str, Any] = json.loads(text)
+    assert document["schema"] == 1
+    return document
+
+
+def result(shell: str, script: str, *arguments: str, **options: Unpack[Options]) -> object:
+    document = answer(shell, script, *arguments, **options)
+    assert document["errors"] == []
+    return document["result"]
+
+
+def stat(process_id: int | str) -> list[str]:
+    """The fields of a process from the third on: state, parent, group, ..."""
+    return Path(f"/proc/{process_id}/stat").read_text().rpartition(") ")[2].split()
+
+
+def started(process_id: int) -> str:
+    return stat(process_id)[19]
+
+
+def members(group: int) -> dict[int, bytes]:
+    """The processes of a group that run, and their argument lists and environments."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                state, _, process_group, *_ = stat(entry.name)
+                if int(process_group) == group and state not in "ZX":
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return found
+
+
+@contextmanager
+def hanging(shell: str, folder: Path, *secrets: str) -> Iterator[tuple[subprocess.Popen[bytes], int, str]]:
+    """A call, in a group of its own, whose script has begun to hang; and its process as it says it."""
+    fifo = folder / "begun"
+    os.mkfifo(fifo)
+    with subprocess.Popen(command(shell), stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            first, second = process.stdout.readline().decode().strip("<>\n").split()[1:]
+            script = 'sleep 1000 &\n: > "$2"\nsleep 1000\nsleep 1000'
+            process.stdin.write(request(script, "{}", str(fifo), *secrets))
+            process.stdin.close()
+            fifo.read_bytes()
+            yield process, int(first.removeprefix("process=")), second.removeprefix("started=")
+        finally:
+            if members(process.pid):
+                os.killpg(process.pid, 9)
+
+
+def eventually_empty(group: int) -> bool:
+    end = time.monotonic() + 10
+    while members(group):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_the_loader_means_the_same_to_every_login_shell() -> None:
+    _, loader, _, failure, rest = loader_arguments().split("'")
+    assert set(loader + failure) & set("\\!\r\n") == set()
+    assert rest == ""
+    assert loader_arguments().isascii()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_text_is_plain_ascii_and_ends_nothing_early(name: str) -> None:
+    text = text_of(name)
+    assert (text.isascii(), "\r" in text, "#BODY" in text) == (True, False, False)
+    assert {"#document", "#end"} & set(text.splitlines()) == set()
+
+
+@every_shell
+def test_it_says_which_process_runs_the_script(shell: str, tmp_path: Path) -> None:
+    with hanging(shell, tmp_path) as (process, process_id, ticks):
+        assert ticks == started(process_id)
+        assert int(stat(process_id)[2]) == process.pid
+        sleeping = [one for one in members(process.pid) if int(stat(one)[1]) == process_id]
+        assert sleeping != []
+
+
+@every_shell
+def test_the_script_gets_its_arguments_and_an_empty_standard_input(shell: str) -> None:
+    script = 'cat\nprintf "%s|" "$#" "$@"\nread -r line || echo end'
+    assert call(shell, script, "{}", "two  words ", "", "\\n") == ("answer", "4|{}|two  words ||\\n|end")
+
+
+HOSTILE = [
+    "$(touch executed)",
+    "`touch executed`",
+    "'; touch executed; '",
+    '"; touch executed; "',
+    "\\",
+    "#end #end",
+    " #end",
+    "#document",
+    "-n",
+    "%s%n",
+    "*",
+    "~",
+    "${IFS}",
+    "<hvintegration end>",
+    "\x7f\x01\x88\x81\u00e9\U0001f642",
+]
+
+
+@every_shell
+def test_arguments_are_data(shell: str, tmp_path: Path) -> None:
+    script = framed('for one; do list=${list:+$list,}$(json_string "$one"); done; result="[$list]"')
+    assert result(shell, script, *HOSTILE, cwd=tmp_path) == HOSTILE
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_shell
+def test_a_document_may_be_long(shell: str) -> None:
+    document = json.dumps({"key": "$(exit)`exit`\\'\" " * 12000})
+    assert len(document) > 200_000
+    assert call(shell, 'echo "${#1}"', document, "x") == ("answer", str(len(document)))
+
+
+@every_shell
+def test_nothing_runs_unless_all_of_it_has_come(shell: str, tmp_path: Path) -> None:
+    whole = request(': > "$2"', "{}", "ran")
+    for length in range(len(whole)):
+        assert said(run(command(shell), whole[:length], cwd=tmp_path)) is None
+        assert list(tmp_path.iterdir()) == []
+    run(command(shell), whole, cwd=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["ran"]
+
+
+@every_shell
+def test_what_comes_after_the_end_is_not_read(shell: str, tmp_path: Path) -> None:
+    data = request("echo 1", "{}") + b"touch executed\n#document\n#end\n"
+    assert said(run(command(shell), data, cwd=tmp_path)) == ("answer", "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_shell
+@pytest.mark.parametrize("last", ["if )", "echo 'open", "exit 3", "false", "no-such-command"])
+def test_a_script_that_fails_has_no_answer(shell: str, last: str) -> None:
+    kind, text = call(shell, f"echo half\n{last}", "{}") or ("nothing", "")
+    error = json.loads(text)
+    assert (kind, error["id"], error["category"]) == ("error", "ScriptFailed", "NotSpecified")
+    assert error["message"].removeprefix("exit status ").isdecimal()
+
+
+@every_shell
+def test_a_script_that_writes_nothing_has_no_answer(shell: str) -> None:
+    assert call(shell, "exit 0", "{}") is None
+
+
+@every_shell
+@settings(max_examples=25, deadline=None)
+@given(data=st.binary(max_size=300).map(lambda data: data.replace(b"\0", b"")))
+@example(data=bytes(range(1, 256)))
+@example(data=b'\n\n\t\t\r\r\\\\""<<')
+@example(data="]^-[!]\u00e9\u2028\U0001f642".encode() + b"\xff\xc3")
+def test_a_json_string_is_the_text(shell: str, data: bytes) -> None:
+    octal = "".join(f"\\{byte:03o}" for byte in data)
+    output = run(command(shell), request(framed('result=$(json_string "$(printf "$2.")")'), "{}", octal))
+    text = output.splitlines()[2]
+    assert text.count(b"<") == 0
+    assert json.loads(text.decode("latin-1"))["result"].encode("latin-1") == data + b"."
+
+
+@every_shell
+@pytest.mark.parametrize("piece", [b"a", b'"', b"\x02\xe9", b'a sentence of some length with a "word" in it\n'])
+def test_a_long_text_is_written_in_time(shell: str, piece: bytes, tmp_path: Path) -> None:
+    if shell == "mksh":
+        pytest.skip("mksh has no printf of its own, and no program takes an argument of that length")
+    data = (piece * 65536)[:65536]
+    (tmp_path / "text").write_bytes(data)
+    output = run(command(shell), request(framed('result=$(json_string "$(cat text; echo .)")'), "{}"), cwd=tmp_path)
+    assert json.loads(output.splitlines()[2].decode("latin-1"))["result"].encode("latin-1") == data + b"."
+
+
+@every_shell
+def test_failures_are_entries_of_the_envelope(shell: str) -> None:
+    body = """failure First PermissionDenied 'not "you"' web1\nfailure Second NotSpecified '' ''\nresult=7"""
+    assert answer(shell, framed(body), "{}") == {
+        "schema": 1,
+        "result": 7,
+        "errors": [
+            {"id": "First", "category": "PermissionDenied", "message": 'not "you"', "target": "web1"},
+            {"id": "Second", "category": "NotSpecified", "message": "", "target": None},
+        ],
+    }
+
+
+@every_shell
+@pytest.mark.parametrize(
+    ("document", "number", "text"),
+    [
+        ({"n": 12, "t": "34"}, 12, "34"),
+        ({"t": "", "n": 0}, 0, None),
+        ({"n": "12", "t": 34}, None, None),
+        ({"n": -1, "t": '3"4'}, None, None),
+        ({"n": 1.5, "t": None}, None, None),
+        ({"a": '"n": 5, "t": "6"', "b": "n"}, None, None),
+        ({"t": "$(exit)`exit`*"}, None, "$(exit)`exit`*"),
+        ({}, None, None),
+    ],
+)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["compact", "spaced"])
+def test_flat_fields_are_read_from_the_document(
+    shell: str, document: dict[str, Any], number: int | None, text: str | None, separators: tuple[str, str]
+) -> None:
+    script = framed('result="[$(json_number "$(document_number n)"),$(json_text "$(document_text t)")]"')
+    assert result(shell, script, json.dumps(document, separators=separators)) == [number, text]
+
+
+@every_shell
+def test_the_users_environment_changes_nothing(shell: str, tmp_path: Path) -> None:
+    start_up = tmp_path / "start_up"
+    start_up.write_text("echo noise\nalias printf=false echo=false\n")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "IFS": "0123456789",
+        "CDPATH": "/",
+        "ENV": str(start_up),
+        "LC_ALL": "C.UTF-8",
+        "SHELLOPTS": "noglob",
+    }
+    assert answer(shell, text_of("get_system"), "{}", env=environment)["result"]["kernel"] == "Linux"
+
+
+@every_login_shell
+def test_every_login_shell_starts_it(login_shell: str) -> None:
+    data = request(text_of("get_system"), "{}")
+    kind, text = said(run([*login_shell.split(), "-c", f"sh {loader_arguments()}"], data)) or ("nothing", "")
+    assert (kind, json.loads(text)["result"]["host_name"]) == ("answer", platform.node())
+
+
+@every_shell
+def test_the_system_is_what_python_says_it_is(shell: str) -> None:
+    system = os.uname()
+    try:
+        distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        distribution = None
+    assert result(shell, text_of("get_system"), "{}") == {
+        "kernel": system.sysname,
+        "kernel_release": system.release,
+        "machine": system.machine,
+        "host_name": system.nodename,
+        "distribution": distribution,
+        "user_id": os.geteuid(),
+    }
+
+
+@every_shell
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"', "Debian GNU/Linux 12 (bookworm)"),
+        ("NAME=x\nPRETTY_NAME='Alpine Linux v3.20'\nVERSION_ID=3\n", "Alpine Linux v3.20"),
+        ("PRETTY_NAME=Arch\n", "Arch"),
+        ('PRETTY_NAME="a \\"b\\" \\$c \\`d\\` \\\\ e"\n', 'a "b" $c `d` \\ e'),
+        ('PRETTY_NAME="$(touch executed)`touch executed`"\ntouch executed\n', "$(touch executed)`touch executed`"),
+        ("PRETTY_NAME=x; touch executed\n", "x; touch executed"),
+        ('PRETTY_NAME="*"\n', "*"),
+        ('PRETTY_NAME="open\n', "open"),
+        ('PRETTY_NAME="end\\', "end"),
+        ('PRETTY_NAME="<hvintegration end>"', "<hvintegration end>"),
+        ('PRETTY_NAME=""\n', None),
+        ("# PRETTY_NAME=x\nMY_PRETTY_NAME=x\n", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_os_release_is_read_and_not_executed(
+    shell: str, content: str | None, name: str | None, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "os-release").write_text(content)
+    function = (FOLDER / "get_system.sh").read_text("ascii").partition("\nname=")[0]
+    script = framed(f'{function}\nresult=$(json_text "$(distribution os-release)")')
+    assert result(shell, script, "{}", cwd=tmp_path) == name
+    assert not (tmp_path / "executed").exists()
+
+
+def stop(shell: str, process_id: int, ticks: str, **options: Unpack[Options]) -> object:
+    document = json.dumps({"process_id": process_id, "started": ticks})
+    return result(shell, text_of("stop_process"), document, **options)
+
+
+@every_shell
+def test_stopping_a_hanging_script_ends_its_children_too(shell: str, tmp_path: Path) -> None:
+    with hanging(shell, tmp_path) as (process, process_id, ticks):
+        assert len(members(process.pid)) >= 2
+        assert stop(shell, process_id, ticks) == {"gone": True}
+        assert eventually_empty(process.pid)
+        assert process.wait() == -9
+    assert stop(shell, process_id, ticks) == {"gone": True}
+
+
+@every_shell
+def test_another_process_of_the_same_id_is_left_alone(shell: str, tmp_path: Path) -> None:
+    with hanging(shell, tmp_path) as (process, process_id, ticks):
+        before = set(members(process.pid))
+        assert stop(shell, process_id, f"{ticks}0") == {"gone": True}
+        assert before <= set(members(process.pid))
+
+
+@every_shell
+def test_it_does_not_stop_its_own_group(shell: str, tmp_path: Path) -> None:
+    with hanging(shell, tmp_path) as (process, process_id, ticks):
+        assert stop(shell, process_id, ticks, process_group=process.pid) == {"gone": True}
+        assert process_id not in members(process.pid)
+        assert members(process.pid) != {}
+
+
+@every_shell
+def test_a_process_that_has_ended_is_gone_though_nobody_has_asked_for_its_status(shell: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert stat(process.pid)[0] == "Z"
+        assert stop(shell, process.pid, started(process.pid)) == {"gone": True}
+
+
+@every_shell
+@needs_root
+def test_a_process_of_somebody_else_is_not_gone(shell: str, tmp_path: Path) -> None:
+    with hanging(shell, tmp_path) as (_, process_id, ticks):
+        assert stop(shell, process_id, ticks, user=65534) == {"gone": False}
+
+
+@every_shell
+@needs_root
+@needs_unshare
+def test_without_proc_no_process_is_known_and_none_is_gone(shell: str, tmp_path: Path) -> None:
+    with hanging(shell, tmp_path) as (process, process_id, ticks):
+        hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+        document = json.dumps({"process_id": process_id, "started": ticks})
+        output = run([*hide, *command(shell)], request(text_of("stop_process"), document))
+        assert b" started=>" in output
+        assert said(output) == ("answer", '{"schema":1,"result":{"gone":false},"errors":[]}')
+        assert process_id in members(process.pid)
+
+
+@every_shell
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"process_id": 0, "started": "1"},
+        {"process_id": -1, "started": "1"},
+        {"process_id": 2},
+        {"started": "1"},
+        {"process_id": "2", "started": "1"},
+        {},
+    ],
+)
+def test_what_names_no_process_is_refused(shell: str, document: dict[str, Any]) -> None:
+    said = answer(shell, text_of("stop_process"), json.dumps(document))
+    assert (said["result"], [error["id"] for error in said["errors"]]) == ({"gone": False}, ["InvalidDocument"])
+
+
+@every_shell
+def test_secrets_are_in_no_argument_list_and_no_environment(shell: str, tmp_path: Path) -> None:
+    with hanging(shell, tmp_path, "correct horse") as (process, _, _):
+        seen = members(process.pid)
+        assert len(seen) >= 2
+        assert [one for one in seen.values() if b"correct horse" in one] == []
