@@ -19,11 +19,15 @@ __all__ = [
     "READER",
     "SCRIPTS",
     "SET_SERVICES",
+    "SH_GET_SYSTEM",
+    "SH_SCRIPTS",
+    "SH_STOP_PROCESS",
     "STOP_PROCESS",
     "Effect",
     "Language",
     "Script",
     "bootstrap_arguments",
+    "loader_arguments",
 ]
 
 READER: Final = "HvIntegrationReader"
@@ -46,19 +50,26 @@ class Language(enum.StrEnum):
     POWERSHELL = "PowerShell"
     SH = "POSIX sh"
 
+    @property
+    def stop_process(self) -> Script:
+        """What ends a hung process of its interpreter: the fencer of its scripts."""
+        return STOP_PROCESS if self is Language.POWERSHELL else SH_STOP_PROCESS
+
 
 @attrs.frozen
 class Script:
     """A shipped script.
 
     It takes one JSON document and writes one, ``{"schema": 1, "result": ..., "errors": [...]}``, as a single string.
-    It runs on Windows PowerShell 5.1 and PowerShell 7, in full and in constrained language, on a host of any language.
+    In PowerShell it runs on Windows PowerShell 5.1 and PowerShell 7, in full and in constrained language, on a host of
+    any language; in POSIX sh it runs in dash, bash and the shell of busybox.
 
     Attributes:
         name: Its name, which is also the name of its file.
         effect: Whether it changes anything.
         language: What it is written in.
-        secrets: Names of the credentials that it takes besides its document; in PowerShell they are its parameters.
+        secrets: Names of the credentials that it takes besides its document. In PowerShell they are its parameters; in
+            POSIX sh, user and password of each, with a colon in front, are its arguments after the document.
     """
 
     name: str
@@ -79,18 +90,32 @@ class Script:
 
     @property
     def text(self) -> str:
-        """PowerShell with the parameter ``Document``, and one more for each secret."""
+        """The whole of it: the frame that all scripts of its language have, and its own lines in it."""
         return _text(self)
+
+
+_FILES: Final = {Language.POWERSHELL: ("powershell", "ps1"), Language.SH: ("sh", "sh")}
+"""Where the scripts of a language lie, and how their names end."""
 
 
 @functools.cache
 def _text(script: Script) -> str:
+    folder, ending = _FILES[script.language]
+    frame = _file(folder, f"frame.{ending}")
+    parameters = "".join(f", [pscredential] ${name}" for name in script.secrets)
+    return frame.replace("#SECRETS", parameters).replace("#BODY", _file(folder, f"{script.name}.{ending}"))
+
+
+def _file(folder: str, name: str) -> str:
     import importlib.resources  # late, for a light `import hvintegration`
 
-    folder = importlib.resources.files(__name__) / "powershell"
-    frame = (folder / "frame.ps1").read_text("utf-8")
-    parameters = "".join(f", [pscredential] ${name}" for name in script.secrets)
-    return frame.replace("#SECRETS", parameters).replace("#BODY", (folder / f"{script.name}.ps1").read_text("utf-8"))
+    return (importlib.resources.files(__name__) / folder / name).read_text("ascii")
+
+
+def _code(folder: str, name: str) -> list[str]:
+    """The lines of a file that are code, without indentation."""
+    lines = [line.strip() for line in _file(folder, name).splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 GET_HOST: Final = Script("get_host", Effect.READ)
@@ -100,7 +125,13 @@ SET_SERVICES: Final = Script("set_services", Effect.WRITE)
 STOP_PROCESS: Final = Script("stop_process", Effect.WRITE)
 
 SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS)
-"""All of them."""
+"""All of PowerShell."""
+
+SH_GET_SYSTEM: Final = Script("get_system", Effect.READ, Language.SH)
+SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
+
+SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS)
+"""All of POSIX sh."""
 
 
 @functools.cache
@@ -110,10 +141,19 @@ def bootstrap_arguments() -> str:
     They are constant, and written with letters, digits and ``+/=-`` only: they mean the same to every shell.
     """
     import base64  # late, for a light `import hvintegration`
-    import importlib.resources
 
-    text = (importlib.resources.files(__name__) / "powershell" / "bootstrap.ps1").read_text("utf-8")
-    lines = [line.strip() for line in text.splitlines()]
-    kept = "\n".join(line for line in lines if line and not line.startswith("#"))
-    encoded = base64.b64encode(kept.encode("utf-16-le")).decode()
+    encoded = base64.b64encode("\n".join(_code("powershell", "bootstrap.ps1")).encode("utf-16-le")).decode()
     return f"-NoLogo -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand {encoded}"
+
+
+@functools.cache
+def loader_arguments() -> str:
+    """The arguments with which a POSIX shell reads a script and a document from its standard input, once.
+
+    They are constant. In single quotes, without a quote, a backslash, an exclamation mark or a line break between
+    them, they mean the same to every login shell. The second is what the loader writes of a script that fails.
+    """
+    import json  # late, for a light `import hvintegration`
+
+    failure = {"id": "ScriptFailed", "category": "NotSpecified", "message": "exit status %s"}
+    return f"-c '{' '.join(_code('sh', 'loader.sh'))}' hvintegration '{json.dumps(failure)}'"

@@ -21,9 +21,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hvintegration import scripts
+from hvintegration.scripts import SH_SCRIPTS, loader_arguments
 
 FOLDER = importlib.resources.files(scripts) / "sh"
-NAMES = ("get_system", "stop_process")
+NAMES = tuple(script.name for script in SH_SCRIPTS)
 
 SHELLS = ("dash", "busybox sh", "bash", "bash --posix", "mksh", "ksh")
 LOGIN_SHELLS = (*SHELLS, "zsh", "fish", "tcsh")
@@ -51,24 +52,13 @@ needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0,
 needs_unshare = pytest.mark.skipif(shutil.which("unshare") is None, reason="the program unshare is missing")
 
 
-def loader_arguments() -> str:
-    """The arguments with which a POSIX shell reads a script and a document from its standard input, once.
-
-    They are constant. In single quotes, without a quote, a backslash, an exclamation mark or a line break between
-    them, they mean the same to every login shell.
-    """
-    lines = [line.strip() for line in (FOLDER / "loader.sh").read_text("ascii").splitlines()]
-    loader = " ".join(line for line in lines if line and not line.startswith("#"))
-    failure = {"id": "ScriptFailed", "category": "NotSpecified", "message": "exit status %s"}
-    return f"-c '{loader}' hvintegration '{json.dumps(failure)}'"
-
-
 def framed(body: str) -> str:
     return (FOLDER / "frame.sh").read_text("ascii").replace("#BODY", body)
 
 
 def text_of(name: str) -> str:
-    return framed((FOLDER / f"{name}.sh").read_text("ascii"))
+    (text,) = (script.text for script in SH_SCRIPTS if script.name == name)
+    return text
 
 
 def command(shell: str) -> list[str]:
@@ -178,6 +168,11 @@ def test_the_loader_means_the_same_to_every_login_shell() -> None:
     assert set(loader + failure) & set("\\!\r\n") == set()
     assert rest == ""
     assert loader_arguments().isascii()
+
+
+def test_every_file_is_a_script_and_every_script_a_file() -> None:
+    files = sorted(item.name for item in FOLDER.iterdir())
+    assert files == sorted(["frame.sh", "loader.sh", *(f"{name}.sh" for name in NAMES)])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, HvError
+from hvintegration.scripts import Language
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
 from hvintegration.transports.sharing import Sharing
@@ -22,7 +23,7 @@ from hvintegration.transports.ssh.target import Target, expanded, parse_target
 
 if TYPE_CHECKING:
     from hvintegration.transports.ssh.client import SshClient
-    from hvintegration.transports.ssh.powershell import PowerShell
+    from hvintegration.transports.ssh.interpreters import Interpreter
 
 __all__ = ["SSH"]
 
@@ -159,14 +160,15 @@ def _paths(paths: Paths | None) -> tuple[Path, ...] | None:
 
 
 class _SSHConnection:
-    """An SSH connection and a PowerShell behind it."""
+    """An SSH connection, and the interpreters behind it, each looked for when it is needed."""
 
     def __init__(self, target: Target, program: str | None) -> None:
         self._target = target
         self._program = program
         self._address = f"ssh://{target}"
         self._client = self._new_client()
-        self._powershell: PowerShell | None = None
+        self._interpreters: dict[Language, Interpreter] = {}
+        self._called: Interpreter | None = None
 
     def _new_client(self) -> SshClient:
         from hvintegration.transports.ssh.client import SshClient
@@ -177,71 +179,73 @@ class _SSHConnection:
 
     @property
     def requests(self) -> int:
-        return 0 if self._powershell is None else self._powershell.requests
-
-    @property
-    def ready(self) -> bool:
-        """Whether calls can be made."""
-        return self._powershell is not None
+        return sum(interpreter.requests for interpreter in self._interpreters.values())
 
     @property
     def sent(self) -> bool:
-        return self._powershell is not None and self._powershell.sent
+        return self._called is not None and self._called.sent
+
+    @property
+    def ready(self) -> bool:
+        """Whether all steps have been taken."""
+        return Language.POWERSHELL in self._interpreters
 
     def steps(self) -> tuple[Step, ...]:
-        """The steps of opening it, by name."""
-        return (*self._client.steps(), ("PowerShell", self._find_powershell))
+        """The steps on the way to a PowerShell, by name."""
+        return (
+            *self._client.steps(),
+            ("PowerShell", lambda deadline: str(self._interpreter(Language.POWERSHELL, deadline))),
+        )
 
     def open(self, deadline: Deadline) -> None:
-        for _, take in self.steps():
-            take(deadline)
+        self._client.open(deadline)
 
-    def _find_powershell(self, deadline: Deadline) -> str:
-        from hvintegration.transports.ssh.powershell import find_powershell
+    def _interpreter(self, language: Language, deadline: Deadline) -> Interpreter:
+        from hvintegration.transports.ssh.interpreters import find_interpreter
 
-        self._powershell = find_powershell(self._client, self._program, self._address, deadline)
-        weakref.finalize(self, self._powershell.abandon)
-        return str(self._powershell)
+        if language not in self._interpreters:
+            found = find_interpreter(language, self._client, self._program, self._address, deadline)
+            weakref.finalize(self, found.abandon)
+            self._interpreters[language] = found
+        return self._interpreters[language]
 
     def prepare(self, call: Call, deadline: Deadline) -> None:
-        assert self._powershell is not None
-        self._powershell.prepare(call, deadline)
+        self._called = None
+        interpreter = self._interpreter(call.script.language, deadline)
+        interpreter.prepare(call, deadline)
+        self._called = interpreter
 
     def call(self, call: Call, deadline: Deadline) -> str:
-        assert self._powershell is not None
-        return self._powershell.call(call, deadline)
+        assert self._called is not None
+        return self._called.call(call, deadline)
 
     def close(self) -> None:
-        if self._powershell is not None:
-            self._powershell.close()
+        for interpreter in self._interpreters.values():
+            interpreter.close()
         self._client.close()
 
     def break_off(self) -> None:
         self._client.close()
 
     def fence(self, deadline: Deadline) -> bool:
-        """Over this connection if it stands, else over a new one: a hung PowerShell outlives its channel."""
+        """Over this connection if it stands, else over a new one: a hung interpreter outlives its channel."""
+        from hvintegration.transports.ssh.interpreters import stop_process
+
+        hung = self._called
         try:
-            if self._powershell is not None:
-                self._powershell.abandon()
-            if not self.sent:
+            for interpreter in self._interpreters.values():
+                interpreter.abandon()
+            if hung is None or not hung.sent:
                 return True
-            if self._powershell is None or self._powershell.process is None:
+            if hung.process is None:
                 return False
-            if self._client.alive and self._stop(self._client, deadline.within(deadline.left() * _FIRST_TRY)):
+            if self._client.alive and stop_process(hung, self._client, deadline.within(deadline.left() * _FIRST_TRY)):
                 return True
             self._client.close()
             self._client = self._new_client()
             with contextlib.suppress(HvError):
                 self._client.open(deadline)
-                return self._stop(self._client, deadline)
+                return stop_process(hung, self._client, deadline)
             return False
         finally:
             self._client.close()
-
-    def _stop(self, client: SshClient, deadline: Deadline) -> bool:
-        from hvintegration.transports.ssh.powershell import stop_process
-
-        assert self._powershell is not None
-        assert self._powershell.process is not None
-        return stop_process(self._powershell.again(client), self._powershell.process, deadline)

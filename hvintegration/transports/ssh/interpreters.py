@@ -1,4 +1,4 @@
-"""A PowerShell behind an SSH connection, in whichever of three ways the host has one."""
+"""What runs scripts behind an SSH connection: a PowerShell, in whichever of three ways the host has one, or a shell."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, ConnectionLostError, HvError, TransportError, UnsupportedError
 from hvintegration.operations.refusals import is_refusal_of_scripts
-from hvintegration.scripts import GET_PROCESS, STOP_PROCESS, bootstrap_arguments
-from hvintegration.transports.remoting.bootstrap import BootstrapCall, RemoteProcess
+from hvintegration.scripts import GET_PROCESS, Language, bootstrap_arguments, loader_arguments
 from hvintegration.transports.remoting.line_streams import LineStreams
+from hvintegration.transports.remoting.one_call import OneCall, RemoteProcess
 from hvintegration.transports.remoting.out_of_process import Client
 from hvintegration.transports.ssh.client import ChannelRefusedError, SshClient
 
-__all__ = ["PowerShell", "find_powershell", "stop_process"]
+__all__ = ["Interpreter", "find_interpreter", "stop_process"]
 
 WINDOWS_POWERSHELL: Final = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 """By its full path, which every shell takes as it is: no search path of the host decides what runs."""
@@ -27,13 +27,18 @@ WINDOWS_POWERSHELL: Final = r"C:\Windows\System32\WindowsPowerShell\v1.0\powersh
 _SECONDS_TO_END: Final = 0.4
 
 
-class PowerShell(Protocol):
-    """A PowerShell that runs scripts, one at a time."""
+class Interpreter(Protocol):
+    """What runs scripts of one language, one at a time."""
 
     process: RemoteProcess | None
 
     def __str__(self) -> str:
         """How it is reached."""
+        ...
+
+    @property
+    def language(self) -> Language:
+        """What it runs."""
         ...
 
     @property
@@ -75,7 +80,7 @@ class PowerShell(Protocol):
         """Let go of it at once, here."""
         ...
 
-    def again(self, client: SshClient) -> PowerShell:
+    def again(self, client: SshClient) -> Interpreter:
         """Another one, reached in the same way over *client*; not open yet."""
         ...
 
@@ -84,18 +89,30 @@ class _AbsentError(Exception):
     """There is no PowerShell to be had in this way."""
 
 
-def find_powershell(client: SshClient, program: str | None, address: str, deadline: Deadline) -> PowerShell:
-    """An open PowerShell of the host, in the first of the three ways that it offers.
+def find_interpreter(
+    language: Language, client: SshClient, program: str | None, address: str, deadline: Deadline
+) -> Interpreter:
+    """An open interpreter of the machine: a shell, or a PowerShell in the first of the three ways that it offers.
+
+    Args:
+        language: What it is to run.
+        client: The connection.
+        program: The PowerShell to start, instead of the usual ones.
+        address: For errors.
+        deadline: When it must be open.
 
     Raises:
         ConnectError: It offers none.
         TransportError: There was no time left, or the connection is lost.
     """
-    ways: tuple[PowerShell, ...] = (
-        _Remoting(client, None, address),
-        _Remoting(client, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile", address),
-        _OneByOne(client, f"{program or WINDOWS_POWERSHELL} {bootstrap_arguments()}", address),
-    )
+    ways: tuple[Interpreter, ...] = (_OneByOne(client, Language.SH, f"sh {loader_arguments()}", address),)
+    if language is Language.POWERSHELL:
+        started = f"{program or WINDOWS_POWERSHELL} {bootstrap_arguments()}"
+        ways = (
+            _Remoting(client, None, address),
+            _Remoting(client, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile", address),
+            _OneByOne(client, Language.POWERSHELL, started, address),
+        )
     for way in ways[:-1]:
         try:
             return _opened(way, deadline)
@@ -104,32 +121,36 @@ def find_powershell(client: SshClient, program: str | None, address: str, deadli
     return _opened(ways[-1], deadline)
 
 
-def _opened(powershell: PowerShell, deadline: Deadline) -> PowerShell:
+def _opened(interpreter: Interpreter, deadline: Deadline) -> Interpreter:
     try:
-        powershell.open(deadline)
+        interpreter.open(deadline)
     except BaseException:
-        powershell.abandon()
+        interpreter.abandon()
         raise
-    return powershell
+    return interpreter
 
 
-def stop_process(powershell: PowerShell, process: RemoteProcess, deadline: Deadline) -> bool:
-    """Let *powershell*, which is not open yet, end *process*; whether that certainly does not run any more."""
-    process_id, started = process
+def stop_process(hung: Interpreter, client: SshClient, deadline: Deadline) -> bool:
+    """End the process of *hung* by another of its kind, over *client*; whether it certainly does not run any more."""
+    assert hung.process is not None
+    process_id, started = hung.process
+    fencer = hung.again(client)
+    call = Call(hung.language.stop_process, {"process_id": process_id, "started": started})
     try:
-        powershell.open(deadline)
-        call = Call(STOP_PROCESS, {"process_id": process_id, "started": started})
-        powershell.prepare(call, deadline)
-        answer = json.loads(powershell.call(call, deadline))
+        fencer.open(deadline)
+        fencer.prepare(call, deadline)
+        answer = json.loads(fencer.call(call, deadline))
         return bool(answer["result"]["gone"])
     except (HvError, _AbsentError, ValueError, TypeError, KeyError):
         return False
     finally:
-        powershell.close()
+        fencer.close()
 
 
 class _Remoting:
     """PowerShell remoting, through the subsystem or a started program."""
+
+    language = Language.POWERSHELL
 
     def __init__(self, client: SshClient, command: str | None, address: str, *, learns_process: bool = True) -> None:
         self._client = client
@@ -190,25 +211,26 @@ class _Remoting:
     def abandon(self) -> None:
         self._streams.abandon()
 
-    def again(self, client: SshClient) -> PowerShell:
+    def again(self, client: SshClient) -> Interpreter:
         return _Remoting(client, self._command, self._address, learns_process=False)
 
 
 class _OneByOne:
     """A process for each call, started ahead when this is opened."""
 
-    def __init__(self, client: SshClient, command: str, address: str) -> None:
+    def __init__(self, client: SshClient, language: Language, command: str, address: str) -> None:
         self._client = client
+        self.language = language
         self._command = command
         self._address = address
         self._streams: _ChannelStreams | None = None
-        self._ready: BootstrapCall | None = None
+        self._ready: OneCall | None = None
         self._requests = 0
         self.sent = False
         self.process: RemoteProcess | None = None
 
     def __str__(self) -> str:
-        return f"a process for each call, {self._command.partition(' -NoLogo')[0]}"
+        return f"a process for each call, {self._command.partition(' -')[0]}"
 
     @property
     def requests(self) -> int:
@@ -216,7 +238,7 @@ class _OneByOne:
 
     def open(self, deadline: Deadline) -> None:
         self._streams = _ChannelStreams(self._client, self._address)
-        call = BootstrapCall(self._streams, self._address)
+        call = OneCall(self._streams, self._address, self.language)
         try:
             self._streams.start(self._command, deadline)
         except ChannelRefusedError as error:
@@ -227,7 +249,7 @@ class _OneByOne:
             if self._client.alive:
                 raise
             raise ConnectionLostError(
-                f"The connection with {self._address} was lost while PowerShell started.", address=self._address
+                f"The connection with {self._address} was lost while {self.language} started.", address=self._address
             ) from None
         self._requests += call.requests
         self._ready, self.process = call, call.process
@@ -255,8 +277,8 @@ class _OneByOne:
         if self._streams is not None:
             self._streams.abandon()
 
-    def again(self, client: SshClient) -> PowerShell:
-        return _OneByOne(client, self._command, self._address)
+    def again(self, client: SshClient) -> Interpreter:
+        return _OneByOne(client, self.language, self._command, self._address)
 
 
 class _ChannelStreams(LineStreams):

@@ -1,7 +1,8 @@
-"""One call to a PowerShell without remoting: script and document go in at its standard input, ASCII comes back.
+"""One call to an interpreter without remoting: script, document and secrets go in at its standard input.
 
-What runs there is ``scripts/powershell/bootstrap.ps1``. It first says which process it is, and only then gets the
-script: until then nothing can have run.
+What runs there is constant: ``scripts/powershell/bootstrap.ps1`` or ``scripts/sh/loader.sh``. It first says which
+process it is, and only then gets the script: until then nothing can have run. It reads everything before it runs
+anything, and no interpreter ever reads the document as code.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Final, NoReturn
 from hvintegration.calls.call import Call
 from hvintegration.calls.limits import MAX_LENGTH
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConnectError, ConnectionLostError, ProtocolError
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, ProtocolError
 from hvintegration.operations.refusals import remote_error
-from hvintegration.scripts import Script
+from hvintegration.scripts import Language, Script
 from hvintegration.transports.remoting.line_streams import LineStreams
 
-__all__ = ["BootstrapCall", "RemoteProcess"]
+__all__ = ["OneCall", "RemoteProcess"]
 
 RemoteProcess = tuple[int, str]
 """A process of the host: its id, and when it started, so that another one of the same id is not taken for it."""
@@ -28,12 +29,19 @@ _BEGIN: Final = re.compile(rb"<hvintegration (answer|error)>(.*)", re.DOTALL)
 _END: Final = b"<hvintegration end>"
 
 
-class BootstrapCall:
-    """A started PowerShell that is good for one call."""
+class OneCall:
+    """A started interpreter that is good for one call.
 
-    def __init__(self, streams: LineStreams, address: str) -> None:
+    Args:
+        streams: The lines to it and from it.
+        address: Where it is.
+        language: What it runs.
+    """
+
+    def __init__(self, streams: LineStreams, address: str, language: Language) -> None:
         self._streams = streams
         self._address = address
+        self._language = language
         self._received = 0
         self.requests = 0
         """Messages sent."""
@@ -46,7 +54,7 @@ class BootstrapCall:
         """Wait until it is ready.
 
         Raises:
-            ConnectError: It is no PowerShell.
+            ConnectError: It is no such interpreter.
             TransportError: It was not ready in time.
         """
         self.requests += 1
@@ -55,9 +63,7 @@ class BootstrapCall:
                 pass
         except ConnectionLostError as error:
             raise ConnectError(
-                f"PowerShell did not start: {error}",
-                address=self._address,
-                hint="Name the host's PowerShell with program=..., as the host's shell would take it.",
+                f"{self._language} did not start: {error}", address=self._address, hint=_HINTS[self._language]
             ) from None
         if ready[2]:
             self.process = (int(ready[1]), ready[2].decode())
@@ -66,12 +72,14 @@ class BootstrapCall:
         """The document that the script writes.
 
         Raises:
+            ConfigurationError: A secret cannot be handed over in that language.
             TransportError: There is no answer.
             RemoteError: The script was refused, or failed without writing a document.
         """
+        payload = _PAYLOADS[self._language](call)
         self.requests += 1
         self.sent = True
-        self._streams.write(f"{call.script.text}\n{call.text}\n{_rendered(call)}\n#end\n".encode("ascii"), deadline)
+        self._streams.write(payload, deadline)
         self._streams.finish()
         while (begin := _BEGIN.search(self._line(deadline))) is None:
             pass
@@ -82,7 +90,7 @@ class BootstrapCall:
         text = b"".join(piece.strip(b"\r\n") for piece in pieces).partition(_END)[0]
         if kind == b"error":
             self._refuse(text, call.script)
-        return text.decode("ascii", "replace")
+        return text.decode("utf-8", "replace")
 
     def _line(self, deadline: Deadline) -> bytes:
         line = self._streams.read_line(deadline)
@@ -106,14 +114,28 @@ class BootstrapCall:
         )
 
 
-def _rendered(call: Call) -> str:
-    """The secrets of *call* as JSON in ASCII, for standard input.
+def _for_powershell(call: Call) -> bytes:
+    # A colon in front keeps PowerShell's JSON parser from taking a password such as 2026-01-01T00:00:00Z for a date.
+    secrets = {
+        name: {"username": f":{secret.username}", "password": f":{secret.password}"}
+        for name, secret in call.secrets.items()
+    }
+    return "\n".join([call.script.text, call.text, json.dumps(secrets), "#end\n"]).encode("ascii")
 
-    A colon in front keeps PowerShell's JSON parser from taking a password such as 2026-01-01T00:00:00Z for a date.
-    """
-    return json.dumps(
-        {
-            name: {"username": f":{secret.username}", "password": f":{secret.password}"}
-            for name, secret in call.secrets.items()
-        }
-    )
+
+def _for_sh(call: Call) -> bytes:
+    secrets: list[str] = []
+    for name, secret in call.secrets.items():
+        secrets += [f":{secret.username}", f":{secret.password}"]
+        if any(character in line for line in secrets for character in "\n\0"):
+            raise ConfigurationError(f"The {name} has a line break or a null character, which a shell cannot take.")
+    return "\n".join([call.script.text, "#document", call.text, *secrets, "#end\n"]).encode("utf-8", "surrogateescape")
+
+
+_PAYLOADS: Final = {Language.POWERSHELL: _for_powershell, Language.SH: _for_sh}
+"""What is written to an interpreter of each language."""
+
+_HINTS: Final = {
+    Language.POWERSHELL: "Name the host's PowerShell with program=..., as the host's shell would take it.",
+    Language.SH: "Is it a system with a POSIX shell, sh?",
+}
