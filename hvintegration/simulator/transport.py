@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Final
 
 from hvintegration.calls.call import Call
 from hvintegration.calls.reserve import answer_by
 from hvintegration.clock import Clock, Deadline, SystemClock
-from hvintegration.errors import ConfigurationError, TransportTimeoutError
+from hvintegration.errors import ConfigurationError, ConnectionLostError, TransportTimeoutError
 from hvintegration.simulator.functions import answer
 from hvintegration.simulator.hyperv import HyperV
 from hvintegration.simulator.settling import Settling
 from hvintegration.simulator.world import FileStore, MemoryStore, Store, World
 
 __all__ = ["Simulator"]
+
+LONGEST_SLEEP: Final = 0.25
+"""Seconds after which a sleeping call looks whether it was closed."""
 
 
 class Simulator:
@@ -46,6 +50,7 @@ class Simulator:
             raise ConfigurationError(f"settle is a number of seconds, not {settle!r}.")
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.requests = 0
+        self._closings = 0
         self._store: Store = MemoryStore(world) if isinstance(world, World) else FileStore(world)
         self._settling = Settling(settle, self.clock.monotonic)
         self._settling.look(self._store.read())
@@ -65,9 +70,18 @@ class Simulator:
         """Answer *call*; see :class:`~hvintegration.transports.base.Transport`."""
         until = answer_by(call, deadline)
 
+        closings = self._closings
+
         def pause(seconds: float) -> None:
             left = until.left()
-            self.clock.sleep(min(seconds, left))
+            to_sleep = min(seconds, left)
+            while to_sleep > 0:
+                self.clock.sleep(min(to_sleep, LONGEST_SLEEP))
+                to_sleep -= LONGEST_SLEEP
+                if self._closings != closings:
+                    raise ConnectionLostError(
+                        f"{self} was closed before it had answered.", address=str(self), fenced=True
+                    )
             if seconds > left:
                 raise TransportTimeoutError(address=str(self), after=deadline.given, fenced=True)
 
@@ -76,4 +90,5 @@ class Simulator:
         return json.dumps(answer(call.script.name, hyperv, json.loads(call.text)))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to let go of; a call that is under way ends."""
+        self._closings += 1

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from hvintegration.calls.call import Call
-from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import ConnectError, HvError, PermissionDeniedError
-from hvintegration.scripts import GET_HOST
+from hvintegration.clock import Deadline, SystemClock, VirtualClock
+from hvintegration.errors import ConnectError, ConnectionLostError, HvError, PermissionDeniedError
+from hvintegration.scripts import GET_HOST, SET_SERVICES
 from hvintegration.transports.kept_connection import KeptConnection
 
 
@@ -138,3 +138,216 @@ def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
     assert not line.fenced.is_set()
     line.may.set()
     assert line.fenced.wait(30)
+
+
+# -- what a loss means -------------------------------------------------------------------------------------------------
+
+
+class Losing(Line):
+    """A connection over which a call gets lost, before or after it was sent."""
+
+    def __init__(self, done: list[str], *, sent: bool, fences: bool = True) -> None:
+        super().__init__(done)
+        self._loses_after_sending = sent
+        self._fences = fences
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        self.sent = self._loses_after_sending
+        raise ConnectionLostError("Reset.", address="x", hint="Look.") from OSError("reset")
+
+    def fence(self, deadline: Deadline, /) -> bool:
+        super().fence(deadline)
+        return self._fences
+
+
+@pytest.mark.parametrize("call", [Call(GET_HOST, {}), Call(SET_SERVICES, {}), Call(SET_SERVICES, {}, dry_run=True)])
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("fences", [False, True])
+def test_what_a_loss_means_follows_from_what_was_sent_and_fenced(call: Call, *, sent: bool, fences: bool) -> None:
+    kept = KeptConnection(lambda: Losing([], sent=sent, fences=fences), fences_at_once=True)
+
+    with pytest.raises(ConnectionLostError, match="Reset") as lost:
+        kept.call(call, Deadline(5))
+
+    assert (lost.value.may_have_run, lost.value.fenced) == (sent, fences or not sent)
+    assert (lost.value.hint, str(lost.value.__cause__)) == ("Look.", "reset")
+
+
+class LosingSlowly(Losing):
+    """One that is fenced when it may be."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__([], sent=sent)
+        self.may = threading.Event()
+
+    def fence(self, deadline: Deadline, /) -> bool:
+        assert self.may.wait(30)
+        return super().fence(deadline)
+
+
+@pytest.mark.parametrize(
+    ("call", "sent", "fenced_first"),
+    [(Call(SET_SERVICES, {}), True, True), (Call(SET_SERVICES, {}), False, False), (Call(GET_HOST, {}), True, False)],
+)
+def test_only_a_write_that_was_sent_is_fenced_before_its_loss_is_told(
+    call: Call, *, sent: bool, fenced_first: bool
+) -> None:
+    line = LosingSlowly(sent=sent)
+    kept = KeptConnection(lambda: line, fences_at_once=False)
+    told = threading.Event()
+
+    def ask() -> None:
+        with pytest.raises(ConnectionLostError):
+            kept.call(call, Deadline(60))
+        told.set()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert told.wait(0.3) is not fenced_first
+    line.may.set()
+    asking.join(30)
+    assert told.is_set()
+    assert line.fenced.wait(30)
+
+
+# -- whose time it is --------------------------------------------------------------------------------------------------
+
+
+class Timed(Line):
+    """A connection that takes its time, on a clock, and writes down until when it was to wait for an answer."""
+
+    def __init__(self, clock: VirtualClock, *, opening: float, preparing: float) -> None:
+        super().__init__([])
+        self._clock = clock
+        self._opening = opening
+        self._preparing = preparing
+        self.given: list[float] = []
+
+    def open(self, deadline: Deadline) -> None:
+        super().open(deadline)
+        self._clock.sleep(self._opening)
+
+    def prepare(self, call: Call, deadline: Deadline) -> None:
+        super().prepare(call, deadline)
+        self._clock.sleep(self._preparing)
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        self.given.append(deadline.left())
+        return super().call(call, deadline)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "opening", "preparing", "write", "read"),
+    [
+        (10, 0, 0, 5, 10),
+        (10, 6, 2, 1, 2),
+        (60, 0, 0, 45, 60),
+        (60, 20, 0, 30, 40),
+        (200, 0, 0, 180, 200),
+        (1, 0, 0, 0.5, 1),
+    ],
+)
+def test_a_write_keeps_its_reserve_from_what_is_left_when_it_is_sent(
+    timeout: float, opening: float, preparing: float, write: float, read: float
+) -> None:
+    for call, given in ((Call(SET_SERVICES, {}), write), (Call(GET_HOST, {}), read)):
+        clock = VirtualClock()
+        line = Timed(clock, opening=opening, preparing=preparing)
+
+        KeptConnection(lambda line=line: line, fences_at_once=False).call(call, Deadline(timeout, clock))  # type: ignore[misc]
+
+        assert line.given == [given]
+
+
+# -- closing while it is used ------------------------------------------------------------------------------------------
+
+
+class Waiting(Line):
+    """A connection whose answer does not come until it is broken off, or may come."""
+
+    def __init__(self, done: list[str]) -> None:
+        super().__init__(done)
+        self.called = threading.Event()
+        self.may_answer = threading.Event()
+        self._broken = False
+
+    def call(self, call: Call, deadline: Deadline) -> str:
+        self.sent = True
+        self.called.set()
+        assert self.may_answer.wait(30)
+        if self._broken:
+            raise ConnectionLostError("Broken off.", address="x")
+        return "answer"
+
+    def break_off(self) -> None:
+        super().break_off()
+        self._broken = True
+        self.may_answer.set()
+
+
+def in_turn(kept: KeptConnection, call: Call) -> str:
+    return kept.sharing.in_turn(lambda: kept.call(call, Deadline(60)), Deadline(60), "x")
+
+
+def test_closing_breaks_off_a_call_that_does_not_end_and_the_caller_fences_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvintegration.transports.sharing.SECONDS_TO_CLOSE", 0.05)
+    done: list[str] = []
+    lines = [Waiting(done), Line(done)]
+    kept = KeptConnection(lambda: lines.pop(0), fences_at_once=True)
+    line = lines[0]
+    assert isinstance(line, Waiting)
+    came: list[object] = []
+
+    def ask() -> None:
+        try:
+            came.append(
+                kept.sharing.in_turn(lambda: kept.call(Call(SET_SERVICES, {}), Deadline(60)), Deadline(60), "x")
+            )
+        except ConnectionLostError as lost:
+            came.append((lost.may_have_run, lost.fenced))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert line.called.wait(30)
+    kept.close()
+    asking.join(30)
+
+    assert came == [(True, True)]
+    assert done == ["open 60", "break off", "fence"]
+    assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"
+
+
+def test_closing_waits_for_a_call_that_ends() -> None:
+    done: list[str] = []
+    line = Waiting(done)
+    kept = KeptConnection(lambda: line, fences_at_once=True)
+    came: list[str] = []
+
+    def ask() -> None:
+        came.append(in_turn(kept, Call(GET_HOST, {})))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert line.called.wait(30)
+    threading.Timer(0.1, line.may_answer.set).start()
+    kept.close()
+    asking.join(30)
+
+    assert came == ["answer"]
+    assert done == ["open 60", "close"]
+
+
+def test_what_was_broken_off_just_as_the_answer_came_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answering(Line):
+        def call(self, call: Call, deadline: Deadline) -> str:
+            kept.close()  # As a signal handler of this thread may.
+            return super().call(call, deadline)
+
+    done: list[str] = []
+    lines = [Answering(done), Line(done)]
+    kept = KeptConnection(lambda: lines.pop(0), fences_at_once=True)
+
+    assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"
+    assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"
+    assert done == ["open 5", "break off", "call", "fence", "open 5", "call"]
+    assert kept.requests == 2
