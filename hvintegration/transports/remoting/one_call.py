@@ -76,10 +76,7 @@ class OneCall:
             TransportError: There is no answer.
             RemoteError: The script was refused, or failed without writing a document.
         """
-        payload = _PAYLOADS[self._language](call)
-        self.requests += 1
-        self.sent = True
-        self._streams.write(payload, deadline)
+        self._write(_PAYLOADS[self._language](call), deadline)
         self._streams.finish()
         while (begin := _BEGIN.search(self._line(deadline))) is None:
             pass
@@ -91,6 +88,11 @@ class OneCall:
         if kind == b"error":
             self._refuse(text, call.script)
         return text.decode("utf-8", "replace")
+
+    def _write(self, payload: bytes, deadline: Deadline) -> None:
+        self.requests += 1
+        self.sent = True
+        self._streams.write(payload, deadline)
 
     def _line(self, deadline: Deadline) -> bytes:
         line = self._streams.read_line(deadline)
