@@ -11,14 +11,14 @@ import attrs
 
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint
 from hvintegration.host import Host
 from hvintegration.transports.base import Transport
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["OPTIONS", "connect", "transport_for"]
+__all__ = ["connect", "transport_for"]
 
 CONNECT_TIMEOUT = 30.0
 
@@ -69,7 +69,7 @@ def transport_for(
     """
     scheme, separator, rest = address.partition(":")
     if _has_password(rest, is_path=scheme in _MAKERS and not _MAKERS[scheme].takes_credential):
-        raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
+        raise ConfigurationError("An address must not contain a password.", hint=Hint.of("Pass {}.", CREDENTIAL))
     if scheme not in _MAKERS or not separator:
         raise ConfigurationError(
             f"{address!r} is no address.", hint=f"Addresses begin with {', '.join(f'{known}:' for known in _MAKERS)}."
@@ -130,7 +130,7 @@ def _winrm(rest: str, credential: Credential | None, options: dict[str, Any], *,
 
     host, port, user = _remote(rest)
     if user is not None:
-        raise ConfigurationError("An address of WinRM has no user.", hint="Pass credential=Credential(...).")
+        raise ConfigurationError("An address of WinRM has no user.", hint=Hint.of("Pass {}.", CREDENTIAL))
     return WinRM(host, port=port, tls=tls, credential=credential, **options)
 
 
@@ -170,9 +170,6 @@ _WINRM_OPTIONS: Final = frozenset(
 )
 
 _SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "program"})
-
-OPTIONS: Final = _WINRM_OPTIONS | _SSH_OPTIONS
-"""Names of all options that :func:`transport_for` takes, for one scheme or another."""
 
 _MAKERS: Final = {
     "local": _Maker(_local),

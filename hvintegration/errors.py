@@ -35,7 +35,7 @@ attributes. All of them can be pickled. ``hint`` says what to do next and is als
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 __all__ = [
     "AmbiguousError",
@@ -78,6 +78,48 @@ def excerpt(text: str) -> str:
     """*text* on one line, cut to what fits into an error."""
     line = one_line(text[: EXCERPT_LENGTH + 1])
     return line if len(line) <= EXCERPT_LENGTH else line[: EXCERPT_LENGTH - 1] + "…"
+
+
+class Hint(str):
+    """A hint, or a part of one, that is another one at the command line.
+
+    Args:
+        python: What it is as a text: what to do in Python.
+        command: What to do at the command line.
+    """
+
+    __slots__ = ("command",)
+
+    command: str
+
+    def __new__(cls, python: str, command: str) -> Self:
+        self = super().__new__(cls, one_line(python))
+        self.command = one_line(command)
+        return self
+
+    @classmethod
+    def of(cls, template: str, *parts: str) -> Self:
+        """The template with a part in place of each ``{}``; parts that are hints are put in as what they are for."""
+        return cls(template.format(*parts), template.format(*map(for_command, parts)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.command)
+
+
+def for_command(hint: str) -> str:
+    """*hint* for the command line."""
+    return hint.command if isinstance(hint, Hint) else hint
+
+
+CREDENTIAL: Final = Hint("credential=Credential(...)", "--user USER")
+"""Who asks, for a hint."""
+
+
+def argument(name: str, value: str | None = None) -> Hint:
+    """An argument of a transport that the command takes as an option, for a hint; dots stand for a missing value."""
+    if value is None:
+        return Hint(f"{name}=...", f"--option {name}=...")
+    return Hint(f"{name}={value!r}", f"--option {name}={value}")
 
 
 def _rebuild(cls: type[HvError], args: tuple[object, ...], state: dict[str, object]) -> HvError:

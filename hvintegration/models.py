@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar, cast, 
 import attrs
 
 from hvintegration.display import Cell, Table
+from hvintegration.errors import Hint
 from hvintegration.service_kind import ServiceKind
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def _plain(value: object) -> Plain:
         return str(value.value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Hint):
+        return str(value)
     if isinstance(value, Rows | tuple):
         return [_plain(item) for item in cast("Sequence[object]", value)]
     if isinstance(value, _Value):

@@ -26,7 +26,7 @@ import attrs
 
 from hvintegration.addresses import transport_for
 from hvintegration.cli.demo import demonstrate
-from hvintegration.cli.screen import RichMissingError, Screen, complain, for_command, hint, progress, write
+from hvintegration.cli.screen import RichMissingError, Screen, complain, hint, progress, write
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.credential import Credential
 from hvintegration.display import Table, clean
@@ -36,6 +36,7 @@ from hvintegration.errors import (
     OutcomeUnknownError,
     RemoteError,
     UnknownServiceError,
+    for_command,
 )
 from hvintegration.host import Host
 from hvintegration.models import (
@@ -336,7 +337,10 @@ def _check(options: _Options) -> int:
         if failed is not None:
             detail = failed.detail if failed.detail.endswith(".") else f"{failed.detail}."
             said = (f"{failed.name} failed: {detail} {for_command(failed.hint or '')}".rstrip(),)
-        return show(_Result(found.table(), found.to_dict(), complaints=said, status=DONE if found.ok else FAILED))
+        table = found.table()
+        rows = tuple(tuple(for_command(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
+        table = attrs.evolve(table, rows=rows)
+        return show(_Result(table, found.to_dict(), complaints=said, status=DONE if found.ok else FAILED))
 
 
 @contextlib.contextmanager

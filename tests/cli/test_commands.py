@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World, __main__
 from hvintegration.cli import main
-from hvintegration.cli.screen import for_command
 from hvintegration.scripts import Script
 from hvintegration.scripts.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
+from tests.support.ssh_server import SSHServer
 
 COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "kinds", "jea", "demo"]
 HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
@@ -651,18 +651,19 @@ def test_a_hint_is_about_the_command() -> None:
     assert shown.err.endswith("\nhint: Pass --user USER.\n")
 
 
-@pytest.mark.parametrize(
-    ("advice", "shown"),
-    [
-        ('Pass host_key="SHA256:x" then.', 'Pass --option host_key="SHA256:x" then.'),
-        ("certificate_sha256='AB'.", "--option certificate_sha256='AB'."),
-        ("Pass proxy_credential=Credential(...).", "Pass proxy_credential=Credential(...)."),
-        ("or pass credential=Credential('user@REALM', ...).", "or pass --user USER."),
-        ("Use TLS (winrms:// or tls=True), or negotiate.", "Use TLS (winrms:// or tls=True), or negotiate."),
-    ],
-)
-def test_arguments_in_hints_are_those_of_the_command(advice: str, shown: str) -> None:
-    assert for_command(advice) == shown
+def test_so_is_that_of_a_check(tmp_path: Path) -> None:
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.touch()
+    with SSHServer(demo_world()) as server:
+        options = ["--option", f"known_hosts={known_hosts}", "--format", "csv"]
+        shown = run("check", f"ssh://admin@127.0.0.1:{server.port}", *options)
+
+    assert shown.status == 1
+    assert shown.err.startswith("hvintegration: host key failed: ")
+    assert "pass --option host_key=SHA256:" in shown.err
+    assert "pass --option host_key=SHA256:" in next(
+        row["What to do"] for row in shown.csv if row["Outcome"] == "failed"
+    )
 
 
 def test_an_interruption_says_what_became_of_a_change_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

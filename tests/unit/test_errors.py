@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from hvintegration import errors
-from hvintegration.errors import EXCERPT_LENGTH, HvError, UnknownServiceError, excerpt
+from hvintegration.errors import (
+    CREDENTIAL,
+    EXCERPT_LENGTH,
+    Hint,
+    HvError,
+    UnknownServiceError,
+    argument,
+    excerpt,
+    for_command,
+)
 from hvintegration.models import Health
 
 MESSAGE = "Something went wrong on hv01."
@@ -251,6 +260,34 @@ def test_a_judged_loss_is_the_same_but_for_what_is_known_of_the_call() -> None:
     assert (type(judged), str(judged), judged.hint, judged.__cause__) == (type(lost), str(lost), HINT, cause)
     assert (judged.may_have_run, judged.fenced) == (False, True)
     assert (lost.may_have_run, lost.fenced) == (True, False)
+
+
+# -- hints --------------------------------------------------------------------------------------------------------
+
+DIFFERENT = Hint.of("Pass {}, or {} in {{}}.", CREDENTIAL, argument("host_key", "SHA256:a'b"))
+
+
+def test_a_hint_is_for_python_and_has_another_form_for_the_command() -> None:
+    assert DIFFERENT == """Pass credential=Credential(...), or host_key="SHA256:a'b" in {}."""
+    assert for_command(DIFFERENT) == "Pass --user USER, or --option host_key=SHA256:a'b in {}."
+    assert for_command("Try again.") == "Try again."
+    assert (argument("auth"), for_command(argument("auth"))) == ("auth=...", "--option auth=...")
+
+
+def test_a_hint_is_on_one_line_in_both_forms() -> None:
+    hint = errors.ConfigurationError(MESSAGE, hint=Hint.of("a{}b", Hint("\n", "\x1b"))).hint
+    assert hint is not None
+    assert (hint, for_command(hint)) == ("a b", "a b")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_both_forms_of_a_hint_survive(protocol: int) -> None:
+    error = errors.ConnectionLostError(MESSAGE, address="hv01", hint=DIFFERENT)
+    pickled = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301  # its own pickle
+    for again in (error, pickled, copy.deepcopy(error), error.judged(may_have_run=False, fenced=True)):
+        assert again.hint == DIFFERENT
+        assert for_command(again.hint) == for_command(DIFFERENT)
+        assert again.__notes__ == [f"Hint: {DIFFERENT}"]
 
 
 @pytest.mark.parametrize(("after", "said"), [(60, "60 seconds"), (0.5, "0.5 seconds"), (1.0, "1 second")])

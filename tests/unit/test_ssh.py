@@ -11,7 +11,7 @@ import pytest
 
 from hvintegration import SSH, Credential
 from hvintegration.addresses import connect
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, for_command
 from hvintegration.host import Host
 from hvintegration.transports.ssh.client import strong
 from hvintegration.transports.ssh.target import Target, parse_target
@@ -70,8 +70,8 @@ def test_a_user_without_a_name_is_asked_to_give_one(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigurationError, match="no name for the user") as refused:
         Host(SSH("hv01")).info()
 
-    assert refused.value.hint is not None
-    assert "ssh://USER@HOST" in refused.value.hint
+    assert refused.value.hint == "Name the user: ssh://USER@HOST or SSH(..., username=...)."
+    assert for_command(refused.value.hint) == "Name the user: ssh://USER@HOST."
     assert [hop.username for hop in Target("hv01", username="a").hops()] == ["a"]
 
 

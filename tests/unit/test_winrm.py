@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hvintegration import Credential, Host, WinRM, connect, transport_for
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, for_command
 from tests.support.secrets import told
 
 WHO = Credential("CORP\\admin", "Secret-1")
@@ -91,6 +91,30 @@ def test_arguments_that_do_not_go_together_or_are_out_of_range(arguments: dict[s
     with pytest.raises(ConfigurationError, match=complaint) as refused:
         WinRM("hv01", **arguments)
     assert "Hidden-1" not in f"{refused.value!r} {refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "python", "command"),
+    [
+        ({"ca_file": "ca.pem"}, "Use winrms:// or tls=True.", "Use winrms://."),
+        (
+            {"auth": "basic", "credential": WHO},
+            "Use TLS (winrms:// or tls=True), or auth='negotiate'.",
+            "Use TLS (winrms://), or --option auth=negotiate.",
+        ),
+        ({"auth": "credssp"}, "Pass credential=Credential(...).", "Pass --user USER."),
+        (
+            {"proxy": "http://a@proxy"},
+            "Pass proxy_credential=Credential(...).",
+            "The command has no option for who asks at the proxy; Python has proxy_credential=Credential(...).",
+        ),
+    ],
+)
+def test_hints_that_differ_at_the_command_line(arguments: dict[str, Any], python: str, command: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        WinRM("hv01", **arguments)
+    assert refused.value.hint == python
+    assert for_command(refused.value.hint) == command
 
 
 @pytest.mark.parametrize(
@@ -229,8 +253,8 @@ class TestAddresses:
     def test_a_user_is_refused(self, address: str) -> None:
         with pytest.raises(ConfigurationError, match="has no user") as refused:
             transport_for(address)
-        assert refused.value.hint is not None
-        assert "credential" in refused.value.hint
+        assert refused.value.hint == "Pass credential=Credential(...)."
+        assert for_command(refused.value.hint) == "Pass --user USER."
 
     @pytest.mark.parametrize("scheme", ["winrm", "winrms", "WINRM", "https", "no-such"])
     @pytest.mark.parametrize(

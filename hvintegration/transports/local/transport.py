@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, TransportError
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, Hint, TransportError
 from hvintegration.scripts import Script
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
@@ -139,7 +139,7 @@ def _windows_powershell() -> str:
     if sys.platform != "win32":
         raise ConfigurationError(
             "local: needs a program on this system.",
-            hint="Name a PowerShell: local:/usr/bin/pwsh or Local('/usr/bin/pwsh').",
+            hint=Hint.of("Name a PowerShell: local:/usr/bin/pwsh{}.", Hint(" or Local('/usr/bin/pwsh')", "")),
         )
     import ctypes
 

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from hvintegration.calls.limits import MAX_LENGTH
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConnectError, ConnectionLostError, ProtocolError, TransportError
+from hvintegration.errors import ConnectError, ConnectionLostError, Hint, ProtocolError, TransportError, argument
 from hvintegration.operations.refusals import remote_error
 from hvintegration.scripts import Script
 from hvintegration.transports.remoting.line_streams import LineStreams
@@ -54,7 +54,7 @@ class BootstrapCall:
             raise ConnectError(
                 f"PowerShell did not start: {error}",
                 address=self._address,
-                hint="Name the host's PowerShell with program=..., as the host's shell would take it.",
+                hint=Hint.of("Name the host's PowerShell with {}, as the host's shell takes it.", argument("program")),
             ) from None
         except TransportError as error:
             error.may_have_run = False

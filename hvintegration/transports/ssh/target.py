@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from hvintegration.credential import Credential
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, Hint
 from hvintegration.transports.ssh.host_keys import Trust, default_known_hosts, user_folder
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _this_user() -> str:
     except (KeyError, OSError, ImportError):  # Python says one or the other, by version and system.
         raise ConfigurationError(
             "This system has no name for the user who runs this, so there is none for SSH.",
-            hint="Name the user: ssh://USER@HOST or SSH(..., username=...).",
+            hint=Hint("Name the user: ssh://USER@HOST or SSH(..., username=...).", "Name the user: ssh://USER@HOST."),
         ) from None
 
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from hvintegration.credential import Credential
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument
 from hvintegration.scripts import Script
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WinRM"]
 
+_TLS: Final = Hint("winrms:// or tls=True", "winrms://")
 AUTHENTICATIONS: Final = ("negotiate", "kerberos", "ntlm", "credssp", "certificate", "basic")
 HTTP_PORT: Final = 5985
 HTTPS_PORT: Final = 5986
@@ -107,7 +108,7 @@ class WinRM:
         self._kerberos_service = kerberos_service
         self._delegate = delegate
         if not tls and (self._ca_file or self._fingerprint or self._client_certificate):
-            raise ConfigurationError("Certificates are for TLS.", hint="Use winrms:// or tls=True.")
+            raise ConfigurationError("Certificates are for TLS.", hint=Hint.of("Use {}.", _TLS))
         self._kept = KeptConnection(self._connection, fences_at_once=False)
 
     def __repr__(self) -> str:
@@ -175,14 +176,15 @@ def _check_authentication(auth: str, *, tls: bool, credential: Credential | None
         )
     if auth in {"basic", "certificate"} and not tls:
         raise ConfigurationError(
-            f"With auth={auth!r} nothing would be encrypted.", hint="Use TLS (winrms:// or tls=True), or negotiate."
+            f"With auth={auth!r} nothing would be encrypted.",
+            hint=Hint.of("Use TLS ({}), or {}.", _TLS, argument("auth", "negotiate")),
         )
     if (auth == "certificate") is not (client_certificate is not None):
         raise ConfigurationError("auth='certificate' and client_certificate go together.")
     if auth == "certificate" and credential is not None:
         raise ConfigurationError("auth='certificate' takes no credential: the certificate says who asks.")
     if credential is None and (auth in {"basic", "credssp"} or (auth == "ntlm" and sys.platform != "win32")):
-        raise ConfigurationError(f"auth={auth!r} needs a credential.", hint="Pass credential=Credential(...).")
+        raise ConfigurationError(f"auth={auth!r} needs a credential.", hint=Hint.of("Pass {}.", CREDENTIAL))
 
 
 def _checked_host(host: str, port: int) -> str:
@@ -209,6 +211,10 @@ def _checked_proxy(proxy: str) -> str:
     # None over TLS: with a pinned host, urllib3 would trust whatever certificate the proxy has.
     if not re.fullmatch(r"http://[^/@\s]+/?", proxy):
         raise ConfigurationError(
-            "A proxy is http://HOST:PORT, without a password.", hint="Pass proxy_credential=Credential(...)."
+            "A proxy is http://HOST:PORT, without a password.",
+            hint=Hint(
+                "Pass proxy_credential=Credential(...).",
+                "The command has no option for who asks at the proxy; Python has proxy_credential=Credential(...).",
+            ),
         )
     return proxy
