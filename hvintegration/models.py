@@ -8,12 +8,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast, overload
 
 import attrs
 
 from hvintegration.display import Cell, Table
 from hvintegration.errors import Hint
+from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.service_kind import ServiceKind
 
 if TYPE_CHECKING:
@@ -36,11 +37,6 @@ __all__ = [
     "VMInfo",
     "VMInventory",
 ]
-
-SCHEMA_VERSION = 1
-"""Version of what ``to_dict()`` answers. It grows when a key changes its meaning or goes; new keys do not count."""
-
-Plain: TypeAlias = "str | int | float | bool | Sequence[Plain] | dict[str, Plain] | None"
 
 
 class OperationalStatus(enum.StrEnum):

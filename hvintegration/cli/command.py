@@ -40,16 +40,15 @@ from hvintegration.errors import (
 )
 from hvintegration.host import Host
 from hvintegration.models import (
-    SCHEMA_VERSION,
     ChangeOutcome,
     Failure,
-    Plain,
     Record,
     Rows,
     ServiceChange,
     ServiceState,
     VMInfo,
 )
+from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.scripts.jea import CONFIGURATION, REGISTRATION, endpoint_files
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT, INTERRUPTED_CHANGE
