@@ -120,7 +120,7 @@ def _simulator(rest: str, _credential: Credential | None, _options: dict[str, An
 
 
 def _replay(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
-    from hvintegration.transports.recording.recorder import Replay
+    from hvintegration.transports.recording.replay import Replay
 
     return Replay(rest)
 

@@ -651,12 +651,15 @@ def test_a_hint_is_about_the_command() -> None:
     assert shown.err.endswith("\nhint: Pass --user USER.\n")
 
 
-def test_so_is_that_of_a_check(tmp_path: Path) -> None:
-    known_hosts = tmp_path / "known_hosts"
+@pytest.mark.parametrize("replayed", [False, True], ids=["now", "replayed"])
+def test_so_is_that_of_a_check(tmp_path: Path, *, replayed: bool) -> None:
+    known_hosts, file = tmp_path / "known_hosts", str(tmp_path / "bug.jsonl")
     known_hosts.touch()
     with SSHServer(demo_world()) as server:
-        options = ["--option", f"known_hosts={known_hosts}", "--format", "csv"]
+        options = ["--option", f"known_hosts={known_hosts}", "--format", "csv", "--record", file]
         shown = run("check", f"ssh://admin@127.0.0.1:{server.port}", *options)
+    if replayed:
+        shown = run("check", f"replay:{file}", "--format", "csv")
 
     assert shown.status == 1
     assert shown.err.startswith("hvintegration: host key failed: ")
