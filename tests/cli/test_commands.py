@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World, __main__
 from hvintegration.cli import main
+from hvintegration.errors import HvError
 from hvintegration.scripts import Script
 from hvintegration.scripts.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
@@ -379,7 +380,10 @@ def test_a_refusal_is_recorded_too(on: Command, world: World, tmp_path: Path) ->
     assert "S-1-5-32-578" in replayed.err
 
 
-def test_a_recording_that_breaks_loses_no_result(on: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_recording_that_breaks_loses_no_result(
+    on: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
     file = tmp_path / "bug.jsonl"
     original = Recorder.call
 
@@ -389,10 +393,10 @@ def test_a_recording_that_breaks_loses_no_result(on: Command, tmp_path: Path, mo
 
     monkeypatch.setattr(Recorder, "call", call)
 
-    done = on("vms", "--record", str(file))
+    done = on("vms", "--record", str(file), "--format", form)
 
     assert done.status == 1
-    assert len(done.out.splitlines()) == 2 + 5
+    assert (len(done.json["result"]) if form == "json" else len(done.out.splitlines()) - 2) == 5
     assert "hvintegration: error: The recording" in done.err
     assert "ends after call 0" in done.err
 
@@ -564,12 +568,50 @@ def test_all_but_those_that_cannot_be_listed(on: Command, world: World) -> None:
 def test_access_denied(on: Command, world: World) -> None:
     world.access = "denied"
 
-    done = on("vms", "--format", "json")
+    done = on("vms", "--format", "csv")
 
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("hvintegration: error: sim:")
     assert "does not let this user" in done.err
     assert "\nhint: Use an elevated session" in done.err
+
+
+def test_an_error_that_ends_the_command_is_its_json(on: Command, world: World) -> None:
+    world.access = "denied"
+
+    table, done = on("vms"), on("vms", "--format", "json")
+
+    assert (done.status, done.err) == (table.status, table.err) == (1, table.err)
+    (error,) = done.json["errors"]
+    assert done.json == {"schema": 1, "result": None, "errors": [error]}
+    assert error["class"] == "PermissionDeniedError"
+    assert error["facts"]["error_id"].startswith("AccessDenied")
+    again = HvError.from_dict(error)
+    assert f"hvintegration: error: {again}\nhint: {again.hint}\n" == done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "name"),
+    [
+        (["--host", "sim:", "vms", "--option", "a=b"], 2, "ConfigurationError"),
+        (["--host", "nowhere:", "enable", "vss,Hartbeat", "demovm"], 2, "UnknownServiceError"),
+        (["--host", "sim:", "wait", "Hartbeat", "demovm"], 2, "UnknownServiceError"),
+        (["--host", "sim:", "services", "nosuch"], 1, "VMNotFoundError"),
+        (["--host", "local:/nosuch/pwsh", "host"], 1, "ConnectError"),
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_so_is_any_other(arguments: list[str], status: int, name: str, *, first: bool) -> None:
+    form = ["--format", "json"]
+    done = run(*form, *arguments) if first else run(*arguments, *form)
+
+    assert (done.status, done.json["result"]) == (status, None)
+    assert [error["class"] for error in done.json["errors"]] == [name]
+    assert done.err.startswith(f"hvintegration: error: {done.json['errors'][0]['message']}")
+
+
+def test_a_command_line_that_is_wrong_has_no_json() -> None:
+    assert run("--format", "json", "vms", "--timeout", "0").out == ""
 
 
 @pytest.mark.parametrize("command", ["enable", "disable", "wait"])
