@@ -200,7 +200,7 @@ def test_a_secret_that_looks_like_a_mask_is_not_written_either(file: Path) -> No
 
 @pytest.mark.parametrize("secrets", [[""], ["ok", ""]])
 def test_an_empty_secret_is_refused(file: Path, secrets: list[str]) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=r"^Invalid secret '': it is empty.$"):
         hv.Recorder(Scripted(), file, secrets=secrets)
     assert not file.exists()
 
@@ -507,7 +507,7 @@ def test_a_broken_recording_is_refused_with_the_line(
 ) -> None:
     broken(change, file)
 
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=f"^Invalid recording '.*bug.jsonl': {says}"):
         hv.Replay(file)
 
 
@@ -516,7 +516,12 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "large").write_text("x" * 101)
     monkeypatch.setattr("hvintegration.transports.recording.replay.MOST_CHARACTERS", 100)
 
-    for name, says in (("binary", "not text"), ("nosuch", "No such file"), ("large", "longer"), ("\0", "cannot")):
+    for name, says in (
+        ("binary", "Invalid recording '.*binary': it is not text."),
+        ("nosuch", "No such file"),
+        ("large", "Invalid recording '.*large': it is longer than 100 characters."),
+        ("\0", "cannot"),
+    ):
         with pytest.raises(ConfigurationError, match=says):
             hv.connect(f"replay:{tmp_path / name}")
 

@@ -34,7 +34,9 @@ def test_a_path_is_as_good_as_a_text() -> None:
 
 @pytest.mark.parametrize("program", ["", [], ["/usr/bin/pwsh", ""], "/usr/bin/pw\0sh"])
 def test_a_program_that_cannot_be_one_is_refused(program: str | list[str]) -> None:
-    with pytest.raises(ConfigurationError, match="program"):
+    with pytest.raises(
+        ConfigurationError, match=r"^Invalid program .*: it is neither a path nor a list that begins with one"
+    ):
         Local(program)
 
 

@@ -130,7 +130,7 @@ def _command(program: str | os.PathLike[str] | Sequence[str] | None) -> tuple[st
         return (_windows_powershell(), *_ARGUMENTS)
     arguments = (os.fspath(program),) if isinstance(program, str | os.PathLike) else tuple(program)
     if not arguments or not all(arguments) or any("\0" in argument for argument in arguments):
-        raise ConfigurationError("A program is a path or a list that begins with one.")
+        raise ConfigurationError(f"Invalid program {program!r}: it is neither a path nor a list that begins with one.")
     return (*arguments, *_ARGUMENTS)
 
 

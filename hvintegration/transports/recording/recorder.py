@@ -188,7 +188,7 @@ class Recorder:
 def _checked(secrets: Iterable[str]) -> tuple[str, ...]:
     listed = (secrets,) if isinstance(secrets, str) else tuple(secrets)
     if not all(listed):
-        raise ConfigurationError("A secret is a text that is not empty.")
+        raise ConfigurationError("Invalid secret '': it is empty.")
     return listed
 
 

@@ -134,11 +134,11 @@ class Replay:
             with self._path.open(encoding="utf-8-sig", newline="\n") as file:
                 content = file.read(MOST_CHARACTERS + 1)
         except UnicodeDecodeError as error:
-            raise ConfigurationError(f"{self._path} is no recording: it is not text.") from error
+            raise self._invalid("it is not text") from error
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{self._path} cannot be read: {reason(error)}.") from error
         if len(content) > MOST_CHARACTERS:
-            raise ConfigurationError(f"{self._path} is longer than {MOST_CHARACTERS} characters.")
+            raise self._invalid(f"it is longer than {MOST_CHARACTERS} characters")
         lines = content.split("\n")
         if lines.pop():
             raise self._broken(len(lines) + 1, "it is cut short")
@@ -160,7 +160,10 @@ class Replay:
             raise self._broken(number, "it is not JSON") from error
 
     def _broken(self, line: int, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._path} is no recording that can be replayed: line {line}: {why}.")
+        return self._invalid(f"line {line}: {why}")
+
+    def _invalid(self, why: str) -> ConfigurationError:
+        return ConfigurationError(f"Invalid recording {str(self._path)!r}: {why}.")
 
 
 # -- what is read --------------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ def parse_pin(text: str) -> str:
     pin = text.strip().rstrip("=")
     if not _PIN.fullmatch(pin):
         raise ConfigurationError(
-            f"{text!r} is no fingerprint of a host key.", hint="It is what `ssh-keygen -lf` shows: SHA256:..."
+            f"Invalid fingerprint of a host key {text!r}: it is not SHA256: and 43 characters of Base64.",
+            hint="Give what `ssh-keygen -lf` shows: SHA256:...",
         )
     return pin
 

@@ -606,7 +606,7 @@ class WSManHttp:
         if isinstance(error, requests.exceptions.SSLError):
             return self._untrusted(causes)
         if isinstance(error, requests.exceptions.InvalidURL | UnicodeError):
-            return ConfigurationError(f"{address} is no valid address.")
+            return ConfigurationError(f"Invalid address {address!r}: its host's name cannot be part of a URL.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
             # Reset or closed while connecting: lost, as it would be a moment later.
             return ConnectionLostError(

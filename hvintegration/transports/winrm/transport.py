@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from hvintegration.credential import Credential
-from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument, excerpt
 from hvintegration.scripts import Script
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
@@ -172,7 +172,8 @@ class WinRM:
 def _check_authentication(auth: str, *, tls: bool, credential: Credential | None, client_certificate: object) -> None:
     if auth not in AUTHENTICATIONS:
         raise ConfigurationError(
-            f"There is no authentication {auth!r}.", hint=f"There are {', '.join(AUTHENTICATIONS)}."
+            f"Invalid authentication {auth!r}: it is not among those that WinRM knows.",
+            hint=f"There are {', '.join(AUTHENTICATIONS)}.",
         )
     if auth in {"basic", "certificate"} and not tls:
         raise ConfigurationError(
@@ -189,21 +190,31 @@ def _check_authentication(auth: str, *, tls: bool, credential: Credential | None
 
 def _checked_host(host: str, port: int) -> str:
     bare = host.removeprefix("[").removesuffix("]").lower()
-    if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", bare) or not 0 < port < 65536:  # noqa: PLR2004
-        raise ConfigurationError(f"{host!r} at port {port!r} is no host.", hint="Give a name or an IP address.")
+    if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", bare):
+        raise ConfigurationError(
+            f"Invalid host {host!r}: it is neither a name nor an IP address.",
+            hint="Name the host alone: no port, no path.",
+        )
+    if not 0 < port < 65536:  # noqa: PLR2004
+        raise ConfigurationError(f"Invalid port {port!r}: it is not from 1 to 65535.")
     return bare
 
 
 def _checked_name(text: str, argument: str) -> str:
     if not re.fullmatch(r"[\w.-]+", text, re.ASCII):
-        raise ConfigurationError(f"{text!r} is no {argument}.")
+        raise ConfigurationError(
+            f"Invalid {argument} {text!r}: it must consist of letters, digits, dots, hyphens and underscores."
+        )
     return text
 
 
 def _checked_fingerprint(text: str) -> str:
     bare = re.sub(r"^sha-?256:|[\s:]", "", text, flags=re.IGNORECASE).upper()
     if not re.fullmatch("[0-9A-F]{64}", bare):
-        raise ConfigurationError("certificate_sha256 is 64 hexadecimal digits.", hint="A thumbprint of 40 is SHA-1.")
+        raise ConfigurationError(
+            f"Invalid certificate_sha256 {excerpt(text)!r}: it does not consist of 64 hexadecimal digits.",
+            hint="A thumbprint of 40 is SHA-1.",
+        )
     return bare
 
 
@@ -211,7 +222,7 @@ def _checked_proxy(proxy: str) -> str:
     # None over TLS: with a pinned host, urllib3 would trust whatever certificate the proxy has.
     if not re.fullmatch(r"http://[^/@\s]+/?", proxy):
         raise ConfigurationError(
-            "A proxy is http://HOST:PORT, without a password.",
+            "Invalid proxy: it must be http://HOST:PORT, without a user or a password.",
             hint=Hint(
                 "Pass proxy_credential=Credential(...).",
                 "The command has no option for who asks at the proxy; Python has proxy_credential=Credential(...).",
