@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from hvintegration.simulator import Simulator, World
     from hvintegration.transports.base import Checkable, Transport
     from hvintegration.transports.local.transport import Local
-    from hvintegration.transports.recording.recorder import Recorder, Replay
+    from hvintegration.transports.recording.recorder import Recorder
+    from hvintegration.transports.recording.replay import Replay
     from hvintegration.transports.ssh.transport import SSH
     from hvintegration.transports.winrm.transport import WinRM
     from hvintegration.vm import VM, VMServices
@@ -113,7 +114,7 @@ _HOMES = {
     "Local": "hvintegration.transports.local.transport",
     "OperationalStatus": "hvintegration.models",
     "Recorder": "hvintegration.transports.recording.recorder",
-    "Replay": "hvintegration.transports.recording.recorder",
+    "Replay": "hvintegration.transports.recording.replay",
     "RequestedChange": "hvintegration.host",
     "SSH": "hvintegration.transports.ssh.transport",
     "Rows": "hvintegration.models",

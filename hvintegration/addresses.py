@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,14 +10,14 @@ import attrs
 
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint
 from hvintegration.host import Host
 from hvintegration.transports.base import Transport
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["OPTIONS", "connect", "transport_for"]
+__all__ = ["connect", "transport_for"]
 
 CONNECT_TIMEOUT = 30.0
 
@@ -69,10 +68,11 @@ def transport_for(
     """
     scheme, separator, rest = address.partition(":")
     if _has_password(rest, is_path=scheme in _MAKERS and not _MAKERS[scheme].takes_credential):
-        raise ConfigurationError("An address must not contain a password.", hint="Pass credential=Credential(...).")
+        raise ConfigurationError("An address must not contain a password.", hint=Hint.of("Pass {}.", CREDENTIAL))
     if scheme not in _MAKERS or not separator:
         raise ConfigurationError(
-            f"{address!r} is no address.", hint=f"Addresses begin with {', '.join(f'{known}:' for known in _MAKERS)}."
+            f"Invalid address {address!r}: it begins with no known scheme.",
+            hint=f"Addresses begin with {', '.join(f'{known}:' for known in _MAKERS)}.",
         )
     maker = _MAKERS[scheme]
     given = dict(options or {})
@@ -120,7 +120,7 @@ def _simulator(rest: str, _credential: Credential | None, _options: dict[str, An
 
 
 def _replay(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
-    from hvintegration.transports.recording.recorder import Replay
+    from hvintegration.transports.recording.replay import Replay
 
     return Replay(rest)
 
@@ -130,7 +130,10 @@ def _winrm(rest: str, credential: Credential | None, options: dict[str, Any], *,
 
     host, port, user = _remote(rest)
     if user is not None:
-        raise ConfigurationError("An address of WinRM has no user.", hint="Pass credential=Credential(...).")
+        raise ConfigurationError(
+            f"Invalid address {rest!r}: an address of WinRM has no user.",
+            hint=Hint.of("Pass {}.", CREDENTIAL),
+        )
     return WinRM(host, port=port, tls=tls, credential=credential, **options)
 
 
@@ -145,13 +148,26 @@ def _remote(rest: str) -> tuple[str, int | None, str | None]:
     """Host, port and user of what follows the scheme."""
     from urllib.parse import unquote
 
-    with suppress(ValueError):
-        if not rest.isprintable() or any(map(str.isspace, rest)):
-            raise ValueError  # urlsplit would drop some of these.
-        parts = _authority(rest)
-        if rest.startswith("//") and parts.hostname and not (parts.path.strip("/") or parts.query or parts.fragment):
-            return parts.hostname, parts.port, None if parts.username is None else unquote(parts.username)
-    raise ConfigurationError(f"{rest!r} is no address of a host.", hint="It looks like //HOST or //HOST:PORT.")
+    if not rest.isprintable() or any(map(str.isspace, rest)):  # urlsplit would drop some of these.
+        why = "it has a space or a control character"
+    elif not rest.startswith("//"):
+        why = "it does not begin with //"
+    else:
+        try:
+            parts = _authority(rest)
+            port = parts.port
+        except ValueError:
+            why = "its port is not a number from 0 to 65535, or its brackets hold no IPv6 address"
+        else:
+            if parts.path.strip("/") or parts.query or parts.fragment:
+                why = "something follows the host"
+            elif parts.hostname:
+                return parts.hostname, port, None if parts.username is None else unquote(parts.username)
+            else:
+                why = "it names no host"
+    raise ConfigurationError(
+        f"Invalid address of a host {rest!r}: {why}.", hint="It looks like //HOST or //HOST:PORT after the scheme."
+    )
 
 
 _WINRM_OPTIONS: Final = frozenset(
@@ -170,9 +186,6 @@ _WINRM_OPTIONS: Final = frozenset(
 )
 
 _SSH_OPTIONS: Final = frozenset({"host_key", "known_hosts", "key_files", "program"})
-
-OPTIONS: Final = _WINRM_OPTIONS | _SSH_OPTIONS
-"""Names of all options that :func:`transport_for` takes, for one scheme or another."""
 
 _MAKERS: Final = {
     "local": _Maker(_local),

@@ -30,12 +30,17 @@ Cut by who must act: the caller, the network, the administrator of the host, or 
       WaitTimeoutError           the state was not reached: .wanted .last               (TimeoutError)
 
 Classes are chosen by the host's error id and category, never by its message, which is translated. Facts are
-attributes. All of them can be pickled. ``hint`` says what to do next and is also shown below a traceback.
+attributes, declared in the class that adds them. All of them can be pickled, and turned into plain data and back.
+``hint`` says what to do next and is also shown below a traceback.
 """
 
 from __future__ import annotations
 
-from typing import Any, Self
+import enum
+import math
+from typing import Any, Final, NoReturn, Self, cast
+
+from hvintegration.plain import SCHEMA_VERSION, Plain
 
 __all__ = [
     "AmbiguousError",
@@ -80,6 +85,48 @@ def excerpt(text: str) -> str:
     return line if len(line) <= EXCERPT_LENGTH else line[: EXCERPT_LENGTH - 1] + "…"
 
 
+class Hint(str):
+    """A hint, or a part of one, that is another one at the command line.
+
+    Args:
+        python: What it is as a text: what to do in Python.
+        command: What to do at the command line.
+    """
+
+    __slots__ = ("command",)
+
+    command: str
+
+    def __new__(cls, python: str, command: str) -> Self:
+        self = super().__new__(cls, one_line(python))
+        self.command = one_line(command)
+        return self
+
+    @classmethod
+    def of(cls, template: str, *parts: str) -> Self:
+        """The template with a part in place of each ``{}``; parts that are hints are put in as what they are for."""
+        return cls(template.format(*parts), template.format(*map(for_command, parts)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.command)
+
+
+def for_command(hint: str) -> str:
+    """*hint* for the command line."""
+    return hint.command if isinstance(hint, Hint) else hint
+
+
+CREDENTIAL: Final = Hint("credential=Credential(...)", "--user USER")
+"""Who asks, for a hint."""
+
+
+def argument(name: str, value: str | None = None) -> Hint:
+    """An argument of a transport that the command takes as an option, for a hint; dots stand for a missing value."""
+    if value is None:
+        return Hint(f"{name}=...", f"--option {name}=...")
+    return Hint(f"{name}={value!r}", f"--option {name}={value}")
+
+
 def _rebuild(cls: type[HvError], args: tuple[object, ...], state: dict[str, object]) -> HvError:
     error = cls.__new__(cls)
     error.args = args
@@ -109,8 +156,139 @@ class HvError(Exception):
     def __str__(self) -> str:
         return str(self.args[0])
 
+    def to_dict(self) -> dict[str, Plain]:
+        """The error as plain data for JSON, of which :meth:`from_dict` makes an error again.
+
+        Its keys are ``schema`` (a version number), ``class`` (the class's name; of a class of your own, that of the
+        nearest one of this package), ``message``, ``retryable``, ``hint``, ``command_hint`` (the hint for the command
+        line) and ``facts``, which has every other attribute. Values among the facts are in it as what their own
+        ``to_dict()`` answers. Causes, tracebacks and notes are not in it.
+        """
+        cls = next(base for base in type(self).__mro__ if base.__module__ == __name__)
+        return {
+            "schema": SCHEMA_VERSION,
+            "class": cls.__name__,
+            "message": str(self),
+            "retryable": self.retryable,
+            "hint": None if self.hint is None else str(self.hint),
+            "command_hint": None if self.hint is None else for_command(self.hint),
+            "facts": {name: _plain(getattr(self, name)) for name in _facts_of(cls)},
+        }
+
+    @staticmethod
+    def from_dict(data: object, *, path: str = "$") -> HvError:
+        """The error that *data* was made of by :meth:`to_dict`: its class, message, hint and facts.
+
+        Values among the facts (``known``, ``last``) stay plain data. A class that this version does not know is
+        refused, rather than rebuilt as one of its bases: it would be without facts that its handlers rely on.
+
+        Args:
+            data: What :meth:`to_dict` answered, as it is or after a way through JSON.
+            path: Where it was found, for errors.
+
+        Raises:
+            DecodeError: It is nothing like that; ``path`` says where.
+        """
+        fields = _object(data, path)
+
+        def field(key: str, declared: str) -> Any:  # noqa: ANN401  # of the declared type
+            return _decoded(declared, fields.get(key), f"{path}.{key}")
+
+        if fields.get("schema") != SCHEMA_VERSION:
+            _wrong(f"{path}.schema", str(SCHEMA_VERSION), fields.get("schema"))
+        name = fields.get("class")
+        if not isinstance(name, str) or name not in __all__:
+            _wrong(f"{path}.class", "the name of an error class", name)
+        cls: type[HvError] = globals()[name]
+        error = cls.__new__(cls)
+        hint, command_hint = field("hint", "str | None"), field("command_hint", "str | None")
+        if hint is not None and command_hint not in {None, hint}:
+            hint = Hint(hint, command_hint)
+        HvError.__init__(error, field("message", "str"), hint=hint)
+        if (retryable := field("retryable", "bool")) is not cls.retryable:
+            error.retryable = retryable
+        facts = _object(fields.get("facts"), f"{path}.facts")
+        for fact, declared in _facts_of(cls).items():
+            setattr(error, fact, _decoded(declared, facts.get(fact), f"{path}.facts.{fact}"))
+        return error
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def _facts_of(cls: type[HvError]) -> dict[str, str]:
+    """The facts that *cls* and its bases declare, and as what: every attribute that ``HvError`` does not have."""
+    bases = [base for base in reversed(cls.__mro__) if base.__module__ == __name__ and base is not HvError]
+    return {name: declared for base in bases for name, declared in base.__annotations__.items()}
+
+
+_DEEPEST: Final = 20
+"""Levels that plain data in an error may have; values have fewer."""
+
+
+def _plain(value: object, levels: int = _DEEPEST) -> Plain:
+    """*value* as plain data. What cannot be, or is too deep, is shown by the name of its type."""
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int) and value.bit_length() < 64:  # noqa: PLR2004  # others read no more bits
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if levels and callable(to_dict := getattr(value, "to_dict", None)):
+        return _plain(to_dict(), levels - 1)
+    if levels and isinstance(value, list | tuple):
+        return [_plain(item, levels - 1) for item in cast("list[object]", value)]
+    if levels and isinstance(value, dict):
+        return {str(key): _plain(item, levels - 1) for key, item in cast("dict[object, object]", value).items()}
+    return f"<{type(value).__name__}>"
+
+
+_DECLARED: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
+    "str": ("a text", (str,)),
+    "str | None": ("a text or null", (str, type(None))),
+    "bool": ("true or false", (bool,)),
+    "float": ("a number", (int, float)),
+}
+"""What belongs where a fact is declared so, in words and as types."""
+
+
+def _decoded(declared: str, value: object, path: str) -> Any:  # noqa: ANN401  # of the declared type
+    """A fact from plain data.
+
+    Raises:
+        DecodeError: It is not as declared.
+    """
+    if declared == "object":
+        return _plain(value)
+    if declared.startswith("tuple["):
+        if not isinstance(value, list | tuple):
+            _wrong(path, "a list", value)
+        each = declared.removeprefix("tuple[").removesuffix(", ...]")
+        items = enumerate(cast("list[object]", value))
+        return tuple(_decoded(each, item, f"{path}[{index}]") for index, item in items)
+    expected, types = _DECLARED[declared]
+    if type(value) not in types:
+        _wrong(path, expected, value)
+    return value
+
+
+def _object(value: object, path: str) -> dict[object, object]:
+    if not isinstance(value, dict):
+        _wrong(path, "an object", value)
+    return cast("dict[object, object]", value)
+
+
+def _wrong(path: str, expected: str, found: object) -> NoReturn:
+    raise DecodeError(
+        path=path,
+        expected=expected,
+        found=repr(_plain(found, levels=0)),
+        hint="It must be what to_dict() of an error answered, in a version with the same classes.",
+    )
 
 
 class ConfigurationError(HvError, ValueError):
@@ -124,6 +302,9 @@ class UnknownServiceError(HvError, KeyError):
         name: The text.
         suggestions: Known names that are close to it, best first.
     """
+
+    name: str
+    suggestions: tuple[str, ...]
 
     def __init__(self, name: str, suggestions: tuple[str, ...] = ()) -> None:
         meant = f" Did you mean {' or '.join(repr(suggestion) for suggestion in suggestions)}?" if suggestions else ""
@@ -147,6 +328,8 @@ class ReentrantCallError(HvError):
         address: What was to be asked.
     """
 
+    address: str
+
     def __init__(self, *, address: str) -> None:
         super().__init__(
             f"This thread is asking {address} already, and cannot ask it a second question meanwhile.",
@@ -166,6 +349,10 @@ class TransportError(HvError):
         may_have_run: False if the far side certainly carried out nothing.
         fenced: True if what was sent is certain not to go on running there.
     """
+
+    address: str
+    may_have_run: bool
+    fenced: bool
 
     def __init__(
         self, message: str, *, address: str, may_have_run: bool = True, fenced: bool = False, hint: str | None = None
@@ -204,6 +391,9 @@ class UntrustedHostError(ConnectError):
         offered: The fingerprint that the host offered.
     """
 
+    expected: str | None
+    offered: str
+
     def __init__(
         self, message: str, *, address: str, expected: str | None, offered: str, hint: str | None = None
     ) -> None:
@@ -229,6 +419,8 @@ class TransportTimeoutError(TransportError, TimeoutError):
     """
 
     retryable = True
+
+    after: float
 
     def __init__(
         self,
@@ -264,6 +456,8 @@ class ProtocolError(TransportError):
         excerpt: The beginning of what came, without control characters.
     """
 
+    excerpt: str
+
     def __init__(
         self,
         message: str,
@@ -285,6 +479,9 @@ class OutcomeUnknownError(TransportError):
         asked: What was asked for and may or may not have been made, one line per change.
         known: A :class:`~hvintegration.ServiceChange` for each change of the same call whose outcome is known.
     """
+
+    asked: tuple[str, ...]
+    known: tuple[object, ...]
 
     def __init__(self, *, address: str, asked: tuple[str, ...], reason: str, known: tuple[object, ...] = ()) -> None:
         super().__init__(
@@ -311,6 +508,11 @@ class RemoteError(HvError):
         category: PowerShell's error category, such as ``PermissionDenied``; empty likewise.
         host_message: The host's own sentence, in the host's language, as it came.
     """
+
+    address: str
+    error_id: str
+    category: str
+    host_message: str
 
     def __init__(
         self,
@@ -348,6 +550,8 @@ class AmbiguousError(RemoteError):
         candidates: The ids of all of them.
     """
 
+    candidates: tuple[str, ...]
+
     def __init__(self, message: str, *, address: str, candidates: tuple[str, ...]) -> None:
         super().__init__(message, address=address, hint="Use an id instead of the name: " + ", ".join(candidates))
         self.candidates = candidates
@@ -363,6 +567,8 @@ class UnsupportedError(RemoteError):
     Attributes:
         needs: What is missing, such as ``the Hyper-V module for PowerShell``.
     """
+
+    needs: str
 
     def __init__(
         self,
@@ -392,6 +598,10 @@ class InvalidStateError(RemoteError):
         expected: The state it would have to be in, likewise.
     """
 
+    action: str
+    current: str
+    expected: str
+
     def __init__(
         self,
         message: str,
@@ -408,7 +618,8 @@ class InvalidStateError(RemoteError):
         super().__init__(
             message, address=address, error_id=error_id, category=category, host_message=host_message, hint=hint
         )
-        self.retryable = bool(error_id)
+        if error_id:
+            self.retryable = True
         self.action = action
         self.current = current
         self.expected = expected
@@ -431,11 +642,21 @@ class DecodeError(HvError):
         found: What is there, cut short.
     """
 
-    def __init__(self, *, path: str, expected: str, found: str, address: str = "") -> None:
-        super().__init__(
-            f"The answer has {excerpt(found)} at {path}, where {expected} belongs.",
-            hint="The host and this package may differ in version; please report this with the host's version.",
-        )
+    address: str
+    path: str
+    expected: str
+    found: str
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        expected: str,
+        found: str,
+        address: str = "",
+        hint: str = "The host and this package may differ in version; please report this with the host's version.",
+    ) -> None:
+        super().__init__(f"There is {excerpt(found)} at {path}, where {expected} belongs.", hint=hint)
         self.address = address
         self.path = path
         self.expected = expected
@@ -451,6 +672,9 @@ class WaitTimeoutError(HvError, TimeoutError):
     """
 
     retryable = True
+
+    wanted: str
+    last: object
 
     def __init__(self, message: str, *, wanted: str, last: object, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast, overload
 
 import attrs
 
 from hvintegration.display import Cell, Table
+from hvintegration.errors import Hint
+from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.service_kind import ServiceKind
 
 if TYPE_CHECKING:
@@ -35,11 +37,6 @@ __all__ = [
     "VMInfo",
     "VMInventory",
 ]
-
-SCHEMA_VERSION = 1
-"""Version of what ``to_dict()`` answers. It grows when a key changes its meaning or goes; new keys do not count."""
-
-Plain: TypeAlias = "str | int | float | bool | Sequence[Plain] | dict[str, Plain] | None"
 
 
 class OperationalStatus(enum.StrEnum):
@@ -131,6 +128,8 @@ def _plain(value: object) -> Plain:
         return str(value.value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Hint):
+        return str(value)
     if isinstance(value, Rows | tuple):
         return [_plain(item) for item in cast("Sequence[object]", value)]
     if isinstance(value, _Value):

@@ -119,7 +119,7 @@ class Session:
             return timeout
         seconds = DEFAULT_TIMEOUT if timeout is None else timeout
         if not 0 < seconds < math.inf:
-            raise ConfigurationError(f"A timeout is a finite number of seconds above zero, not {timeout!r}.")
+            raise ConfigurationError(f"Invalid timeout {timeout!r}: it is not a finite number of seconds above zero.")
         return Deadline(seconds, self._clock)
 
     def _drive(self, operation: Operation[T], deadline: Deadline) -> T:

@@ -8,8 +8,9 @@ from hvintegration.clock import Timeout
 from hvintegration.display import Cell
 from hvintegration.errors import ConfigurationError
 from hvintegration.integration_service import IntegrationService
-from hvintegration.models import SCHEMA_VERSION, Plain, Rows, ServiceState, VMInfo
+from hvintegration.models import Rows, ServiceState, VMInfo
 from hvintegration.operations import services, vms
+from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
 

@@ -26,7 +26,7 @@ import attrs
 
 from hvintegration.addresses import transport_for
 from hvintegration.cli.demo import demonstrate
-from hvintegration.cli.screen import RichMissingError, Screen, complain, for_command, hint, progress, write
+from hvintegration.cli.screen import RichMissingError, Screen, complain, hint, progress, write
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.display import Table, clean
@@ -36,19 +36,19 @@ from hvintegration.errors import (
     OutcomeUnknownError,
     RemoteError,
     UnknownServiceError,
+    for_command,
 )
 from hvintegration.host import Host
 from hvintegration.models import (
-    SCHEMA_VERSION,
     ChangeOutcome,
     Failure,
-    Plain,
     Record,
     Rows,
     ServiceChange,
     ServiceState,
     VMInfo,
 )
+from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.scripts.jea import CONFIGURATION, REGISTRATION, endpoint_files
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT, INTERRUPTED_CHANGE
@@ -98,12 +98,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # Notebooks and tests put other things in their place.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    options = _Options()
     try:
-        options = _parse(argv)
+        _parse(argv, options)
         return options.run(options)
     except HvError as error:
         complain(f"error: {error}")
         hint(error)
+        if options.format == "json" and not options.shown:
+            _write_document(None, (error,))
         return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), FAILED)
     except RichMissingError:
         complain("error: Tables on a terminal need the extra: pip install 'hvintegration[cli]'")
@@ -130,7 +133,8 @@ class _Options(argparse.Namespace):
     timeout: float = DEFAULT_TIMEOUT
     format: str = "table"
     run: Callable[[_Options], int]
-    services: list[ServiceKind]
+    services: Sequence[str] = ()
+    kinds: Sequence[ServiceKind]
     vm: str
     vms: list[str]
     folder: Path
@@ -142,11 +146,18 @@ class _Options(argparse.Namespace):
     option: Sequence[tuple[str, str]] = ()
     record: str | None = None
     address: str | None = None
+    shown: bool = False
 
 
-def _parse(argv: Sequence[str] | None) -> _Options:
+def _parse(argv: Sequence[str] | None, options: _Options) -> None:
+    """Read the command line into *options*.
+
+    Raises:
+        UnknownServiceError: It names a service that there is not.
+        SystemExit: It is wrong otherwise, or asks for help.
+    """
     parser = _parser()
-    options, others = parser.parse_known_args(argv, _Options())
+    _, others = parser.parse_known_args(argv, options)
     if others and (not hasattr(options, "vms") or any(other.startswith("-") for other in others)):
         parser.error(f"unrecognized arguments: {' '.join(map(clean, others))}")
     if others:  # argparse leaves over the names that follow an option that follows a name.
@@ -157,7 +168,7 @@ def _parse(argv: Sequence[str] | None) -> _Options:
         if options.host not in {_Options.host, options.address}:
             parser.error("give the address once")
         options.host = options.address
-    return options
+    options.kinds = [ServiceKind.find(name) for name in options.services]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -191,13 +202,16 @@ def _parser() -> argparse.ArgumentParser:
         switching = command(verb, _asking(_switch), f"{verb} integration services", "Only what differs is touched.")
         switching.set_defaults(enable=enable)
         switching.add_argument(
-            "services", type=_service_kinds, metavar="SERVICE", help=f"{SERVICE}; several with commas between them"
+            "services",
+            type=lambda text: text.split(","),
+            metavar="SERVICE",
+            help=f"{SERVICE}; several with commas between them",
         )
         switching.add_argument("vms", nargs="*", metavar="VM", help="name or id")
         switching.add_argument("--all", action="store_true", help="every virtual machine of the host")
         switching.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     waiting = command("wait", _asking(_wait), "wait until an integration service is ok", "--timeout ends it.")
-    waiting.add_argument("services", type=_service_kind, metavar="SERVICE", help=SERVICE)
+    waiting.add_argument("services", nargs=1, metavar="SERVICE", help=SERVICE)
     waiting.add_argument("vm", metavar="VM", help="name or id")
     command("kinds", _kinds, "list the integration services that there are", "No host is asked.")
     writing = command(
@@ -266,23 +280,15 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above zero")
+        raise argparse.ArgumentTypeError(f"invalid time {text!r}: it is not a number of seconds above zero")
     return seconds
 
 
 def _option(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"invalid option {text!r}: it is not NAME=VALUE")
     return name.replace("-", "_"), value
-
-
-def _service_kinds(text: str) -> list[ServiceKind]:
-    return list(map(ServiceKind.find, text.split(",")))
-
-
-def _service_kind(text: str) -> list[ServiceKind]:
-    return [ServiceKind.find(text)]
 
 
 # -- the commands -------------------------------------------------------------------------------------------------
@@ -316,7 +322,7 @@ def _asking(question: Question) -> Callable[[_Options], int]:
     """A command that asks a host one question and shows what came of it."""
 
     def run(options: _Options) -> int:
-        show = _shower(options.format)
+        show = _shower(options)
         with _way(options) as transport:
             with progress(f"Asking {options.host} ..."), Host(transport) as host:
                 host.info(timeout=options.deadline)
@@ -327,7 +333,7 @@ def _asking(question: Question) -> Callable[[_Options], int]:
 
 
 def _check(options: _Options) -> int:
-    show = _shower(options.format)
+    show = _shower(options)
     with _way(options) as transport:
         with progress(f"Checking {options.host} ..."), Host(transport) as host:
             found = host.check(timeout=options.deadline)
@@ -336,7 +342,10 @@ def _check(options: _Options) -> int:
         if failed is not None:
             detail = failed.detail if failed.detail.endswith(".") else f"{failed.detail}."
             said = (f"{failed.name} failed: {detail} {for_command(failed.hint or '')}".rstrip(),)
-        return show(_Result(found.table(), found.to_dict(), complaints=said, status=DONE if found.ok else FAILED))
+        table = found.table()
+        rows = tuple(tuple(for_command(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
+        table = attrs.evolve(table, rows=rows)
+        return show(_Result(table, found.to_dict(), complaints=said, status=DONE if found.ok else FAILED))
 
 
 @contextlib.contextmanager
@@ -405,7 +414,7 @@ def _services(host: Host, options: _Options) -> _Result:
 def _switch(host: Host, options: _Options) -> _Result:
     vms = host.vms.list(timeout=options.deadline) if options.all else options.vms
     changes = host.set_services(
-        [(vm, kind, options.enable) for vm in vms for kind in options.services],
+        [(vm, kind, options.enable) for vm in vms for kind in options.kinds],
         dry_run=options.dry_run,
         timeout=options.deadline,
     )
@@ -432,7 +441,7 @@ def _complaint(change: ServiceChange, error: Failure) -> str:
 
 def _wait(host: Host, options: _Options) -> _Result:
     vm = host.vms.get(options.vm, timeout=options.deadline)
-    state = vm.services[options.services[0]].wait_until_ok(timeout=options.deadline)
+    state = vm.services[options.kinds[0]].wait_until_ok(timeout=options.deadline)
     return _Result(Rows(ServiceState, [state]).table(), state.to_dict())
 
 
@@ -464,12 +473,12 @@ def _kinds(options: _Options) -> int:
         }
         for kind in ServiceKind
     ]
-    return _shower(options.format)(_Result(Table(columns, rows), data))
+    return _shower(options)(_Result(Table(columns, rows), data))
 
 
 def _jea(options: _Options) -> int:
     files = {options.folder / name: text.encode("ascii") for name, text in endpoint_files().items()}
-    show = _shower(options.format)
+    show = _shower(options)
     try:
         for path, content in files.items():
             if path.exists() and path.read_bytes() != content:
@@ -531,15 +540,16 @@ def _status(succeeded: int, failed: int) -> int:
 # -- what is shown ------------------------------------------------------------------------------------------------
 
 
-def _shower(form: str) -> Callable[[_Result], int]:
-    """What shows a result in that format, and answers its exit status.
+def _shower(options: _Options) -> Callable[[_Result], int]:
+    """What shows a result in the format that is asked for, and answers its exit status.
 
     Raises:
         RichMissingError: The format needs rich here. It is raised before any machine is asked.
     """
-    show_result = _WRITERS.get(form) or _table_writer()
+    show_result = _WRITERS.get(options.format) or _table_writer()
 
     def show(result: _Result) -> int:
+        options.shown = True
         show_result(result)
         for complaint in result.complaints:
             complain(complaint)
@@ -549,8 +559,11 @@ def _shower(form: str) -> Callable[[_Result], int]:
 
 
 def _write_json(result: _Result) -> None:
-    errors = [error.to_dict() for error in result.errors]
-    document = {"schema": SCHEMA_VERSION, "result": result.data, "errors": errors}
+    _write_document(result.data, result.errors)
+
+
+def _write_document(result: Plain, errors: Sequence[Failure | HvError]) -> None:
+    document = {"schema": SCHEMA_VERSION, "result": result, "errors": [error.to_dict() for error in errors]}
     write(json.dumps(document, indent=2) + "\n")
 
 

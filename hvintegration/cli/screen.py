@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final, TextIO
 
 import attrs
 
-from hvintegration.addresses import OPTIONS
 from hvintegration.display import Table, clean
-from hvintegration.errors import HvError, VMNotFoundError
+from hvintegration.errors import HvError, for_command
 
 if TYPE_CHECKING:
     import rich.console
     import rich.table
 
-__all__ = ["RichMissingError", "Screen", "complain", "for_command", "hint", "progress", "write"]
+__all__ = ["RichMissingError", "Screen", "complain", "hint", "progress", "write"]
 
 
 class Screen:
@@ -113,19 +111,8 @@ def complain(sentence: str) -> None:
 
 def hint(error: HvError) -> None:
     """What to do about *error*, on standard error, if it says so."""
-    advice = (
-        "'hvintegration vms' lists all that this user may see." if isinstance(error, VMNotFoundError) else error.hint
-    )
-    if advice:
-        sys.stderr.write(f"hint: {clean(for_command(advice))}\n")
-
-
-_ARGUMENT: Final = re.compile(rf"(?<![\w.])(?P<name>{'|'.join(sorted(OPTIONS))})(?==\S)")
-
-
-def for_command(advice: str) -> str:
-    """*advice* about arguments in Python as it is for the command line."""
-    return _ARGUMENT.sub(r"--option \g<name>", re.sub(r"\bcredential=Credential\([^)]*\)", "--user USER", advice))
+    if error.hint:
+        sys.stderr.write(f"hint: {clean(for_command(error.hint))}\n")
 
 
 def write(text: str) -> None:

@@ -22,7 +22,7 @@ from hvintegration.calls.decoding import (
     texts,
 )
 from hvintegration.calls.operation import Operation
-from hvintegration.errors import AmbiguousError, ConfigurationError, DecodeError, VMNotFoundError, excerpt
+from hvintegration.errors import AmbiguousError, ConfigurationError, DecodeError, Hint, VMNotFoundError, excerpt
 from hvintegration.models import Failure, ServiceState, VMInfo
 from hvintegration.operations.refusals import failure_of, refusal_of, result_of
 from hvintegration.scripts import GET_VMS
@@ -164,7 +164,7 @@ def _raise_not_found(wanted: str, records: VMRecords) -> NoReturn:
             error_id=said.id,
             category=said.category,
             host_message=said.message,
-            hint="host.vms.list() shows all that this user may see.",
+            hint=Hint.of("{} all that this user may see.", Hint("host.vms.list() shows", "'hvintegration vms' lists")),
         )
     raise refusal_of(said, address=address, doing="find a virtual machine")
 

@@ -47,7 +47,7 @@ class Simulator:
         self, world: World | str | os.PathLike[str], *, clock: Clock | None = None, settle: float = 0.0
     ) -> None:
         if settle < 0:
-            raise ConfigurationError(f"settle is a number of seconds, not {settle!r}.")
+            raise ConfigurationError(f"Invalid settle {settle!r}: it is negative.")
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.requests = 0
         self._closings = 0

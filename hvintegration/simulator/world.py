@@ -237,7 +237,7 @@ class World:
         except OSError as error:
             raise ConfigurationError(f"The world file {fspath(path)} cannot be read: {error.strerror}.") from error
         except ValueError as error:
-            raise ConfigurationError(f"The world file {fspath(path)} is not JSON: {error}") from error
+            raise ConfigurationError(f"Invalid world file {fspath(path)!r}: it is not JSON ({error}).") from error
         return cls.from_dict(data)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -269,10 +269,10 @@ def _machine(data: object, path: str) -> Machine:
     fields = _fields(data, path)
     for required in ("id", "name"):
         if not isinstance(fields.get(required), str):
-            raise ConfigurationError(f"The world lacks a text at {path}.{required}.")
+            raise ConfigurationError(f"Invalid world: {path}.{required} is not a text.")
     guid = normal_guid(fields["id"])
     if guid is None:
-        raise ConfigurationError(f"The world has no GUID at {path}.id.")
+        raise ConfigurationError(f"Invalid world: {path}.id is not a GUID.")
     return _made(
         Machine,
         path,
@@ -287,14 +287,14 @@ def _machine(data: object, path: str) -> Machine:
 
 def _fields(data: object, path: str) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise ConfigurationError(f"The world has no object at {path}.")
+        raise ConfigurationError(f"Invalid world: {path} is not an object.")
     return cast("dict[str, Any]", data)
 
 
 def _list_of(decode: Callable[[object, str], T]) -> Callable[[object, str], list[T]]:
     def decode_all(value: object, path: str) -> list[T]:
         if not isinstance(value, list):
-            raise ConfigurationError(f"The world has no list at {path}.")
+            raise ConfigurationError(f"Invalid world: {path} is not a list.")
         return [decode(item, f"{path}[{index}]") for index, item in enumerate(cast("list[object]", value))]
 
     return decode_all

@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World, __main__
 from hvintegration.calls.call import Call
 from hvintegration.cli import main
-from hvintegration.cli.screen import for_command
 from hvintegration.clock import Deadline
+from hvintegration.errors import HvError
 from hvintegration.scripts.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
+from tests.support.ssh_server import SSHServer
 
 COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "kinds", "jea", "demo"]
 HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
@@ -201,12 +202,12 @@ class _Terminal(io.StringIO):
     [
         (("--host", "winrm://hv01", "--option", "verify=no"), "no option 'verify'"),
         (("--host", "sim:", "--option", "auth=ntlm"), "no option 'auth'"),
-        (("--host", "winrm://hv01", "--option", "auth"), "not NAME=VALUE"),
-        (("--host", "winrm://hv01", "--option", "auth=magic"), "no authentication 'magic'"),
+        (("--host", "winrm://hv01", "--option", "auth"), "invalid option 'auth': it is not NAME=VALUE"),
+        (("--host", "winrm://hv01", "--option", "auth=magic"), "Invalid authentication 'magic': it is not among those"),
         (("--host", "winrm://admin:Hidden-1@hv01"), "must not contain a password"),
         (("--host", "winrm://admin:Hidden-1@[hv01"), "must not contain a password"),
-        (("--host", "winrm:hv01"), "no address of a host"),
-        (("--host", "winrm://hv01/wsman?x"), "no address of a host"),
+        (("--host", "winrm:hv01"), "Invalid address of a host 'hv01': it does not begin with //."),
+        (("--host", "winrm://hv01/wsman?x"), "Invalid address of a host '//hv01/wsman?x': something follows the host."),
     ],
 )
 def test_what_a_host_cannot_be_is_refused(arguments: tuple[str, ...], said: str) -> None:
@@ -377,7 +378,10 @@ def test_a_refusal_is_recorded_too(on: Command, world: World, tmp_path: Path) ->
     assert "S-1-5-32-578" in replayed.err
 
 
-def test_a_recording_that_breaks_loses_no_result(on: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_recording_that_breaks_loses_no_result(
+    on: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
     file = tmp_path / "bug.jsonl"
     original = Recorder.call
 
@@ -387,10 +391,10 @@ def test_a_recording_that_breaks_loses_no_result(on: Command, tmp_path: Path, mo
 
     monkeypatch.setattr(Recorder, "call", call)
 
-    done = on("vms", "--record", str(file))
+    done = on("vms", "--record", str(file), "--format", form)
 
     assert done.status == 1
-    assert len(done.out.splitlines()) == 2 + 5
+    assert (len(done.json["result"]) if form == "json" else len(done.out.splitlines()) - 2) == 5
     assert "hvintegration: error: The recording" in done.err
     assert "ends after call 0" in done.err
 
@@ -562,12 +566,50 @@ def test_all_but_those_that_cannot_be_listed(on: Command, world: World) -> None:
 def test_access_denied(on: Command, world: World) -> None:
     world.access = "denied"
 
-    done = on("vms", "--format", "json")
+    done = on("vms", "--format", "csv")
 
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("hvintegration: error: sim:")
     assert "does not let this user" in done.err
     assert "\nhint: Use an elevated session" in done.err
+
+
+def test_an_error_that_ends_the_command_is_its_json(on: Command, world: World) -> None:
+    world.access = "denied"
+
+    table, done = on("vms"), on("vms", "--format", "json")
+
+    assert (done.status, done.err) == (table.status, table.err) == (1, table.err)
+    (error,) = done.json["errors"]
+    assert done.json == {"schema": 1, "result": None, "errors": [error]}
+    assert error["class"] == "PermissionDeniedError"
+    assert error["facts"]["error_id"].startswith("AccessDenied")
+    again = HvError.from_dict(error)
+    assert f"hvintegration: error: {again}\nhint: {again.hint}\n" == done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "name"),
+    [
+        (["--host", "sim:", "vms", "--option", "a=b"], 2, "ConfigurationError"),
+        (["--host", "nowhere:", "enable", "vss,Hartbeat", "demovm"], 2, "UnknownServiceError"),
+        (["--host", "sim:", "wait", "Hartbeat", "demovm"], 2, "UnknownServiceError"),
+        (["--host", "sim:", "services", "nosuch"], 1, "VMNotFoundError"),
+        (["--host", "local:/nosuch/pwsh", "host"], 1, "ConnectError"),
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_so_is_any_other(arguments: list[str], status: int, name: str, *, first: bool) -> None:
+    form = ["--format", "json"]
+    done = run(*form, *arguments) if first else run(*arguments, *form)
+
+    assert (done.status, done.json["result"]) == (status, None)
+    assert [error["class"] for error in done.json["errors"]] == [name]
+    assert done.err.startswith(f"hvintegration: error: {done.json['errors'][0]['message']}")
+
+
+def test_a_command_line_that_is_wrong_has_no_json() -> None:
+    assert run("--format", "json", "vms", "--timeout", "0").out == ""
 
 
 @pytest.mark.parametrize("command", ["enable", "disable", "wait"])
@@ -649,18 +691,22 @@ def test_a_hint_is_about_the_command() -> None:
     assert shown.err.endswith("\nhint: Pass --user USER.\n")
 
 
-@pytest.mark.parametrize(
-    ("advice", "shown"),
-    [
-        ('Pass host_key="SHA256:x" then.', 'Pass --option host_key="SHA256:x" then.'),
-        ("certificate_sha256='AB'.", "--option certificate_sha256='AB'."),
-        ("Pass proxy_credential=Credential(...).", "Pass proxy_credential=Credential(...)."),
-        ("or pass credential=Credential('user@REALM', ...).", "or pass --user USER."),
-        ("Use TLS (winrms:// or tls=True), or negotiate.", "Use TLS (winrms:// or tls=True), or negotiate."),
-    ],
-)
-def test_arguments_in_hints_are_those_of_the_command(advice: str, shown: str) -> None:
-    assert for_command(advice) == shown
+@pytest.mark.parametrize("replayed", [False, True], ids=["now", "replayed"])
+def test_so_is_that_of_a_check(tmp_path: Path, *, replayed: bool) -> None:
+    known_hosts, file = tmp_path / "known_hosts", str(tmp_path / "bug.jsonl")
+    known_hosts.touch()
+    with SSHServer(demo_world()) as server:
+        options = ["--option", f"known_hosts={known_hosts}", "--format", "csv", "--record", file]
+        shown = run("check", f"ssh://admin@127.0.0.1:{server.port}", *options)
+    if replayed:
+        shown = run("check", f"replay:{file}", "--format", "csv")
+
+    assert shown.status == 1
+    assert shown.err.startswith("hvintegration: host key failed: ")
+    assert "pass --option host_key=SHA256:" in shown.err
+    assert "pass --option host_key=SHA256:" in next(
+        row["What to do"] for row in shown.csv if row["Outcome"] == "failed"
+    )
 
 
 def test_an_interruption_says_what_became_of_a_change_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -713,11 +759,11 @@ def test_an_outcome_that_is_unknown(on: Command, world: World) -> None:
         (["enable", "vss", "demovm", "--all"], "give the names of virtual machines, or --all"),
         (["enable", "vss", "--all", "demovm"], "give the names of virtual machines, or --all"),
         (["vms", "--format", "yaml"], "invalid choice: 'yaml'"),
-        (["vms", "--timeout", "0"], "'0' is no number of seconds above zero"),
-        (["vms", "--timeout", "-1"], "'-1' is no number of seconds above zero"),
-        (["vms", "--timeout", "nan"], "'nan' is no number of seconds above zero"),
-        (["vms", "--timeout", "soon"], "'soon' is no number of seconds above zero"),
-        (["--host", "nowhere", "vms"], "'nowhere' is no address"),
+        (["vms", "--timeout", "0"], "invalid time '0': it is not a number of seconds above zero"),
+        (["vms", "--timeout", "-1"], "invalid time '-1': it is not a number of seconds above zero"),
+        (["vms", "--timeout", "nan"], "invalid time 'nan': it is not a number of seconds above zero"),
+        (["vms", "--timeout", "soon"], "invalid time 'soon': it is not a number of seconds above zero"),
+        (["--host", "nowhere", "vms"], "Invalid address 'nowhere': it begins with no known scheme."),
         (["--host", "sim:/nosuch/world.json", "vms"], "cannot be read"),
         (["--host", "sim:", "services", ""], "cannot be the name or id"),
         (["--host", "sim:", "check", "sim:other"], "give the address once"),

@@ -312,13 +312,14 @@ def _errors_table() -> str:
     def add(cls: type[hv.errors.HvError], depth: int) -> None:
         also = _codes(*(other.__name__ for other in builtin if other in cls.__mro__))
         meaning = _markdown((inspect.getdoc(cls) or "").split("\n\n")[0])
-        rows.append((f"{INDENT * depth}`{cls.__name__}`", also, cls.retryable, meaning))
+        facts = _codes(*cls.__annotations__) if depth else _codes()
+        rows.append((f"{INDENT * depth}`{cls.__name__}`", also, cls.retryable, facts, meaning))
         for below in cls.__subclasses__():
             if below.__module__ == cls.__module__:
                 add(below, depth + 1)
 
     add(hv.errors.HvError, 0)
-    return _table("exception | also a | retryable | meaning", rows)
+    return _table("exception | also a | retryable | facts | meaning", rows)
 
 
 def _language(language: str) -> str:

@@ -13,7 +13,7 @@ for name in ("gssapi", "krb5"):
     if name in sys.argv[2]:
         sys.modules[name] = None
 from hvintegration import Credential, Host, WinRM
-from hvintegration.errors import HvError
+from hvintegration.errors import HvError, for_command
 who = Credential("admin@HV.TEST", "s3cret") if sys.argv[3] == "credential" else None
 try:
     with Host(WinRM("127.0.0.1", port=1, auth=sys.argv[1], credential=who)) as host:
@@ -22,6 +22,7 @@ except HvError as error:
     print(type(error).__name__)
     print(error)
     print(error.hint)
+    print(for_command(error.hint or ""))
 """
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows speaks Kerberos by itself")
@@ -49,7 +50,8 @@ def test_kerberos_without_its_packages_names_the_extra(auth: str, missing: str, 
 
     assert said.startswith("ConfigurationError\n")
     assert "pip install 'hvintegration[kerberos]'" in said
-    assert ("for NTLM" in said) is (auth == "negotiate")
+    assert ("Or pass credential=Credential(...), for NTLM" in said) is (auth == "negotiate")
+    assert ("Or pass --user USER, for NTLM" in said) is (auth == "negotiate")
 
 
 @pytest.mark.parametrize("auth", ["negotiate", "ntlm"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from hvintegration.errors import for_command
 from hvintegration.transports.winrm.kerberos import kerberos_refusal
 
 BASE = -1765328384
@@ -88,6 +89,23 @@ def test_gssapi_has_numbers_of_its_own(major: int, said: str) -> None:
 
     assert refusal is not None
     assert said in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "python", "command"),
+    [
+        (7, "kerberos_hostname=....", "--option kerberos_hostname=...."),
+        (7, "kerberos_service=....", "--option kerberos_service=...."),
+        (141, "or pass credential=Credential('user@REALM', ...).", "or pass --user user@REALM."),
+    ],
+)
+def test_hints_that_differ_at_the_command_line(number: int, python: str, command: str) -> None:
+    refusal = kerberos_refusal(Krb5Error(BASE + number), SERVICE)
+
+    assert refusal is not None
+    assert refusal.hint is not None
+    assert python in refusal.hint
+    assert command in for_command(refusal.hint)
 
 
 def test_other_errors_of_kerberos_are_told_on_one_line() -> None:

@@ -183,6 +183,7 @@ def test_a_ticket_that_may_not_be_handed_on_is_an_error(
     error = refusal(WinRM("localhost", port=acceptor.port, auth="kerberos", delegate=True))
 
     assert "kinit -f" in str(error.hint)
+    assert "or pass credential=Credential(...). NTLM hands on nothing: with auth='kerberos' it" in str(error.hint)
 
 
 # -- who the host is ---------------------------------------------------------------------------------------------------

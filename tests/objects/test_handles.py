@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 
 import pytest
@@ -108,17 +109,26 @@ def test_names_cost_one_round_trip_more(host: hv.Host) -> None:
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
 def test_a_timeout_is_a_finite_number_above_zero(host: hv.Host, timeout: float) -> None:
-    with pytest.raises(ConfigurationError, match="timeout"):
+    with pytest.raises(
+        ConfigurationError, match=r"^Invalid timeout .*: it is not a finite number of seconds above zero"
+    ):
         host.info(timeout=timeout)
 
 
 @pytest.mark.parametrize(
     ("address", "complaint"),
     [
-        ("", "no address"),
-        ("sim", "no address"),
-        ("hv01", "no address"),
-        ("telnet://hv01", "no address"),
+        *(
+            (address, f"^Invalid address '{address}': it begins with no known scheme.$")
+            for address in ("", "sim", "hv01", "telnet://hv01")
+        ),
+        ("ssh://", "^Invalid address of a host '//': it names no host.$"),
+        ("ssh:hv01", "^Invalid address of a host 'hv01': it does not begin with //.$"),
+        ("ssh://hv01/x", "^Invalid address of a host '//hv01/x': something follows the host.$"),
+        ("ssh://hv 01", "^Invalid address of a host '//hv 01': it has a space or a control character.$"),
+        ("ssh://hv01:x", "^Invalid address of a host '//hv01:x': its port is not a number from 0 to 65535, or"),
+        ("ssh://[hv01", r"^Invalid address of a host '//\[hv01': .* brackets hold no IPv6 address.$"),
+        ("winrm://admin@hv01", "^Invalid address '//admin@hv01': an address of WinRM has no user.$"),
         ("sim:/no/such/file.json", "cannot be read"),
         ("ssh://admin:Secret1@hv01", "must not contain a password"),
         ("local://admin:Secret1@hv01", "must not contain a password"),
@@ -126,8 +136,9 @@ def test_a_timeout_is_a_finite_number_above_zero(host: hv.Host, timeout: float) 
     ],
 )
 def test_an_invalid_address_is_refused_and_a_password_not_repeated(address: str, complaint: str) -> None:
-    with pytest.raises(ConfigurationError, match=complaint) as refused:
+    with pytest.raises(ConfigurationError) as refused:
         hv.connect(address)
+    assert re.search(complaint, str(refused.value))
     assert "Secret1" not in str(refused.value)
     assert "Secret1" not in repr(refused.value)
 

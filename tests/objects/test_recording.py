@@ -122,7 +122,7 @@ def test_a_recording_says_what_made_it_and_what_was_asked(file: Path) -> None:
     recorded(file, answer(name="HV01"))
 
     header, call = lines_of(file)
-    assert (header["format"], header["version"], header["package"]) == ("hvintegration recording", 1, hv.__version__)
+    assert (header["format"], header["version"], header["package"]) == ("hvintegration recording", 2, hv.__version__)
     assert header["address"] == "ssh://***@hv01"
     assert (call["script"], call["document"], call["timeout"]) == ("get_host", {}, 5)
     assert 0 <= call["seconds"] < 5
@@ -202,7 +202,7 @@ def test_a_secret_that_looks_like_a_mask_is_not_written_either(file: Path) -> No
 
 @pytest.mark.parametrize("secrets", [[""], ["ok", ""]])
 def test_an_empty_secret_is_refused(file: Path, secrets: list[str]) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=r"^Invalid secret '': it is empty.$"):
         hv.Recorder(Scripted(), file, secrets=secrets)
     assert not file.exists()
 
@@ -239,6 +239,16 @@ def test_a_host_s_message_is_in_no_part_of_an_error(file: Path) -> None:
 
     assert "Anna" not in file.read_text()
     assert lines_of(file)[1]["error"]["message"] == "hv01 does not let this user read: xxxx xxxx xxxxx."
+
+
+def test_a_hint_is_masked_in_both_forms(file: Path) -> None:
+    key = Path("~/.ssh/id").expanduser()
+    hint = errors.Hint(f"hv01: pass key={key}.", f"hv01: pass --option key={key}.")
+    recorded(file, errors.ConnectError("No.", address="ssh://jane@hv01", hint=hint), secrets=["hv01"])
+
+    error = lines_of(file)[1]["error"]
+    masked = Path("~", ".ssh", "id")
+    assert (error["hint"], error["command_hint"]) == (f"***: pass key={masked}.", f"***: pass --option key={masked}.")
 
 
 # -- files --------------------------------------------------------------------------------------------------------
@@ -344,6 +354,8 @@ FAILURES: list[HvError] = [
     errors.UnsupportedError("No module.", address="hv01", needs="a module"),
     errors.InvalidStateError("Not now.", address="hv01", action="go", error_id="InvalidState"),
     errors.VMNotFoundError("None.", address="hv01"),
+    errors.AmbiguousError("Two.", address="hv01", candidates=("a", "b")),
+    errors.ConnectError("No.", address="hv01", hint=errors.Hint("Pass a=1.", "Pass --option a=1.")),
     errors.CommandFailedError("No.", address="hv01"),
 ]
 
@@ -358,6 +370,7 @@ def test_an_error_is_raised_again(file: Path, failure: HvError) -> None:
     assert type(again.value) is type(failure)
     assert (str(again.value), vars(again.value)) == (str(failure), vars(failure))
     assert again.value.retryable is failure.retryable
+    assert errors.for_command(again.value.hint or "") == errors.for_command(failure.hint or "")
     assert str(pickle.loads(pickle.dumps(again.value))) == str(failure)  # noqa: S301
 
 
@@ -365,14 +378,11 @@ def test_an_error_of_another_class_is_the_nearest_known_one(file: Path) -> None:
     class Own(errors.ConnectionLostError):
         pass
 
-    ambiguous = errors.AmbiguousError("Two.", address="hv01", candidates=("a", "b"))
-    recorded(file, Own("Gone.", address="x", may_have_run=True), ambiguous)
-    replay = hv.Replay(file)
+    recorded(file, Own("Gone.", address="x", may_have_run=True))
 
-    with pytest.raises(errors.ConnectionLostError):
-        replay.call(Call(GET_HOST, {}), Deadline(5))
-    with pytest.raises(errors.RemoteError, match="Two"):
-        replay.call(Call(GET_HOST, {}), Deadline(5))
+    with pytest.raises(errors.ConnectionLostError) as again:
+        hv.Replay(file).call(Call(GET_HOST, {}), Deadline(5))
+    assert type(again.value) is errors.ConnectionLostError
 
 
 def test_ctrl_c_and_bugs_are_recorded_without_what_they_say(file: Path) -> None:
@@ -471,8 +481,8 @@ def put(line: int, path: str, value: object) -> Callable[[list[str]], object]:
         (lambda lines: lines.insert(2, "[" * 10_000 + "\n"), "line 3: it has more than 34 levels"),
         (lambda lines: lines.insert(2, '{"seconds": NaN}\n'), "line 3: it is not JSON"),
         (lambda lines: lines.pop(0), r"line 1: .* at \$.format, where 'hvintegration recording' belongs"),
-        (put(1, "version", 2), r"line 1: it has 2 at \$.version, where 1 belongs"),
-        (put(1, "version", "1"), r"line 1: it has '1' at \$.version"),
+        (put(1, "version", 1), r"line 1: it has 1 at \$.version, where 2 belongs"),
+        (put(1, "version", "2"), r"line 1: it has '2' at \$.version"),
         (put(1, "recorded_at", "yesterday"), r"line 1: .* a time with its zone"),
         (put(1, "recorded_at", "9999-12-31T00:00:00+00:00"), r"line 1: .* a time with its zone"),
         (put(2, "script", 3), r"line 2: it has 3 at \$.script"),
@@ -486,6 +496,9 @@ def put(line: int, path: str, value: object) -> Callable[[list[str]], object]:
         (put(2, "seconds", "1"), r"line 2: .* at \$.seconds"),
         (put(3, "error", []), r"line 3: .* at \$.error"),
         (put(3, "error.class", 3), r"line 3: .* at \$.error.class"),
+        (put(3, "error.class", "NewError"), r"line 3: it has 'NewError' at \$.error.class"),
+        (put(3, "error", {"class": 3}), r"line 3: it has 3 at \$.error.class"),
+        (put(3, "error", {"class": "HvError", "more": 1}), r"line 3: it has None at \$.error.schema"),
         (put(3, "error.facts", None), r"line 3: .* at \$.error.facts"),
         (put(3, "error.facts.fenced", "yes"), r"line 3: it has 'yes' at \$.error.facts.fenced"),
         (put(3, "error.facts.address", None), r"line 3: it has None at \$.error.facts.address"),
@@ -496,16 +509,21 @@ def test_a_broken_recording_is_refused_with_the_line(
 ) -> None:
     broken(change, file)
 
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=f"^Invalid recording '.*bug.jsonl': {says}"):
         hv.Replay(file)
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\x00\n")
     (tmp_path / "large").write_text("x" * 101)
-    monkeypatch.setattr("hvintegration.transports.recording.recorder.MOST_CHARACTERS", 100)
+    monkeypatch.setattr("hvintegration.transports.recording.replay.MOST_CHARACTERS", 100)
 
-    for name, says in (("binary", "not text"), ("nosuch", "No such file"), ("large", "longer"), ("\0", "cannot")):
+    for name, says in (
+        ("binary", "Invalid recording '.*binary': it is not text."),
+        ("nosuch", "No such file"),
+        ("large", "Invalid recording '.*large': it is longer than 100 characters."),
+        ("\0", "cannot"),
+    ):
         with pytest.raises(ConfigurationError, match=says):
             hv.connect(f"replay:{tmp_path / name}")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvintegration import errors
-from hvintegration.errors import EXCERPT_LENGTH, HvError, excerpt
+from hvintegration.errors import EXCERPT_LENGTH, DecodeError, Hint, HvError, excerpt, for_command
 
 texts = st.text(st.characters(codec=None), max_size=40)
 facts = st.one_of(st.none(), texts, st.integers(), st.tuples(texts, st.booleans()))
@@ -47,6 +48,53 @@ def test_an_error_comes_back_as_it_was(
     error = cls(**data.draw(arguments_of(cls)))
     back = again(error)
     assert (type(back), back.args, vars(back), str(back)) == (cls, error.args, vars(error), str(error))
+
+
+storable = st.text(max_size=40)
+plain = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False), storable),
+    lambda items: st.one_of(st.lists(items, max_size=3), st.dictionaries(storable, items, max_size=3)),
+    max_leaves=10,
+)
+hints = st.one_of(st.none(), storable, st.builds(Hint, storable, storable))
+STORABLE: dict[str, st.SearchStrategy[Any]] = BY_TYPE | {
+    "str": storable,
+    "str | None": hints,
+    "float": st.floats(allow_nan=False, allow_infinity=False),
+    "tuple[str, ...]": st.lists(storable, max_size=3).map(tuple),
+    "tuple[object, ...]": st.lists(plain, max_size=3).map(tuple),
+    "object": plain,
+}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@given(data=st.data())
+def test_an_error_comes_back_from_json_as_it_was(cls: type[HvError], data: st.DataObject) -> None:
+    parameters = inspect.signature(cls).parameters.values()
+    error = cls(**{parameter.name: data.draw(STORABLE[parameter.annotation]) for parameter in parameters})
+
+    back = HvError.from_dict(json.loads(json.dumps(error.to_dict())))
+
+    assert (type(back), back.args, str(back), back.retryable) == (cls, error.args, str(error), error.retryable)
+    assert back.to_dict() == error.to_dict()
+    values = {"known", "last"}  # These come back as plain data.
+    assert without(vars(back), values) == without(vars(error), values)
+    assert for_command(back.hint or "") == for_command(error.hint or "")
+
+
+def without(attributes: dict[str, object], names: set[str]) -> dict[str, object]:
+    return {name: value for name, value in attributes.items() if name not in names}
+
+
+@given(plain)
+def test_whatever_is_taken_for_an_error_is_one_or_refused(data: object) -> None:
+    whole = errors.WaitTimeoutError("Late.", wanted="ok", last=None).to_dict()
+    for key in whole:
+        try:
+            error = HvError.from_dict(whole | {key: data})
+        except DecodeError:
+            continue
+        json.dumps(error.to_dict())
 
 
 @given(st.one_of(texts, st.text(min_size=EXCERPT_LENGTH - 2)))

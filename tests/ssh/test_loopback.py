@@ -23,6 +23,7 @@ from hvintegration.errors import (
     ProtocolError,
     TransportTimeoutError,
     UntrustedHostError,
+    for_command,
 )
 from hvintegration.simulator import demo_world
 from hvintegration.testing import TransportContract
@@ -199,6 +200,10 @@ def test_a_wrong_password_is_not_repeated_in_the_error(ssh: Callable[..., SSH]) 
 
     assert "wr0ng!" not in f"{refused.value!r} {refused.value} {refused.value.hint}"
     assert "a password" in str(refused.value)
+    hint = refused.value.hint
+    assert hint is not None
+    assert hint.startswith("Pass credential=Credential(...), key_files=... or an agent's keys;")
+    assert for_command(hint).startswith("Pass --user USER, --option key_files=... or an agent's keys;")
 
 
 def test_nobody_listens() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hvintegration import SSH
 from hvintegration.clock import Deadline
-from hvintegration.errors import AuthenticationError
+from hvintegration.errors import AuthenticationError, for_command
 from tests.support import sshd
 from tests.support.endpoints import wait_until
 
@@ -112,3 +112,5 @@ def test_a_wrong_passphrase_is_said_to_be_wrong_and_not_told(
         log_in(locked.server.ssh(key_files=locked.key_file, passphrase=passphrase))
 
     assert "wr0ng" not in f"{refused.value} {refused.value!r} {refused.value.__context__!r}"
+    assert refused.value.hint == "Pass passphrase=..., or load the key into an agent."
+    assert for_command(refused.value.hint) == "Load the key into an agent."

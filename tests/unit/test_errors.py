@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import traceback
 from collections.abc import Iterator
@@ -8,12 +9,23 @@ from typing import Any
 
 import pytest
 
-from hvintegration import errors
-from hvintegration.errors import EXCERPT_LENGTH, HvError, UnknownServiceError, excerpt
+from hvintegration import Host, Simulator, errors
+from hvintegration.errors import (
+    CREDENTIAL,
+    EXCERPT_LENGTH,
+    Hint,
+    HvError,
+    UnknownServiceError,
+    argument,
+    excerpt,
+    for_command,
+)
 from hvintegration.models import Health
+from hvintegration.simulator import demo_world
 
 MESSAGE = "Something went wrong on hv01."
 HINT = "Do something else."
+DIFFERENT = Hint.of("Pass {}, or {} in {{}}.", CREDENTIAL, argument("host_key", "SHA256:a'b"))
 TRANSPORT = {"message": MESSAGE, "address": "ssh://hv01", "hint": HINT}
 REMOTE = {
     "message": MESSAGE,
@@ -79,23 +91,6 @@ HvError
   WaitTimeoutError (TimeoutError)
 """
 
-ATTRIBUTES = {
-    "HvError": {"hint"},
-    "UnknownServiceError": {"name", "suggestions"},
-    "TransportError": {"address", "may_have_run", "fenced"},
-    "UntrustedHostError": {"expected", "offered"},
-    "TransportTimeoutError": {"after"},
-    "ProtocolError": {"excerpt"},
-    "ReentrantCallError": {"address"},
-    "OutcomeUnknownError": {"asked", "known"},
-    "RemoteError": {"address", "error_id", "category", "host_message"},
-    "AmbiguousError": {"candidates"},
-    "UnsupportedError": {"needs"},
-    "InvalidStateError": {"action", "current", "expected", "retryable"},
-    "DecodeError": {"address", "path", "expected", "found"},
-    "WaitTimeoutError": {"wanted", "last"},
-}
-
 
 def descendants(cls: type[HvError]) -> Iterator[type[HvError]]:
     yield cls
@@ -126,9 +121,11 @@ def test_every_class_is_public_and_every_public_name_is_a_class() -> None:
 
 
 @every_class
-def test_an_error_has_the_attributes_of_the_design(cls: type[HvError]) -> None:
-    expected = set().union(*(ATTRIBUTES.get(base.__name__, set()) for base in cls.__mro__))
-    assert set(vars(made(cls))) - {"__notes__"} == expected
+def test_every_attribute_is_a_declared_fact(cls: type[HvError]) -> None:
+    error = made(cls)
+    facts = error.to_dict()["facts"]
+    assert isinstance(facts, dict)
+    assert set(vars(error)) - {"__notes__", "hint", "retryable"} == set(facts)
 
 
 @every_class
@@ -251,6 +248,153 @@ def test_a_judged_loss_is_the_same_but_for_what_is_known_of_the_call() -> None:
     assert (type(judged), str(judged), judged.hint, judged.__cause__) == (type(lost), str(lost), HINT, cause)
     assert (judged.may_have_run, judged.fenced) == (False, True)
     assert (lost.may_have_run, lost.fenced) == (True, False)
+
+
+# -- plain data ---------------------------------------------------------------------------------------------------
+
+
+def test_as_plain_data_an_error_says_its_class_and_all_that_it_knows() -> None:
+    error = errors.TransportTimeoutError(address="hv01", after=60, hint=DIFFERENT, fenced=True)
+    assert error.to_dict() == {
+        "schema": 1,
+        "class": "TransportTimeoutError",
+        "message": "No answer came from hv01 within 60 seconds.",
+        "retryable": True,
+        "hint": str(DIFFERENT),
+        "command_hint": for_command(DIFFERENT),
+        "facts": {"address": "hv01", "may_have_run": True, "fenced": True, "after": 60},
+    }
+
+
+def test_values_among_the_facts_become_plain_data_and_stay_it() -> None:
+    state = Host(Simulator(demo_world())).vms["demovm"].services["vss"].state()
+    waited = errors.WaitTimeoutError(MESSAGE, wanted="ok", last=state)
+    lost = errors.OutcomeUnknownError(address="hv01", asked=("a",), reason="lost", known=(state,))
+
+    again = HvError.from_dict(waited.to_dict())
+    assert isinstance(again, errors.WaitTimeoutError)
+    assert again.last == state.to_dict()
+    unknown = HvError.from_dict(lost.to_dict())
+    assert isinstance(unknown, errors.OutcomeUnknownError)
+    assert (unknown.asked, unknown.known) == (("a",), (state.to_dict(),))
+
+
+def circle() -> list[object]:
+    items: list[object] = []
+    items.append(items)
+    return items
+
+
+@pytest.mark.parametrize(
+    ("last", "plain"),
+    [
+        (None, None),
+        (Health.PROBLEM, "problem"),
+        ((1, 2.5, True, "x"), [1, 2.5, True, "x"]),
+        ({1: {"a": (None,)}}, {"1": {"a": [None]}}),
+        (float("inf"), "inf"),
+        (2**64, "<int>"),
+        (object(), "<object>"),
+    ],
+)
+def test_whatever_was_read_last_can_be_stored_as_json(last: object, plain: object) -> None:
+    facts = errors.WaitTimeoutError(MESSAGE, wanted="ok", last=last).to_dict()["facts"]
+    assert facts == {"wanted": "ok", "last": plain}
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_what_has_no_end_is_cut_off() -> None:
+    text = json.dumps(errors.WaitTimeoutError(MESSAGE, wanted="ok", last=circle()).to_dict())
+    assert text.count("[") < 100
+    assert "<list>" in text
+
+
+def test_a_class_of_your_own_is_the_nearest_of_ours_as_plain_data() -> None:
+    class Own(errors.ConnectionLostError):
+        more = 1
+
+    assert type(HvError.from_dict(Own(MESSAGE, address="hv01").to_dict())) is errors.ConnectionLostError
+
+
+PLAIN = errors.TransportTimeoutError(address="hv01", after=60).to_dict()
+FACTS = {"address": "hv01", "may_have_run": True, "fenced": True, "after": 60}
+UNKNOWN = {"facts": FACTS | {"asked": ["a"], "known": []}, "class": "OutcomeUnknownError"}
+
+
+def deep() -> object:
+    items: list[object] = []
+    for _ in range(100_000):
+        items = [items]
+    return items
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        (None, "$"),
+        ([], "$"),
+        (deep(), "$"),
+        ({}, "$.schema"),
+        (PLAIN | {"schema": 2}, "$.schema"),
+        (PLAIN | {"class": "NewError"}, "$.class"),
+        (PLAIN | {"class": "Hint"}, "$.class"),
+        (PLAIN | {"class": ["HvError"]}, "$.class"),
+        (PLAIN | {"class": None}, "$.class"),
+        (PLAIN | {"message": 1}, "$.message"),
+        (PLAIN | {"message": deep()}, "$.message"),
+        (PLAIN | {"retryable": 1}, "$.retryable"),
+        (PLAIN | {"hint": 1}, "$.hint"),
+        (PLAIN | {"command_hint": []}, "$.command_hint"),
+        (PLAIN | {"facts": None}, "$.facts"),
+        (PLAIN | {"facts": [1]}, "$.facts"),
+        (PLAIN | {"facts": FACTS | {"after": "60"}}, "$.facts.after"),
+        (PLAIN | {"facts": FACTS | {"after": True}}, "$.facts.after"),
+        (PLAIN | {"facts": FACTS | {"after": None}}, "$.facts.after"),
+        (PLAIN | {"facts": FACTS | {"fenced": 1}}, "$.facts.fenced"),
+        (PLAIN | {"facts": {"after": 60}}, "$.facts.address"),
+        (PLAIN | UNKNOWN | {"facts": UNKNOWN["facts"] | {"asked": "a"}}, "$.facts.asked"),  # type: ignore[operator]
+        (PLAIN | UNKNOWN | {"facts": UNKNOWN["facts"] | {"asked": ["a", 1]}}, "$.facts.asked[1]"),  # type: ignore[operator]
+        (PLAIN | UNKNOWN | {"facts": UNKNOWN["facts"] | {"known": {}}}, "$.facts.known"),  # type: ignore[operator]
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_error_is_refused_with_its_place(data: object, path: str) -> None:
+    with pytest.raises(errors.DecodeError) as refused:
+        HvError.from_dict(data)
+    assert refused.value.path == path
+    with pytest.raises(errors.DecodeError, match=r"at \$\.error"):
+        HvError.from_dict(data, path="$.error")
+
+
+def test_what_is_deep_among_the_facts_is_cut_off() -> None:
+    error = HvError.from_dict(PLAIN | {"class": "WaitTimeoutError", "facts": {"wanted": "ok", "last": deep()}})
+    assert "<list>" in json.dumps(error.to_dict())
+
+
+# -- hints --------------------------------------------------------------------------------------------------------
+
+
+def test_a_hint_is_for_python_and_has_another_form_for_the_command() -> None:
+    assert DIFFERENT == """Pass credential=Credential(...), or host_key="SHA256:a'b" in {}."""
+    assert for_command(DIFFERENT) == "Pass --user USER, or --option host_key=SHA256:a'b in {}."
+    assert for_command("Try again.") == "Try again."
+    assert (argument("auth"), for_command(argument("auth"))) == ("auth=...", "--option auth=...")
+
+
+def test_a_hint_is_on_one_line_in_both_forms() -> None:
+    hint = errors.ConfigurationError(MESSAGE, hint=Hint.of("a{}b", Hint("\n", "\x1b"))).hint
+    assert hint is not None
+    assert (hint, for_command(hint)) == ("a b", "a b")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_both_forms_of_a_hint_survive(protocol: int) -> None:
+    error = errors.ConnectionLostError(MESSAGE, address="hv01", hint=DIFFERENT)
+    pickled = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301  # its own pickle
+    for again in (error, pickled, copy.deepcopy(error), error.judged(may_have_run=False, fenced=True)):
+        assert again.hint == DIFFERENT
+        assert for_command(again.hint) == for_command(DIFFERENT)
+        assert again.__notes__ == [f"Hint: {DIFFERENT}"]
 
 
 @pytest.mark.parametrize(("after", "said"), [(60, "60 seconds"), (0.5, "0.5 seconds"), (1.0, "1 second")])

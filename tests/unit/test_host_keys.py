@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hvintegration.errors import ConfigurationError, UntrustedHostError
+from hvintegration.errors import ConfigurationError, UntrustedHostError, for_command
 from hvintegration.transports.ssh.host_keys import Trust, fingerprint, parse_pin
 
 KEY, OTHER = b"a key", b"another key"
@@ -97,7 +97,7 @@ def test_the_hint_fits_what_is_the_matter(tmp_path: Path) -> None:
             trust.check("ssh-ed25519", KEY, "ssh://hv01")
         return str(refused.value.hint)
 
-    pin = f'pass host_key="{fingerprint(KEY)}"'
+    pin = f"pass host_key='{fingerprint(KEY)}'"
     changed = hint(trust(tmp_path, line("hv01.example", OTHER)))
     assert f"{pin} or replace the one in the known_hosts file. Otherwise somebody is in between." in changed
     assert f"{pin}. Otherwise somebody is in between." in hint(trust(tmp_path, "", pins=(fingerprint(OTHER),)))
@@ -107,6 +107,15 @@ def test_the_hint_fits_what_is_the_matter(tmp_path: Path) -> None:
     revoked = hint(trust(tmp_path, "@revoked " + line("*"), pins=(fingerprint(KEY),)))
     assert "nobody may trust it" in revoked
     assert "host_key" not in revoked
+
+
+def test_at_the_command_line_the_hint_is_about_its_option(tmp_path: Path) -> None:
+    pin = f"If it is the host's, pass --option host_key={fingerprint(KEY)}"
+    for known, pins in (("", ()), (line("hv01.example", OTHER), ()), ("", (fingerprint(OTHER),))):
+        with pytest.raises(UntrustedHostError) as refused:
+            trust(tmp_path, known, pins=pins).check("ssh-ed25519", KEY, "ssh://hv01")
+        assert refused.value.hint is not None
+        assert pin in for_command(refused.value.hint)
 
 
 def test_a_fingerprint_is_as_openssh_shows_it() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Local
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, for_command
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,9 @@ def test_a_path_is_as_good_as_a_text() -> None:
 
 @pytest.mark.parametrize("program", ["", [], ["/usr/bin/pwsh", ""], "/usr/bin/pw\0sh"])
 def test_a_program_that_cannot_be_one_is_refused(program: str | list[str]) -> None:
-    with pytest.raises(ConfigurationError, match="program"):
+    with pytest.raises(
+        ConfigurationError, match=r"^Invalid program .*: it is neither a path nor a list that begins with one"
+    ):
         Local(program)
 
 
@@ -42,7 +44,8 @@ def test_a_program_that_cannot_be_one_is_refused(program: str | list[str]) -> No
 def test_without_windows_there_is_no_default() -> None:
     with pytest.raises(ConfigurationError, match="needs a program") as refused:
         Local()
-    assert refused.value.hint is not None
+    assert refused.value.hint == "Name a PowerShell: local:/usr/bin/pwsh or Local('/usr/bin/pwsh')."
+    assert for_command(refused.value.hint) == "Name a PowerShell: local:/usr/bin/pwsh."
 
 
 def test_closing_what_was_never_used_is_no_error() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from hvintegration import SSH, Credential
 from hvintegration.addresses import connect
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, for_command
 from hvintegration.host import Host
 from hvintegration.transports.ssh.client import strong
 from hvintegration.transports.ssh.target import Target, parse_target
@@ -46,6 +46,27 @@ def test_an_address_is_read_back() -> None:
     assert parse_target("user@corp@hv01") == Target("hv01", None, "user@corp")
 
 
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("", "it is empty"),
+        ("-oProxyCommand=x", "it begins with a hyphen"),
+        ("a/b", "it has a character that no host's name has"),
+        ("hv 01", "it has a character that no host's name has"),
+    ],
+)
+def test_what_is_no_host_is_refused(host: str, why: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        SSH(host)
+    assert str(refused.value) == f"Invalid host {host!r}: {why}."
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_what_is_no_port_is_refused(port: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"^Invalid port {port}: it is not a number from 1 to 65535"):
+        SSH("hv01", port=port)
+
+
 @pytest.mark.parametrize("place", ["", "a@", "hv01:x", "hv01:0", "hv01:99999", "hv 01", "-oProxyCommand=x", "a/b"])
 def test_what_is_no_place_is_refused(place: str) -> None:
     with pytest.raises(ConfigurationError):
@@ -53,11 +74,13 @@ def test_what_is_no_place_is_refused(place: str) -> None:
 
 
 def test_arguments_that_mean_nothing_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="fingerprint"):
+    with pytest.raises(
+        ConfigurationError, match=r"^Invalid fingerprint of a host key 'MD5:00': it is not SHA256: and 43"
+    ):
         SSH("hv01", host_key="MD5:00")
     with pytest.raises(ConfigurationError, match="credential is of"):
         SSH("hv01", username="b", credential=Credential("a", "x"))
-    with pytest.raises(ConfigurationError, match="program"):
+    with pytest.raises(ConfigurationError, match=r"^Invalid program 'pwsh\\nrm': it is empty or has"):
         SSH("hv01", program="pwsh\nrm")
 
 
@@ -70,8 +93,8 @@ def test_a_user_without_a_name_is_asked_to_give_one(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigurationError, match="no name for the user") as refused:
         Host(SSH("hv01")).info()
 
-    assert refused.value.hint is not None
-    assert "ssh://USER@HOST" in refused.value.hint
+    assert refused.value.hint == "Name the user: ssh://USER@HOST or SSH(..., username=...)."
+    assert for_command(refused.value.hint) == "Name the user: ssh://USER@HOST."
     assert [hop.username for hop in Target("hv01", username="a").hops()] == ["a"]
 
 
@@ -102,7 +125,7 @@ def test_a_port_of_the_configuration_that_is_none(tmp_path: Path, monkeypatch: p
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "config").write_text(f"Host hv01\n Port {port}\n")
 
-    with pytest.raises(ConfigurationError, match="is no port"):
+    with pytest.raises(ConfigurationError, match=r"^Invalid port .*: it is not a number from 1 to 65535"):
         Host(SSH("hv01", username="a", use_config=True)).info()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hvintegration import Credential, Host, WinRM, connect, transport_for
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, for_command
 from tests.support.secrets import told
 
 WHO = Credential("CORP\\admin", "Secret-1")
@@ -46,8 +46,8 @@ def test_it_shows_where_to_and_who(host: str, arguments: dict[str, Any], address
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"auth": "digest"}, "no authentication 'digest'"),
-        ({"auth": "NTLM"}, "no authentication 'NTLM'"),
+        ({"auth": "digest"}, "^Invalid authentication 'digest': it is not among"),
+        ({"auth": "NTLM"}, "^Invalid authentication 'NTLM': it is not among"),
         ({"auth": "basic", "credential": WHO}, "nothing would be encrypted"),
         ({"auth": "certificate", "client_certificate": "c.pem"}, "nothing would be encrypted"),
         ({"auth": "certificate", "tls": True}, "go together"),
@@ -61,36 +61,81 @@ def test_it_shows_where_to_and_who(host: str, arguments: dict[str, Any], address
         ({"auth": "credssp"}, "needs a credential"),
         ({"ca_file": "ca.pem"}, "for TLS"),
         ({"certificate_sha256": PIN}, "for TLS"),
-        ({"tls": True, "certificate_sha256": ""}, "64 hexadecimal digits"),
-        ({"tls": True, "certificate_sha256": PIN[1:]}, "64 hexadecimal digits"),
-        ({"tls": True, "certificate_sha256": PIN + "0"}, "64 hexadecimal digits"),
-        ({"tls": True, "certificate_sha256": PIN[:-1] + "g"}, "64 hexadecimal digits"),
-        ({"tls": True, "certificate_sha256": "sha1:" + PIN}, "64 hexadecimal digits"),
-        ({"tls": True, "certificate_sha256": "ab" * 20}, "64 hexadecimal digits"),
-        ({"tls": True, "certificate_sha256": "\N{FULLWIDTH DIGIT ONE}" * 64}, "64 hexadecimal digits"),
-        ({"port": 0}, "is no host"),
-        ({"port": -1}, "is no host"),
-        ({"port": 65536}, "is no host"),
-        ({"configuration_name": ""}, "no configuration_name"),
-        ({"configuration_name": "a b"}, "no configuration_name"),
-        ({"configuration_name": "../x"}, "no configuration_name"),
-        ({"configuration_name": "x</wsman>"}, "no configuration_name"),
-        ({"locale": ""}, "no locale"),
-        ({"locale": "en-US\n"}, "no locale"),
-        ({"proxy": "proxy:8080"}, "A proxy is"),
-        ({"proxy": "socks5://proxy:8080"}, "A proxy is"),
-        ({"proxy": "https://proxy:8080"}, "A proxy is"),
-        ({"proxy": "http://user@proxy:8080"}, "A proxy is"),
-        ({"proxy": "http://user:Hidden-1@proxy:8080"}, "A proxy is"),
-        ({"proxy": "http://proxy:8080/path"}, "A proxy is"),
-        ({"proxy": "http://pro xy"}, "A proxy is"),
-        ({"proxy": "http://"}, "A proxy is"),
+        (
+            {"tls": True, "certificate_sha256": ""},
+            "does not consist of 64 hexadecimal digits",
+        ),
+        (
+            {"tls": True, "certificate_sha256": PIN[1:]},
+            "does not consist of 64 hexadecimal digits",
+        ),
+        (
+            {"tls": True, "certificate_sha256": PIN + "0"},
+            "does not consist of 64 hexadecimal digits",
+        ),
+        (
+            {"tls": True, "certificate_sha256": PIN[:-1] + "g"},
+            "does not consist of 64 hexadecimal digits",
+        ),
+        (
+            {"tls": True, "certificate_sha256": "sha1:" + PIN},
+            "does not consist of 64 hexadecimal digits",
+        ),
+        (
+            {"tls": True, "certificate_sha256": "ab" * 20},
+            "does not consist of 64 hexadecimal digits",
+        ),
+        (
+            {"tls": True, "certificate_sha256": "\N{FULLWIDTH DIGIT ONE}" * 64},
+            "does not consist of 64 hexadecimal digits",
+        ),
+        ({"port": 0}, "^Invalid port 0: it is not from 1 to 65535"),
+        ({"port": -1}, "^Invalid port -1: it is not from 1 to 65535"),
+        ({"port": 65536}, "^Invalid port 65536: it is not from 1 to 65535"),
+        ({"configuration_name": ""}, "^Invalid configuration_name '.*': it must consist of letters"),
+        ({"configuration_name": "a b"}, "^Invalid configuration_name '.*': it must consist of letters"),
+        ({"configuration_name": "../x"}, "^Invalid configuration_name '.*': it must consist of letters"),
+        ({"configuration_name": "x</wsman>"}, "^Invalid configuration_name '.*': it must consist of letters"),
+        ({"locale": ""}, "^Invalid locale '.*': it must consist of letters"),
+        ({"locale": "en-US\n"}, "^Invalid locale '.*': it must consist of letters"),
+        ({"proxy": "proxy:8080"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
+        ({"proxy": "socks5://proxy:8080"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
+        ({"proxy": "https://proxy:8080"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
+        ({"proxy": "http://user@proxy:8080"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
+        ({"proxy": "http://user:Hidden-1@proxy:8080"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
+        ({"proxy": "http://proxy:8080/path"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
+        ({"proxy": "http://pro xy"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
+        ({"proxy": "http://"}, "^Invalid proxy: it must be http://HOST:PORT, without"),
     ],
 )
 def test_arguments_that_do_not_go_together_or_are_out_of_range(arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint) as refused:
         WinRM("hv01", **arguments)
     assert "Hidden-1" not in f"{refused.value!r} {refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "python", "command"),
+    [
+        ({"ca_file": "ca.pem"}, "Use winrms:// or tls=True.", "Use winrms://."),
+        (
+            {"auth": "basic", "credential": WHO},
+            "Use TLS (winrms:// or tls=True), or auth='negotiate'.",
+            "Use TLS (winrms://), or --option auth=negotiate.",
+        ),
+        ({"auth": "credssp"}, "Pass credential=Credential(...).", "Pass --user USER."),
+        (
+            {"proxy": "http://a@proxy"},
+            "Pass proxy_credential=Credential(...).",
+            "The command has no option for who asks at the proxy; Python has proxy_credential=Credential(...).",
+        ),
+    ],
+)
+def test_hints_that_differ_at_the_command_line(arguments: dict[str, Any], python: str, command: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        WinRM("hv01", **arguments)
+    assert refused.value.hint == python
+    assert for_command(refused.value.hint) == command
 
 
 @pytest.mark.parametrize(
@@ -112,7 +157,7 @@ def test_arguments_that_do_not_go_together_or_are_out_of_range(arguments: dict[s
     ],
 )
 def test_a_host_that_cannot_be_one(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no host"):
+    with pytest.raises(ConfigurationError, match=r"^Invalid host '.*': it is neither a name nor an IP address"):
         WinRM(host)
 
 
@@ -229,8 +274,8 @@ class TestAddresses:
     def test_a_user_is_refused(self, address: str) -> None:
         with pytest.raises(ConfigurationError, match="has no user") as refused:
             transport_for(address)
-        assert refused.value.hint is not None
-        assert "credential" in refused.value.hint
+        assert refused.value.hint == "Pass credential=Credential(...)."
+        assert for_command(refused.value.hint) == "Pass --user USER."
 
     @pytest.mark.parametrize("scheme", ["winrm", "winrms", "WINRM", "https", "no-such"])
     @pytest.mark.parametrize(

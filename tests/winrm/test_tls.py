@@ -31,6 +31,7 @@ from hvintegration.errors import (
     ConnectionLostError,
     TransportTimeoutError,
     UntrustedHostError,
+    for_command,
 )
 from hvintegration.simulator import demo_world
 from tests.support.certificates import Certificate, self_signed
@@ -199,7 +200,9 @@ def test_a_self_signed_certificate_is_named_and_can_then_be_pinned(
     assert "self-signed certificate" in str(error)
     assert error.hint is not None
     assert f"certificate_sha256='{error.offered}'" in error.hint
-    assert "ca_file" in error.hint
+    assert "(ca_file=...)" in error.hint
+    assert "(--option ca_file=...)" in for_command(error.hint)
+    assert f": --option certificate_sha256={error.offered}." in for_command(error.hint)
     assert server.counts["requests"] == 0
     assert answers(winrm(server, certificate_sha256=error.offered))
 
@@ -254,7 +257,7 @@ def test_asking_what_is_offered_takes_no_longer_than_there_is_time(server: WSMan
     assert isinstance(error, UntrustedHostError)
     assert error.offered == ""
     assert error.hint is not None
-    assert "certificate_sha256=" not in error.hint
+    assert error.hint.endswith("the host's own: certificate_sha256=....")
 
 
 # -- no TLS, or none that is good enough -------------------------------------------------------------------------------
@@ -303,7 +306,8 @@ def test_a_host_that_authenticates_in_other_ways_is_said_to(
     assert type(error) is AuthenticationError
     assert str(error).endswith(f"with {auth} failed: the host offers Basic.")
     assert error.hint is not None
-    assert "auth='basic'" in error.hint
+    assert error.hint.endswith("TLS (winrms://) and auth='basic'.")
+    assert for_command(error.hint).endswith("TLS (winrms://) and --option auth=basic.")
 
 
 @contextlib.contextmanager
@@ -476,6 +480,11 @@ class TestClientCertificates:
         else:
             assert isinstance(error, AuthenticationError)
             assert "client certificate" in str(error)
+            assert error.hint is not None
+            assert error.hint.startswith("Pass client_certificate=... with auth='certificate', of")
+            assert for_command(error.hint).startswith(
+                "Pass --option client_certificate=... with --option auth=certificate, of"
+            )
         assert server.counts["requests"] == 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, Hint
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
 from hvintegration.transports.sharing import Sharing
@@ -143,7 +143,7 @@ def _command(program: str | os.PathLike[str] | Sequence[str] | None) -> tuple[st
         return (_windows_powershell(), *_ARGUMENTS)
     arguments = (os.fspath(program),) if isinstance(program, str | os.PathLike) else tuple(program)
     if not arguments or not all(arguments) or any("\0" in argument for argument in arguments):
-        raise ConfigurationError("A program is a path or a list that begins with one.")
+        raise ConfigurationError(f"Invalid program {program!r}: it is neither a path nor a list that begins with one.")
     return (*arguments, *_ARGUMENTS)
 
 
@@ -152,7 +152,7 @@ def _windows_powershell() -> str:
     if sys.platform != "win32":
         raise ConfigurationError(
             "local: needs a program on this system.",
-            hint="Name a PowerShell: local:/usr/bin/pwsh or Local('/usr/bin/pwsh').",
+            hint=Hint.of("Name a PowerShell: local:/usr/bin/pwsh{}.", Hint(" or Local('/usr/bin/pwsh')", "")),
         )
     import ctypes
 

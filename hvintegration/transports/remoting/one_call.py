@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from hvintegration.calls.call import Call
 from hvintegration.calls.limits import MAX_LENGTH
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, ProtocolError
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, Hint, ProtocolError, argument
 from hvintegration.operations.refusals import remote_error
 from hvintegration.scripts import Language, Script
 from hvintegration.transports.remoting.line_streams import LineStreams
@@ -138,6 +138,6 @@ _PAYLOADS: Final = {Language.POWERSHELL: _for_powershell, Language.SH: _for_sh}
 """What is written to an interpreter of each language."""
 
 _HINTS: Final = {
-    Language.POWERSHELL: "Name the host's PowerShell with program=..., as the host's shell would take it.",
+    Language.POWERSHELL: Hint.of("Name the host's PowerShell with {}, as its shell takes it.", argument("program")),
     Language.SH: "Is it a system with a POSIX shell, sh?",
 }

@@ -19,12 +19,15 @@ from paramiko.ssh_exception import IncompatiblePeer
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import (
+    CREDENTIAL,
     AuthenticationError,
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    Hint,
     HvError,
     TransportTimeoutError,
+    argument,
     excerpt,
 )
 from hvintegration.transports.base import Step
@@ -379,7 +382,9 @@ class SshClient:
         raise AuthenticationError(
             f"{self._endpoint} does not accept the user {user!r} {tried}.{accepts}",
             address=self._address,
-            hint="Pass credential=Credential(...), key_files=[...] or an agent's keys; compare with the server's log.",
+            hint=Hint.of(
+                "Pass {}, {} or an agent's keys; compare with the server's log.", CREDENTIAL, argument("key_files")
+            ),
         )
 
     def _proofs(self, transport: paramiko.Transport, agent: _Agent) -> Iterator[tuple[str, Callable[[], list[str]]]]:
@@ -443,7 +448,7 @@ def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.P
         raise AuthenticationError(
             f"The key {path} {problem}, or is of no known kind ({type(error).__name__}).",
             address=address,
-            hint="Pass passphrase=..., or load the key into an agent.",
+            hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
         ) from None
 
 

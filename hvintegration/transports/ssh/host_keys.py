@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from hvintegration.errors import ConfigurationError, UntrustedHostError
+from hvintegration.errors import ConfigurationError, Hint, UntrustedHostError, argument
 
 __all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin", "user_folder"]
 
@@ -36,7 +36,8 @@ def parse_pin(text: str) -> str:
     pin = text.strip().rstrip("=")
     if not _PIN.fullmatch(pin):
         raise ConfigurationError(
-            f"{text!r} is no fingerprint of a host key.", hint="It is what `ssh-keygen -lf` shows: SHA256:..."
+            f"Invalid fingerprint of a host key {text!r}: it is not SHA256: and 43 characters of Base64.",
+            hint="Give what `ssh-keygen -lf` shows: SHA256:...",
         )
     return pin
 
@@ -103,26 +104,29 @@ class Trust:
         offered = fingerprint(key)
         known = self.known()
         trusted = [entry for entry in known if not entry.revoked]
-        pin = f'pass host_key="{offered}"'
-        hint = "Compare it with what `ssh-keygen -lf` shows on the host. If it is the host's, "
+        compare = "Compare it with what `ssh-keygen -lf` shows on the host. If it is the host's, pass {}{}"
+        pin = argument("host_key", offered)
         if any(entry.revoked and entry.key == key for entry in known):
             why, expected = "a key that is revoked", None
-            hint = "A known_hosts file says that nobody may trust it any more. Ask who runs the host."
+            hint: str = "A known_hosts file says that nobody may trust it any more. Ask who runs the host."
         elif self.pins:
             if offered in self.pins:
                 return
             why, expected = "another key than the pinned one", ", ".join(self.pins)
-            hint += f"{pin}. Otherwise somebody is in between."
+            hint = Hint.of(compare, pin, ". Otherwise somebody is in between.")
         elif any(entry.key == key for entry in trusted):
             return
         elif trusted:
             why, expected = "another key than the known one", ", ".join(fingerprint(entry.key) for entry in trusted)
-            hint += f"{pin} or replace the one in the known_hosts file. Otherwise somebody is in between."
+            hint = Hint.of(
+                compare, pin, " or replace the one in the known_hosts file. Otherwise somebody is in between."
+            )
         else:
             why, expected = "a key that is not known", None
-            hint += f"{pin} or put the key into a known_hosts file."
+            otherwise = " or put the key into a known_hosts file."
             if not any(file.is_file() for file in self.files):
-                hint += f" None of these is there: {', '.join(map(str, self.files))}."
+                otherwise += f" None of these is there: {', '.join(map(str, self.files))}."
+            hint = Hint.of(compare, pin, otherwise)
         raise UntrustedHostError(
             f"{self.host} port {self.port} has {why}: {kind} {offered}{f', expected {expected}' if expected else ''}.",
             address=address,

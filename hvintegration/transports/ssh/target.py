@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from hvintegration.credential import Credential
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, Hint
 from hvintegration.transports.ssh.host_keys import Trust, default_known_hosts, user_folder
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ class Target:
     use_config: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if (
-            not self.host
-            or self.host.startswith("-")
-            or any(not "!" <= sign <= "~" or sign in "@/\\" for sign in self.host)
-        ):
-            raise ConfigurationError(f"{self.host!r} is no name of a host.")
+        if not self.host:
+            raise ConfigurationError("Invalid host '': it is empty.")
+        if self.host.startswith("-"):
+            raise ConfigurationError(f"Invalid host {self.host!r}: it begins with a hyphen.")
+        if any(not "!" <= sign <= "~" or sign in "@/\\" for sign in self.host):
+            raise ConfigurationError(f"Invalid host {self.host!r}: it has a character that no host's name has.")
         if self.port is not None and not 0 < self.port < 1 << 16:
-            raise ConfigurationError(f"{self.port!r} is no port.")
+            raise _invalid_port(self.port)
 
     def __str__(self) -> str:
         user = "" if self.username is None else f"{self.username}@"
@@ -124,8 +124,12 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 1 << 16):  # noqa: PLR2004
-        raise ConfigurationError(f"{text!r} is no port.")
+        raise _invalid_port(text)
     return int(text)
+
+
+def _invalid_port(port: object) -> ConfigurationError:
+    return ConfigurationError(f"Invalid port {port!r}: it is not a number from 1 to 65535.")
 
 
 def _this_user() -> str:
@@ -136,7 +140,7 @@ def _this_user() -> str:
     except (KeyError, OSError, ImportError):  # Python says one or the other, by version and system.
         raise ConfigurationError(
             "This system has no name for the user who runs this, so there is none for SSH.",
-            hint="Name the user: ssh://USER@HOST or SSH(..., username=...).",
+            hint=Hint("Name the user: ssh://USER@HOST or SSH(..., username=...).", "Name the user: ssh://USER@HOST."),
         ) from None
 
 

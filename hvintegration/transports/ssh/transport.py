@@ -84,7 +84,7 @@ class SSH:
         if credential is not None and username not in {None, credential.username}:
             raise ConfigurationError(f"The credential is of {credential.username!r}, not of {username!r}.")
         if program is not None and not (program.strip() and program.isprintable()):
-            raise ConfigurationError(f"{program!r} is no program.")
+            raise ConfigurationError(f"Invalid program {program!r}: it is empty or has control characters.")
         pins = (host_key,) if isinstance(host_key, str) else tuple(host_key or ())
         self._target: Target = Target(
             host=host,

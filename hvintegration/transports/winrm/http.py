@@ -35,15 +35,18 @@ from spnego import ContextReq
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import (
+    CREDENTIAL,
     AuthenticationError,
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    Hint,
     HvError,
     ProtocolError,
     TransportError,
     TransportTimeoutError,
     UntrustedHostError,
+    argument,
     excerpt,
 )
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
@@ -585,7 +588,11 @@ class WSManHttp:
             return AuthenticationError(
                 f"{address} does not accept the client certificate, or wants one: {_reason(causes)}.",
                 address=address,
-                hint="Pass client_certificate with auth='certificate', of an authority that the host trusts.",
+                hint=Hint.of(
+                    "Pass {} with {}, of an authority that the host trusts.",
+                    argument("client_certificate"),
+                    argument("auth", "certificate"),
+                ),
             )
         if self._sockets.wrote and isinstance(error, requests.exceptions.RequestException | OSError):
             return ConnectionLostError(
@@ -599,7 +606,7 @@ class WSManHttp:
         if isinstance(error, requests.exceptions.SSLError):
             return self._untrusted(causes)
         if isinstance(error, requests.exceptions.InvalidURL | UnicodeError):
-            return ConfigurationError(f"{address} is no valid address.")
+            return ConfigurationError(f"Invalid address {address!r}: its host's name cannot be part of a URL.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
             # Reset or closed while connecting: lost, as it would be a moment later.
             return ConnectionLostError(
@@ -620,16 +627,23 @@ class WSManHttp:
             return AuthenticationError(
                 f"{address} was to be handed the Kerberos ticket (delegate=True), but it may not be handed on.",
                 address=address,
-                hint="Get one that may: `kinit -f user@REALM`, or pass a credential. NTLM hands on nothing: with"
-                " auth='kerberos' it is not used.",
+                hint=Hint.of(
+                    "Get one that may: `kinit -f user@REALM`, or pass {}. NTLM hands on nothing: with {} it is not"
+                    " used.",
+                    CREDENTIAL,
+                    argument("auth", "kerberos"),
+                ),
             )
         if isinstance(error, _OtherWaysError):
             ways = ", ".join(error.args) or "none"
             return AuthenticationError(
                 f"Authentication at {address} with {target.auth} failed: the host offers {ways}.",
                 address=address,
-                hint="`Get-ChildItem WSMan:\\localhost\\Service\\Auth` on the host says which ways are on. Basic needs"
-                " TLS (winrms://) and auth='basic'.",
+                hint=Hint.of(
+                    "`Get-ChildItem WSMan:\\localhost\\Service\\Auth` on the host says which ways are on. Basic needs"
+                    " TLS (winrms://) and {}.",
+                    argument("auth", "basic"),
+                ),
             )
         refusal = kerberos_refusal(error, f"{target.kerberos_service}/{target.kerberos_hostname or target.host}")
         reason = type(error).__name__ if refusal is None else refusal.reason
@@ -717,8 +731,7 @@ def untrusted_certificate(target: WSManTarget, offered: str, why: str | None) ->
             hint=(f"It offers SHA-256 {offered}. " if offered else "")
             + "If it was renewed, pin the new one after checking it on the host. Otherwise somebody is in between.",
         )
-    pin = f"certificate_sha256={offered!r}" if offered else "certificate_sha256"
-    remedy = "Name the file of your certificate authority (ca_file)"
+    remedy: str = Hint.of("Name the file of your certificate authority ({})", argument("ca_file"))
     if why is not None and "mismatch" in why:
         remedy = "Give the host by a name that is in the certificate"
     return UntrustedHostError(
@@ -726,7 +739,11 @@ def untrusted_certificate(target: WSManTarget, offered: str, why: str | None) ->
         address=target.address,
         expected=None,
         offered=offered,
-        hint=f"{remedy}, or pin this certificate after comparing it with the host's own: {pin}.",
+        hint=Hint.of(
+            "{}, or pin this certificate after comparing it with the host's own: {}.",
+            remedy,
+            argument("certificate_sha256", offered or None),
+        ),
     )
 
 
@@ -735,7 +752,10 @@ def proxy_wants_a_user(address: str) -> ConnectError:
     return ConnectError(
         f"The proxy of {address} does not accept this user, or wants one (HTTP status 407).",
         address=address,
-        hint="Pass proxy_credential=Credential(...). Only Basic authentication is supported there.",
+        hint=Hint(
+            "Pass proxy_credential=Credential(...). Only Basic authentication is supported there.",
+            "The command has no option for who asks at the proxy; Python has proxy_credential=Credential(...).",
+        ),
     )
 
 
@@ -760,7 +780,8 @@ def _authentication(target: WSManTarget) -> Any:  # noqa: ANN401 - requests' and
         require_kerberos("auth='kerberos'")
     elif who is None:
         require_kerberos(
-            "Authentication without a credential", " Or pass credential=Credential(...), for NTLM: it needs no extra."
+            "Authentication without a credential",
+            Hint.of(" Or pass {}, for NTLM: it needs no extra.", CREDENTIAL),
         )
     return _NegotiateAuth(
         None if who is None else who.username,

@@ -8,17 +8,20 @@ from typing import Final
 
 import attrs
 
-from hvintegration.errors import ConfigurationError, excerpt
+from hvintegration.errors import ConfigurationError, Hint, argument, excerpt
 
 __all__ = ["KDC_HINT", "Refusal", "kerberos_refusal", "require_kerberos"]
 
-_KINIT: Final = (
-    "Get a ticket with `kinit user@REALM`, the realm in capitals, or pass credential=Credential('user@REALM', ...)."
+_KINIT: Final = Hint.of(
+    "Get a ticket with `kinit user@REALM`, the realm in capitals, or pass {}.",
+    Hint("credential=Credential('user@REALM', ...)", "--user user@REALM"),
 )
-_SERVICE: Final = (
-    "Ask for the host by the full name that Kerberos knows it by, never by an IP address, or give that name with"
-    " kerberos_hostname. `setspn -L HOST` lists a host's service principal names; where they begin otherwise, such as"
-    " with HTTP, give that with kerberos_service."
+_SERVICE: Final = Hint.of(
+    "Ask for the host by the full name that Kerberos knows it by, never by an IP address, or give that name with {}."
+    " `setspn -L HOST` lists a host's service principal names; where they begin otherwise, such as with HTTP, give"
+    " that with {}.",
+    argument("kerberos_hostname"),
+    argument("kerberos_service"),
 )
 _USER: Final = "Write user@REALM, the realm in capitals; DOMAIN\\user is for NTLM only."
 _KDC: Final = (
@@ -40,7 +43,10 @@ _SKEW: Final = (
     "the clocks differ by too much",
     "Set the clock here, or that of the host or the Kerberos server: they may differ by five minutes.",
 )
-_NO_TICKET: Final = "there is no Kerberos ticket", f"{_KINIT} `klist` shows what there is; KRB5CCNAME says where."
+_NO_TICKET: Final = (
+    "there is no Kerberos ticket",
+    Hint.of("{} `klist` shows what there is; KRB5CCNAME says where.", _KINIT),
+)
 _UNREACHABLE: Final = "no Kerberos server (KDC) of that realm can be reached", _KDC
 
 _KRB5: Final = -1765328384
@@ -105,8 +111,11 @@ def require_kerberos(why: str, otherwise: str = "") -> None:
         )
         raise ConfigurationError(
             f"{why} needs Kerberos, and the extra for it {missing}.",
-            hint="pip install 'hvintegration[kerberos]', which compiles a package: it wants a C compiler and MIT's"
-            f" headers (libkrb5-dev, krb5-devel).{otherwise}",
+            hint=Hint.of(
+                "pip install 'hvintegration[kerberos]', which compiles a package: it wants a C compiler and MIT's"
+                " headers (libkrb5-dev, krb5-devel).{}",
+                otherwise,
+            ),
         ) from None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument, excerpt
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection
 from hvintegration.transports.sharing import Sharing
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WinRM"]
 
+_TLS: Final = Hint("winrms:// or tls=True", "winrms://")
 AUTHENTICATIONS: Final = ("negotiate", "kerberos", "ntlm", "credssp", "certificate", "basic")
 HTTP_PORT: Final = 5985
 HTTPS_PORT: Final = 5986
@@ -109,7 +110,7 @@ class WinRM:
         self._kerberos_service = kerberos_service
         self._delegate = delegate
         if not tls and (self._ca_file or self._fingerprint or self._client_certificate):
-            raise ConfigurationError("Certificates are for TLS.", hint="Use winrms:// or tls=True.")
+            raise ConfigurationError("Certificates are for TLS.", hint=Hint.of("Use {}.", _TLS))
         self._kept = KeptConnection(self._connection, fences_at_once=False)
 
     def __repr__(self) -> str:
@@ -178,37 +179,49 @@ class WinRM:
 def _check_authentication(auth: str, *, tls: bool, credential: Credential | None, client_certificate: object) -> None:
     if auth not in AUTHENTICATIONS:
         raise ConfigurationError(
-            f"There is no authentication {auth!r}.", hint=f"There are {', '.join(AUTHENTICATIONS)}."
+            f"Invalid authentication {auth!r}: it is not among those that WinRM knows.",
+            hint=f"There are {', '.join(AUTHENTICATIONS)}.",
         )
     if auth in {"basic", "certificate"} and not tls:
         raise ConfigurationError(
-            f"With auth={auth!r} nothing would be encrypted.", hint="Use TLS (winrms:// or tls=True), or negotiate."
+            f"With auth={auth!r} nothing would be encrypted.",
+            hint=Hint.of("Use TLS ({}), or {}.", _TLS, argument("auth", "negotiate")),
         )
     if (auth == "certificate") is not (client_certificate is not None):
         raise ConfigurationError("auth='certificate' and client_certificate go together.")
     if auth == "certificate" and credential is not None:
         raise ConfigurationError("auth='certificate' takes no credential: the certificate says who asks.")
     if credential is None and (auth in {"basic", "credssp"} or (auth == "ntlm" and sys.platform != "win32")):
-        raise ConfigurationError(f"auth={auth!r} needs a credential.", hint="Pass credential=Credential(...).")
+        raise ConfigurationError(f"auth={auth!r} needs a credential.", hint=Hint.of("Pass {}.", CREDENTIAL))
 
 
 def _checked_host(host: str, port: int) -> str:
     bare = host.removeprefix("[").removesuffix("]").lower()
-    if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", bare) or not 0 < port < 65536:  # noqa: PLR2004
-        raise ConfigurationError(f"{host!r} at port {port!r} is no host.", hint="Give a name or an IP address.")
+    if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", bare):
+        raise ConfigurationError(
+            f"Invalid host {host!r}: it is neither a name nor an IP address.",
+            hint="Name the host alone: no port, no path.",
+        )
+    if not 0 < port < 65536:  # noqa: PLR2004
+        raise ConfigurationError(f"Invalid port {port!r}: it is not from 1 to 65535.")
     return bare
 
 
 def _checked_name(text: str, argument: str) -> str:
     if not re.fullmatch(r"[\w.-]+", text, re.ASCII):
-        raise ConfigurationError(f"{text!r} is no {argument}.")
+        raise ConfigurationError(
+            f"Invalid {argument} {text!r}: it must consist of letters, digits, dots, hyphens and underscores."
+        )
     return text
 
 
 def _checked_fingerprint(text: str) -> str:
     bare = re.sub(r"^sha-?256:|[\s:]", "", text, flags=re.IGNORECASE).upper()
     if not re.fullmatch("[0-9A-F]{64}", bare):
-        raise ConfigurationError("certificate_sha256 is 64 hexadecimal digits.", hint="A thumbprint of 40 is SHA-1.")
+        raise ConfigurationError(
+            f"Invalid certificate_sha256 {excerpt(text)!r}: it does not consist of 64 hexadecimal digits.",
+            hint="A thumbprint of 40 is SHA-1.",
+        )
     return bare
 
 
@@ -216,6 +229,10 @@ def _checked_proxy(proxy: str) -> str:
     # None over TLS: with a pinned host, urllib3 would trust whatever certificate the proxy has.
     if not re.fullmatch(r"http://[^/@\s]+/?", proxy):
         raise ConfigurationError(
-            "A proxy is http://HOST:PORT, without a password.", hint="Pass proxy_credential=Credential(...)."
+            "Invalid proxy: it must be http://HOST:PORT, without a user or a password.",
+            hint=Hint(
+                "Pass proxy_credential=Credential(...).",
+                "The command has no option for who asks at the proxy; Python has proxy_credential=Credential(...).",
+            ),
         )
     return proxy

@@ -1,0 +1,112 @@
+"""What of a conversation is not written: secrets, other people's texts, and who this user is."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NoReturn
+
+from hvintegration.calls.decoding import Json, JsonObject, is_list, is_object, object_field
+from hvintegration.errors import HvError, excerpt
+
+__all__ = ["Masking", "no_constant"]
+
+SECRET: Final = "***"  # noqa: S105  # what is written in place of one
+
+_KEPT: Final = frozenset(
+    {
+        *("id", "vm_id", "component_id", "name", "state", "heartbeat", "primary", "secondary", "target", "category"),
+        *("version", "integration_services_version", "os_caption", "os_version", "os_build", "language"),
+        *("module_version", "powershell_version", "powershell_edition", "language_mode"),
+        *("address", "error_id", "needs", "action", "current", "expected", "offered", "candidates"),
+    }
+)
+"""Keys whose texts are written as they are: what replaying and understanding need. Those of any other are not."""
+
+_USER: Final = re.compile(r"""(?<=://)[^/@\s]+(?=@)|(?<=\bthe user )(?:'[^']*'|"[^"]*")""")
+"""Who asks, in an address and in an error of SSH's."""
+
+
+class Masking:
+    """What becomes of texts before they are written. Masking what is masked changes nothing."""
+
+    def __init__(self, secrets: Iterable[str] = (), *, keep_texts: bool = False) -> None:
+        spellings = [spelling for secret in secrets for spelling in (secret, secret.lower(), secret.upper())]
+        escaped = [json.dumps(spelling, ensure_ascii=plain)[1:-1] for spelling in spellings for plain in (True, False)]
+        longest_first = sorted({*spellings, *escaped}, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if spellings else None
+        self._keep_texts = keep_texts
+        try:
+            self._home = str(Path.home())
+        except RuntimeError:  # There is none, as in some containers.
+            self._home = ""
+
+    def document(self, document: str) -> Json:
+        """What *document* says, masked; its shape if it is no JSON."""
+        try:
+            return self.value(json.loads(document, parse_constant=no_constant, parse_float=_finite))
+        except (ValueError, RecursionError):
+            return self._hidden(document)
+
+    def value(self, value: object, key: str = "") -> Json:
+        """*value*, the texts in it masked; *key* is where it was found."""
+        if isinstance(value, str):
+            return self._shown(value) if key in _KEPT else self._hidden(value)
+        if is_object(value):
+            return {
+                name if _OUR_KEY.fullmatch(name) else self._shown(name): self.value(item, name)
+                for name, item in value.items()
+            }
+        if is_list(value):
+            return [self.value(item, key) for item in value]
+        return value
+
+    def sentence(self, sentence: str) -> str:
+        """A sentence or address of the package's, without secrets, the user and the place of this user's files."""
+        anywhere = sentence.replace(self._home, "~") if len(self._home) > 1 else sentence
+        return self._shown(_USER.sub(SECRET, anywhere))
+
+    def error(self, error: BaseException) -> JsonObject:
+        """*error* as plain data, masked; of one that is not the package's only the class."""
+        if not isinstance(error, HvError):
+            return {"class": type(error).__name__}
+        written: JsonObject = error.to_dict()
+        facts = object_field(written, "facts", "$")
+        message = str(error)
+        if said := excerpt(str(facts.get("host_message", ""))):
+            message = message.replace(said, self._hidden(said))
+        masked = {
+            fact: self.sentence(value) if isinstance(value, str) and fact in _KEPT else self.value(value, fact)
+            for fact, value in facts.items()
+        }
+        hints = {key: self.sentence(hint) for key in ("hint", "command_hint") if (hint := written[key]) is not None}
+        return written | hints | {"message": self.sentence(message), "facts": masked}
+
+    def _shown(self, said: str) -> str:
+        return self._secrets.sub(SECRET, said) if self._secrets is not None else said
+
+    def _hidden(self, said: str) -> str:
+        return self._shown(said if self._keep_texts else "".join(map(_shape, said)))
+
+
+_OUR_KEY: Final = re.compile("[a-z_]+")
+
+
+def _shape(character: str) -> str:
+    kind = unicodedata.category(character)[0]
+    if kind == "N":
+        return "0"
+    return "x" if kind in "LM" or not (character.isascii() or kind in "PZC") else character
+
+
+def _finite(number: str) -> float:
+    return max(-sys.float_info.max, min(float(number), sys.float_info.max))
+
+
+def no_constant(name: str) -> NoReturn:
+    """Refuses what Python takes for JSON and others do not: NaN and Infinity."""
+    raise ValueError(name)
