@@ -10,6 +10,7 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import Json, JsonObject, as_object, flag, list_field
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
+from hvintegration.calls.refusals import Refusal, failure_of
 from hvintegration.errors import (
     ConfigurationError,
     ConnectionLostError,
@@ -24,7 +25,7 @@ from hvintegration.errors import (
     WaitTimeoutError,
 )
 from hvintegration.models import ChangeOutcome, Failure, Health, ServiceChange, ServiceState
-from hvintegration.operations.refusals import failure_of, is_absent, is_busy, remote_error, result_of
+from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, result_of
 from hvintegration.operations.vms import VMRecord, decode_vms, list_vms, pick_vm, read_one
 from hvintegration.scripts import SET_SERVICES
 from hvintegration.service_kind import ServiceKind
@@ -161,7 +162,7 @@ def switch_service(change: Change) -> Operation[ServiceState]:
         return made.state
     error = made.error
     assert error is not None
-    raise remote_error(
+    refusal = Refusal(
         address=error.address,
         error_id=error.error_id,
         category=error.category,
@@ -169,6 +170,7 @@ def switch_service(change: Change) -> Operation[ServiceState]:
         doing=str(change) if failed else f"read the state after it was asked to {change}",
         target=made.vm_name or made.vm_id,
     )
+    raise hyperv_error(refusal)
 
 
 def set_services(changes: Sequence[Change], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:

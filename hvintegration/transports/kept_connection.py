@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
+from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, HvError, RemoteError, TransportError, UnsupportedError
-from hvintegration.operations.refusals import is_refusal_of_scripts
 from hvintegration.scripts import Effect, Script
 from hvintegration.transports.one_time_event import OneTimeEvent
 

@@ -11,9 +11,9 @@ import re
 from typing import Final, NoReturn
 
 from hvintegration.calls.limits import MAX_LENGTH
+from hvintegration.calls.refusals import Refusal, remote_error
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, ConnectionLostError, ProtocolError, TransportError
-from hvintegration.operations.refusals import remote_error
 from hvintegration.scripts import Script
 from hvintegration.transports.remoting.line_streams import LineStreams
 
@@ -100,6 +100,7 @@ class BootstrapCall:
                 address=self._address,
                 received=text[:400].decode("ascii", "replace"),
             ) from None
-        raise remote_error(
+        refusal = Refusal(
             address=self._address, error_id=error_id, category=category, message=message, doing=f"run {script.name}"
         )
+        raise remote_error(refusal)

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 
 import paramiko
 
+from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, ConnectionLostError, HvError, TransportError, UnsupportedError
-from hvintegration.operations.refusals import is_refusal_of_scripts
 from hvintegration.scripts import GET_PROCESS, STOP_PROCESS, Script, bootstrap_arguments
 from hvintegration.transports.remoting.bootstrap import BootstrapCall, RemoteProcess
 from hvintegration.transports.remoting.line_streams import LineStreams
