@@ -31,11 +31,12 @@ from hvintegration.scripts import SET_SERVICES
 from hvintegration.service_kind import ServiceKind
 
 __all__ = [
-    "Change",
-    "Wish",
-    "grant",
+    "RequestedChange",
+    "ResolvedChange",
+    "change_services",
     "list_services",
     "read_service",
+    "resolve_changes",
     "set_services",
     "switch_service",
     "wait_until_ok",
@@ -52,7 +53,7 @@ LONGEST_PAUSE = 5.0
 
 
 @attrs.frozen
-class Wish:
+class RequestedChange:
     """A change as the caller names it.
 
     Attributes:
@@ -69,8 +70,8 @@ class Wish:
 
 
 @attrs.frozen
-class Change:
-    """A service of a virtual machine and whether it shall be enabled.
+class ResolvedChange:
+    """A change of a service of a virtual machine that is known by its id.
 
     Attributes:
         vm_id: GUID, lower case without braces.
@@ -150,7 +151,7 @@ def _cannot_become_ok(kind: ServiceKind, state: ServiceState, address: str) -> I
     )
 
 
-def switch_service(change: Change) -> Operation[ServiceState]:
+def switch_service(change: ResolvedChange) -> Operation[ServiceState]:
     """Make one change: one round trip. The state after.
 
     Raises:
@@ -173,7 +174,7 @@ def switch_service(change: Change) -> Operation[ServiceState]:
     raise hyperv_error(refusal)
 
 
-def set_services(changes: Sequence[Change], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
+def set_services(changes: Sequence[ResolvedChange], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
     """Make all of them, or with *dry_run* say what would be made: one round trip.
 
     More round trips only where the host is busy, or where an answer got lost: then the state is read back, and what is
@@ -216,8 +217,8 @@ class _Progress:
         answered: Whether the host has said what it did or why not, at least once.
     """
 
-    unmade: list[Change]
-    outcomes: dict[Change, ServiceChange] = attrs.field(factory=dict[Change, ServiceChange])
+    unmade: list[ResolvedChange]
+    outcomes: dict[ResolvedChange, ServiceChange] = attrs.field(factory=dict[ResolvedChange, ServiceChange])
     answered: bool = False
 
     @property
@@ -225,7 +226,7 @@ class _Progress:
         """Whether nothing would be lost by raising an error instead of answering with the outcomes."""
         return not self.answered and len(self.unmade) >= len(self.outcomes)
 
-    def learn(self, came: dict[Change, ServiceChange], *, by_answer: bool) -> None:
+    def learn(self, came: dict[ResolvedChange, ServiceChange], *, by_answer: bool) -> None:
         """Note what has become of changes; what was read back says less of one not made than a refusal before it."""
         for change, result in came.items():
             if by_answer or not self.answered or result.outcome is not ChangeOutcome.FAILED:
@@ -247,28 +248,42 @@ def _attempt(progress: _Progress, *, dry_run: bool) -> Operation[TransportError 
     return None
 
 
-def grant(wishes: Sequence[Wish], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
-    """As :func:`set_services`, after one round trip more if a virtual machine is given by name."""
-    _refuse_guest_services(wishes)
+def resolve_changes(requested: Sequence[RequestedChange]) -> Operation[tuple[ResolvedChange, ...]]:
+    """The same by id: no round trip, or one if a virtual machine is given by name.
+
+    Raises:
+        ConfigurationError: A service has no switch on the host.
+        VMNotFoundError: There is no virtual machine of a given name.
+        AmbiguousError: There are several of a given name.
+    """
+    _refuse_guest_services(requested)
     ids: dict[str, str] = {}
-    names = [wish.vm_name for wish in wishes if wish.vm_id is None]
+    names = [change.vm_name for change in requested if change.vm_id is None]
     if names:
         records = yield from list_vms()
         ids = {name: pick_vm(name, records).id for name in names}
-    changes = [Change(wish.vm_id or ids[wish.vm_name], wish.vm_name, wish.kind, wish.enable) for wish in wishes]
-    return (yield from set_services(changes, dry_run=dry_run)) if changes else ()
+    return tuple(
+        ResolvedChange(change.vm_id or ids[change.vm_name], change.vm_name, change.kind, change.enable)
+        for change in requested
+    )
 
 
-def _refuse_guest_services(wishes: Sequence[Wish]) -> None:
-    for wish in wishes:
-        if not wish.kind.managed_by_host:
+def change_services(requested: Sequence[RequestedChange], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
+    """As :func:`set_services`, after one round trip more if a virtual machine is given by name."""
+    changes = yield from resolve_changes(requested)
+    return (yield from set_services(changes, dry_run=dry_run))
+
+
+def _refuse_guest_services(requested: Sequence[RequestedChange]) -> None:
+    for change in requested:
+        if not change.kind.managed_by_host:
             raise ConfigurationError(
-                f"{wish.kind.label} has no switch on the host.",
-                hint=f"It is the service {wish.kind.windows_service} inside the guest.",
+                f"{change.kind.label} has no switch on the host.",
+                hint=f"It is the service {change.kind.windows_service} inside the guest.",
             )
 
 
-def _refuse_contradictions(changes: Sequence[Change]) -> None:
+def _refuse_contradictions(changes: Sequence[ResolvedChange]) -> None:
     wanted: dict[tuple[str, ServiceKind], bool] = {}
     for change in changes:
         if wanted.setdefault((change.vm_id, change.kind), change.enable) is not change.enable:
@@ -277,7 +292,7 @@ def _refuse_contradictions(changes: Sequence[Change]) -> None:
             )
 
 
-def _document(changes: Sequence[Change], *, dry_run: bool) -> JsonObject:
+def _document(changes: Sequence[ResolvedChange], *, dry_run: bool) -> JsonObject:
     return {
         "dry_run": dry_run,
         "changes": [
@@ -287,7 +302,7 @@ def _document(changes: Sequence[Change], *, dry_run: bool) -> JsonObject:
     }
 
 
-def _ask(changes: Sequence[Change], *, dry_run: bool) -> Operation[dict[Change, ServiceChange]]:
+def _ask(changes: Sequence[ResolvedChange], *, dry_run: bool) -> Operation[dict[ResolvedChange, ServiceChange]]:
     answer = yield Call(SET_SERVICES, _document(changes, dry_run=dry_run), dry_run)
     assert isinstance(answer, Answer)
     try:
@@ -297,7 +312,9 @@ def _ask(changes: Sequence[Change], *, dry_run: bool) -> Operation[dict[Change, 
         raise
 
 
-def _decoded(answer: Answer, changes: Sequence[Change], *, dry_run: bool) -> dict[Change, ServiceChange]:
+def _decoded(
+    answer: Answer, changes: Sequence[ResolvedChange], *, dry_run: bool
+) -> dict[ResolvedChange, ServiceChange]:
     result = result_of(answer, "change integration services")
     entries = list_field(result, "changes", "$.result")
     if len(entries) != len(changes):
@@ -322,7 +339,7 @@ class _After:
     errors: dict[str | None, ErrorEntry]
 
 
-def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run: bool) -> ServiceChange:
+def _outcome(change: ResolvedChange, index: int, entry: Json, after: _After, *, dry_run: bool) -> ServiceChange:
     path = f"$.result.changes[{index}]"
     done = None if entry is None else as_object(entry, path)
     vm = after.vms.get(change.vm_id)
@@ -360,8 +377,8 @@ def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run:
 
 
 def _after_loss(
-    changes: Sequence[Change], lost: TransportError | DecodeError, known: tuple[ServiceChange, ...]
-) -> Operation[dict[Change, ServiceChange]]:
+    changes: Sequence[ResolvedChange], lost: TransportError | DecodeError, known: tuple[ServiceChange, ...]
+) -> Operation[dict[ResolvedChange, ServiceChange]]:
     """What is so of changes whose answer got lost, read back: each CONFIRMED, or FAILED and certainly not made."""
     if isinstance(lost, TransportError) and not lost.may_have_run:
         return {change: _not_made(change, lost.address, lost) for change in changes}
@@ -385,7 +402,7 @@ def _after_loss(
 
 
 def _unknown(
-    lost: TransportError | DecodeError, changes: Sequence[Change], reason: str, known: tuple[ServiceChange, ...]
+    lost: TransportError | DecodeError, changes: Sequence[ResolvedChange], reason: str, known: tuple[ServiceChange, ...]
 ) -> OutcomeUnknownError:
     return OutcomeUnknownError(address=lost.address, asked=tuple(map(str, changes)), reason=reason, known=known)
 
@@ -395,7 +412,7 @@ def _says_whether_made(seen: ServiceChange) -> bool:
     return seen.before is not None or seen.state is not None or is_absent(_error_id(seen))
 
 
-def _settled(change: Change, seen: ServiceChange, address: str, lost: HvError) -> ServiceChange:
+def _settled(change: ResolvedChange, seen: ServiceChange, address: str, lost: HvError) -> ServiceChange:
     if seen.outcome is ChangeOutcome.UNCHANGED:
         return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED, before=None)
     if seen.outcome is ChangeOutcome.WOULD_CHANGE:
@@ -403,7 +420,7 @@ def _settled(change: Change, seen: ServiceChange, address: str, lost: HvError) -
     return seen
 
 
-def _not_made(change: Change, address: str, lost: HvError) -> ServiceChange:
+def _not_made(change: ResolvedChange, address: str, lost: HvError) -> ServiceChange:
     made = ServiceChange(
         vm_id=change.vm_id,
         vm_name=change.vm_name,

@@ -29,7 +29,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
 )
 from hvintegration.models import ChangeOutcome, ServiceChange
-from hvintegration.operations.services import SENDS, Change, set_services
+from hvintegration.operations.services import SENDS, ResolvedChange, set_services
 from hvintegration.scripts import Effect
 from hvintegration.service_kind import ServiceKind
 
@@ -131,7 +131,7 @@ class SmallHost:
 
 changes = st.dictionaries(st.sampled_from(SWITCHES), st.booleans(), min_size=1).map(
     lambda wanted: [
-        Change(vm_id, None, next(kind for kind in KINDS if kind.component_id == component), enable)
+        ResolvedChange(vm_id, None, next(kind for kind in KINDS if kind.component_id == component), enable)
         for (vm_id, component), enable in wanted.items()
     ]
 )
@@ -139,7 +139,7 @@ hosts = st.builds(SmallHost, st.fixed_dictionaries({switch: st.booleans() for sw
 
 
 def play(
-    asked: list[Change], host: SmallHost, data: st.DataObject
+    asked: list[ResolvedChange], host: SmallHost, data: st.DataObject
 ) -> tuple[ServiceChange, ...] | HvError | DeadlineReached:
     """How the operation ends on a host and a connection of which everything is drawn."""
     operation = set_services(asked, dry_run=False)
@@ -186,7 +186,7 @@ def as_wanted(host: SmallHost, change: ServiceChange) -> bool:
 
 @given(changes, hosts, st.data())
 def test_what_is_told_as_made_is_so_and_what_is_told_as_failed_is_not(
-    asked: list[Change], host: SmallHost, data: st.DataObject
+    asked: list[ResolvedChange], host: SmallHost, data: st.DataObject
 ) -> None:
     told = play(asked, host, data)
     if isinstance(told, tuple):
@@ -196,7 +196,7 @@ def test_what_is_told_as_made_is_so_and_what_is_told_as_failed_is_not(
 
 @given(changes, hosts, st.data())
 def test_what_is_told_not_to_have_run_has_changed_nothing(
-    asked: list[Change], host: SmallHost, data: st.DataObject
+    asked: list[ResolvedChange], host: SmallHost, data: st.DataObject
 ) -> None:
     before = dict(host.switches)
     told = play(asked, host, data)
@@ -209,7 +209,7 @@ def test_what_is_told_not_to_have_run_has_changed_nothing(
 
 @given(changes, hosts, st.data())
 def test_nothing_is_sent_while_something_sent_before_may_still_be_running(
-    asked: list[Change], host: SmallHost, data: st.DataObject
+    asked: list[ResolvedChange], host: SmallHost, data: st.DataObject
 ) -> None:
     play(asked, host, data)
     assert host.sent_while_running is False
@@ -217,7 +217,7 @@ def test_nothing_is_sent_while_something_sent_before_may_still_be_running(
 
 @given(changes, hosts, st.data())
 def test_an_unknown_outcome_names_everything_that_is_not_known(
-    asked: list[Change], host: SmallHost, data: st.DataObject
+    asked: list[ResolvedChange], host: SmallHost, data: st.DataObject
 ) -> None:
     told = play(asked, host, data)
     if isinstance(told, OutcomeUnknownError):
@@ -226,7 +226,7 @@ def test_an_unknown_outcome_names_everything_that_is_not_known(
 
 
 @given(changes, hosts)
-def test_on_a_good_connection_everything_is_made_by_one_write(asked: list[Change], host: SmallHost) -> None:
+def test_on_a_good_connection_everything_is_made_by_one_write(asked: list[ResolvedChange], host: SmallHost) -> None:
     operation = set_services(asked, dry_run=False)
     step = next(operation)
     assert isinstance(step, Call)
@@ -240,7 +240,7 @@ def test_a_change_is_sent_no_more_often_than_allowed() -> None:
     """Every write gets lost before it ran, every reading back is answered."""
     host = SmallHost(dict.fromkeys(SWITCHES, False))
     ended: BaseException | None = None
-    operation = set_services([Change(VMS[0], None, KINDS[0], enable=True)], dry_run=False)
+    operation = set_services([ResolvedChange(VMS[0], None, KINDS[0], enable=True)], dry_run=False)
     step = next(operation)
     while ended is None:
         assert isinstance(step, Call)
