@@ -29,7 +29,8 @@ from hvintegration.errors import (
     TransportTimeoutError,
 )
 from hvintegration.models import ChangeOutcome, ServiceChange
-from hvintegration.operations.services import SENDS, ResolvedChange, set_services
+from hvintegration.operations.services import ResolvedChange, set_services
+from hvintegration.operations.settling import SENDS
 from hvintegration.scripts import Effect
 from hvintegration.service_kind import ServiceKind
 

@@ -36,9 +36,6 @@ from hvintegration.errors import (
 )
 from hvintegration.models import ChangeOutcome, Health, ServiceChange, ServiceState
 from hvintegration.operations.services import (
-    FIRST_PAUSE,
-    LEAST_FOR_A_CHANGE,
-    LONGEST_PAUSE,
     RequestedChange,
     ResolvedChange,
     change_services,
@@ -49,6 +46,7 @@ from hvintegration.operations.services import (
     switch_service,
     wait_until_ok,
 )
+from hvintegration.operations.settling import FIRST_PAUSE, LEAST_FOR_A_CHANGE, LONGEST_PAUSE
 from hvintegration.scripts import GET_VMS, SET_SERVICES
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 
@@ -521,10 +519,13 @@ def test_what_gets_lost_every_time_and_is_never_done_is_sent_three_times() -> No
 
 @pytest.mark.parametrize("loss", [timed_out, garbled], ids=["time", "garbled"])
 def test_other_losses_are_not_sent_again_but_known_not_to_be_done(loss: Loss) -> None:
-    error = loss()
-    outcome = setting([error, SEEN_NOT_DONE])
+    """The error says so; the one that the transport raised stays as it was."""
+    lost_so = loss()
+    outcome = setting([lost_so, SEEN_NOT_DONE])
+    error = outcome.error(type(lost_so))
     assert outcome.yielded == (write(ON_A), read_back(ON_A))
-    assert (outcome.error(type(error)), error.may_have_run) == (error, False)
+    assert (str(error), error.may_have_run, error.fenced) == (str(lost_so), False, True)
+    assert (error is lost_so, lost_so.may_have_run) == (False, True)
 
 
 @every_loss
