@@ -128,15 +128,9 @@ class _Progress(Generic[C, R]):
     answered: bool = False
 
     @property
-    def known(self) -> tuple[R, ...]:
-        """The results that are final."""
-        unmade = set(self.unmade)
-        return tuple(result for change, result in self.results.items() if change not in unmade)
-
-    @property
     def nothing_is_known(self) -> bool:
         """Whether nothing would be lost by raising an error instead of answering with the results."""
-        return not self.answered and not self.known
+        return not self.answered and self.results.keys() <= set(self.unmade)
 
     def note_not_made(self, results: dict[C, R]) -> None:
         """Note these, unless the machine itself has said before why it did not make them."""
@@ -144,9 +138,10 @@ class _Progress(Generic[C, R]):
             self.results |= results
 
     def unknown(self, changes: Sequence[C], lost: Loss, reason: str) -> OutcomeUnknownError:
-        """The error that says of *changes* that nobody knows."""
-        asked = tuple(map(str, changes))
-        return OutcomeUnknownError(address=lost.address, asked=asked, reason=reason, known=self.known)
+        """The error that says of *changes* that nobody knows, and what is known of the others."""
+        doubtful = set(changes)
+        known = tuple(result for change, result in self.results.items() if change not in doubtful)
+        return OutcomeUnknownError(address=lost.address, asked=tuple(map(str, changes)), reason=reason, known=known)
 
 
 def _attempt(kind: KindOfChange[C, R], progress: _Progress[C, R], *, dry_run: bool) -> Operation[Loss | None]:
@@ -180,13 +175,14 @@ def _settle(kind: KindOfChange[C, R], progress: _Progress[C, R], lost: Loss) -> 
         raise progress.unknown(asked, lost, reason) from lost
 
     made = {change: kind.is_made(seen[change]) for change in asked}
+    progress.unmade = [change for change in asked if made[change] is False]
     progress.results |= {change: kind.confirmed(seen[change]) for change in asked if made[change]}
-    progress.unmade = [change for change in asked if not made[change]]
-    unread = [change for change in asked if made[change] is None]
-    if unread:
-        raise progress.unknown(unread, lost, "it could not be read back") from lost
-    if progress.unmade and isinstance(lost, TransportError) and not lost.fenced:
-        reason = "it is not so now, but what was sent may still be running there"
-        raise progress.unknown(progress.unmade, lost, reason) from lost
     progress.note_not_made({change: kind.not_made(change, lost, seen[change]) for change in progress.unmade})
+
+    may_run_on = isinstance(lost, TransportError) and not lost.fenced
+    doubtful = [change for change in asked if made[change] is None or (may_run_on and not made[change])]
+    if doubtful:
+        running = "it is not so now, but what was sent may still be running there"
+        reason = "it could not be read back" if None in made.values() else running
+        raise progress.unknown(doubtful, lost, reason) from lost
     return lost.judged(may_have_run=False, fenced=lost.fenced) if isinstance(lost, TransportError) else lost

@@ -262,7 +262,18 @@ def test_what_was_answered_before_is_known_beside_what_is_not() -> None:
     assert unknown.known == (Dimmed(HALL, Told.MADE, 3), Dimmed(CELLAR, Told.FAILED, 3, "OperationFailed"))
 
 
-def test_what_was_read_back_is_known_beside_what_could_not_be() -> None:
-    seen = lamps((3, 3), None, attic="OperationFailed")
-    unknown = making([lost(), seen], HALL, ATTIC).error(OutcomeUnknownError)
-    assert (unknown.asked, unknown.known) == (("brightness 1 in the attic",), (Dimmed(HALL, Told.CONFIRMED, 3),))
+@pytest.mark.parametrize(
+    ("fenced", "asked", "known"),
+    [
+        (True, (ATTIC,), (Dimmed(HALL, Told.CONFIRMED, 3), Dimmed(CELLAR, Told.FAILED, 2, "The connection ended."))),
+        (False, (ATTIC, CELLAR), (Dimmed(HALL, Told.CONFIRMED, 3),)),
+    ],
+    ids=["fenced", "not fenced"],
+)
+def test_what_was_read_back_is_known_beside_what_could_not_be(
+    *, fenced: bool, asked: tuple[Dim, ...], known: tuple[Dimmed, ...]
+) -> None:
+    """What is not so is known not to be made only if nothing of it can still be running."""
+    seen = lamps((3, 3), None, (2, 2), attic="OperationFailed")
+    unknown = making([lost(fenced=fenced), seen], HALL, ATTIC, CELLAR).error(OutcomeUnknownError)
+    assert (unknown.asked, unknown.known) == (tuple(map(str, asked)), known)
