@@ -367,6 +367,7 @@ class TransportError(HvError):
         copy = type(self).__new__(type(self))
         copy.args = self.args
         copy.__dict__.update(self.__dict__, may_have_run=may_have_run, fenced=fenced)
+        copy.__notes__ = [*getattr(self, "__notes__", ())]
         copy.__cause__ = self.__cause__
         copy.__suppress_context__ = self.__suppress_context__
         return copy

@@ -126,8 +126,10 @@ class Host:
             TransportError: There is no usable answer, and nothing was changed.
             DecodeError: The answer has an unknown shape, and nothing was changed.
         """
-        wanted = [services.Wish(*self._named(vm), ServiceKind.find(kind), enable) for vm, kind, enable in changes]
-        return Rows(ServiceChange, self._session.run(services.grant(wanted, dry_run=dry_run), timeout))
+        requested = [
+            services.RequestedChange(*self._named(vm), ServiceKind.find(kind), enable) for vm, kind, enable in changes
+        ]
+        return Rows(ServiceChange, self._session.run(services.change_services(requested, dry_run=dry_run), timeout))
 
     def close(self) -> None:
         """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.

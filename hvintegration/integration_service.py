@@ -91,7 +91,7 @@ class IntegrationService:
         return self._session.run(operations.wait_until_ok(self._vm_id, self._kind), timeout)
 
     def _switch(self, *, enable: bool, timeout: Timeout) -> ServiceState:
-        change = operations.Change(self._vm_id, self._vm_name, self._kind, enable)
+        change = operations.ResolvedChange(self._vm_id, self._vm_name, self._kind, enable)
         return self._session.run(operations.switch_service(change), timeout)
 
     def __eq__(self, other: object) -> bool:

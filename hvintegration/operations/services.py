@@ -10,48 +10,37 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import Json, JsonObject, as_object, flag, list_field
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
+from hvintegration.calls.refusals import Refusal, failure_of
 from hvintegration.errors import (
     ConfigurationError,
-    ConnectionLostError,
     DecodeError,
-    HvError,
     InvalidStateError,
-    OutcomeUnknownError,
-    RemoteError,
     ServiceNotFoundError,
-    TransportError,
     TransportTimeoutError,
     WaitTimeoutError,
 )
 from hvintegration.models import ChangeOutcome, Failure, Health, ServiceChange, ServiceState
-from hvintegration.operations.refusals import failure_of, is_absent, is_busy, remote_error, result_of
+from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, result_of
+from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
 from hvintegration.operations.vms import VMRecord, decode_vms, list_vms, pick_vm, read_one
 from hvintegration.scripts import SET_SERVICES
 from hvintegration.service_kind import ServiceKind
 
 __all__ = [
-    "Change",
-    "Wish",
-    "grant",
+    "RequestedChange",
+    "ResolvedChange",
+    "change_services",
     "list_services",
     "read_service",
+    "resolve_changes",
     "set_services",
     "switch_service",
     "wait_until_ok",
 ]
 
-SENDS = 3
-"""How often a change is sent at most while its answer gets lost and it is seen not to have been made."""
-
-LEAST_FOR_A_CHANGE = 2.0
-"""Seconds without which a change is not asked for again: if its answer is lost in such a hurry, nobody knows."""
-
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 5.0
-
 
 @attrs.frozen
-class Wish:
+class RequestedChange:
     """A change as the caller names it.
 
     Attributes:
@@ -68,8 +57,8 @@ class Wish:
 
 
 @attrs.frozen
-class Change:
-    """A service of a virtual machine and whether it shall be enabled.
+class ResolvedChange:
+    """A change of a service of a virtual machine that is known by its id.
 
     Attributes:
         vm_id: GUID, lower case without braces.
@@ -149,7 +138,7 @@ def _cannot_become_ok(kind: ServiceKind, state: ServiceState, address: str) -> I
     )
 
 
-def switch_service(change: Change) -> Operation[ServiceState]:
+def switch_service(change: ResolvedChange) -> Operation[ServiceState]:
     """Make one change: one round trip. The state after.
 
     Raises:
@@ -161,7 +150,7 @@ def switch_service(change: Change) -> Operation[ServiceState]:
         return made.state
     error = made.error
     assert error is not None
-    raise remote_error(
+    refusal = Refusal(
         address=error.address,
         error_id=error.error_id,
         category=error.category,
@@ -169,9 +158,10 @@ def switch_service(change: Change) -> Operation[ServiceState]:
         doing=str(change) if failed else f"read the state after it was asked to {change}",
         target=made.vm_name or made.vm_id,
     )
+    raise hyperv_error(refusal)
 
 
-def set_services(changes: Sequence[Change], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
+def set_services(changes: Sequence[ResolvedChange], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
     """Make all of them, or with *dry_run* say what would be made: one round trip.
 
     More round trips only where the host is busy, or where an answer got lost: then the state is read back, and what is
@@ -181,92 +171,45 @@ def set_services(changes: Sequence[Change], *, dry_run: bool) -> Operation[tuple
         OutcomeUnknownError: An answer got lost, and reading back could not settle what was made.
     """
     _refuse_contradictions(changes)
-    progress = _Progress(unmade=list(dict.fromkeys(changes)))
-    losses = 0
-    pause = FIRST_PAUSE
-    try:
-        while progress.unmade:
-            lost = yield from _attempt(progress, dry_run=dry_run)
-            if lost is not None:
-                losses += 1
-                if isinstance(lost, ConnectionLostError) and losses < SENDS:
-                    continue
-                if progress.nothing_is_known:
-                    raise lost
-                break
-            progress.unmade = [change for change in progress.unmade if is_busy(_error_id(progress.outcomes[change]))]
-            if progress.unmade:
-                yield Sleep(pause, leaving=LEAST_FOR_A_CHANGE)
-                pause = min(pause * 1.5, LONGEST_PAUSE)
-    except (RemoteError, DeadlineReached):
-        if progress.nothing_is_known:
-            raise
-    return tuple(progress.outcomes[change] for change in changes)
+    return (yield from make_changes(_Switching(), changes, dry_run=dry_run))
 
 
-@attrs.define
-class _Progress:
-    """How far the changes of one call have come.
+def resolve_changes(requested: Sequence[RequestedChange]) -> Operation[tuple[ResolvedChange, ...]]:
+    """The same by id: no round trip, or one if a virtual machine is given by name.
 
-    Attributes:
-        unmade: Those still to be made.
-        outcomes: What has become of each so far.
-        answered: Whether the host has said what it did or why not, at least once.
+    Raises:
+        ConfigurationError: A service has no switch on the host.
+        VMNotFoundError: There is no virtual machine of a given name.
+        AmbiguousError: There are several of a given name.
     """
-
-    unmade: list[Change]
-    outcomes: dict[Change, ServiceChange] = attrs.field(factory=dict[Change, ServiceChange])
-    answered: bool = False
-
-    @property
-    def nothing_is_known(self) -> bool:
-        """Whether nothing would be lost by raising an error instead of answering with the outcomes."""
-        return not self.answered and len(self.unmade) >= len(self.outcomes)
-
-    def learn(self, came: dict[Change, ServiceChange], *, by_answer: bool) -> None:
-        """Note what has become of changes; what was read back says less of one not made than a refusal before it."""
-        for change, result in came.items():
-            if by_answer or not self.answered or result.outcome is not ChangeOutcome.FAILED:
-                self.outcomes[change] = result
-        self.answered |= by_answer
-        self.unmade = [change for change in self.unmade if self.outcomes[change].outcome is ChangeOutcome.FAILED]
-
-
-def _attempt(progress: _Progress, *, dry_run: bool) -> Operation[TransportError | DecodeError | None]:
-    """Ask for what is unmade and note what came of it; the loss of the answer, if it got lost."""
-    try:
-        progress.learn((yield from _ask(progress.unmade, dry_run=dry_run)), by_answer=True)
-    except (TransportError, DecodeError) as lost:
-        if dry_run:
-            raise
-        known = tuple(result for change, result in progress.outcomes.items() if change not in progress.unmade)
-        progress.learn((yield from _after_loss(progress.unmade, lost, known)), by_answer=False)
-        return lost
-    return None
-
-
-def grant(wishes: Sequence[Wish], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
-    """As :func:`set_services`, after one round trip more if a virtual machine is given by name."""
-    _refuse_guest_services(wishes)
+    _refuse_guest_services(requested)
     ids: dict[str, str] = {}
-    names = [wish.vm_name for wish in wishes if wish.vm_id is None]
+    names = [change.vm_name for change in requested if change.vm_id is None]
     if names:
         records = yield from list_vms()
         ids = {name: pick_vm(name, records).id for name in names}
-    changes = [Change(wish.vm_id or ids[wish.vm_name], wish.vm_name, wish.kind, wish.enable) for wish in wishes]
-    return (yield from set_services(changes, dry_run=dry_run)) if changes else ()
+    return tuple(
+        ResolvedChange(change.vm_id or ids[change.vm_name], change.vm_name, change.kind, change.enable)
+        for change in requested
+    )
 
 
-def _refuse_guest_services(wishes: Sequence[Wish]) -> None:
-    for wish in wishes:
-        if not wish.kind.managed_by_host:
+def change_services(requested: Sequence[RequestedChange], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
+    """As :func:`set_services`, after one round trip more if a virtual machine is given by name."""
+    changes = yield from resolve_changes(requested)
+    return (yield from set_services(changes, dry_run=dry_run))
+
+
+def _refuse_guest_services(requested: Sequence[RequestedChange]) -> None:
+    for change in requested:
+        if not change.kind.managed_by_host:
             raise ConfigurationError(
-                f"{wish.kind.label} has no switch on the host.",
-                hint=f"It is the service {wish.kind.windows_service} inside the guest.",
+                f"{change.kind.label} has no switch on the host.",
+                hint=f"It is the service {change.kind.windows_service} inside the guest.",
             )
 
 
-def _refuse_contradictions(changes: Sequence[Change]) -> None:
+def _refuse_contradictions(changes: Sequence[ResolvedChange]) -> None:
     wanted: dict[tuple[str, ServiceKind], bool] = {}
     for change in changes:
         if wanted.setdefault((change.vm_id, change.kind), change.enable) is not change.enable:
@@ -275,7 +218,7 @@ def _refuse_contradictions(changes: Sequence[Change]) -> None:
             )
 
 
-def _document(changes: Sequence[Change], *, dry_run: bool) -> JsonObject:
+def _document(changes: Sequence[ResolvedChange], *, dry_run: bool) -> JsonObject:
     return {
         "dry_run": dry_run,
         "changes": [
@@ -285,17 +228,43 @@ def _document(changes: Sequence[Change], *, dry_run: bool) -> JsonObject:
     }
 
 
-def _ask(changes: Sequence[Change], *, dry_run: bool) -> Operation[dict[Change, ServiceChange]]:
-    answer = yield Call(SET_SERVICES, _document(changes, dry_run=dry_run), dry_run=dry_run)
-    assert isinstance(answer, Answer)
-    try:
-        return _decoded(answer, changes, dry_run=dry_run)
-    except DecodeError as error:
-        error.address = answer.address
-        raise
+class _Switching:
+    """Switching services, as a kind of change: :class:`~hvintegration.operations.settling.KindOfChange`."""
+
+    def ask(
+        self, changes: Sequence[ResolvedChange], *, dry_run: bool
+    ) -> Operation[dict[ResolvedChange, ServiceChange]]:
+        answer = yield Call(SET_SERVICES, _document(changes, dry_run=dry_run), dry_run=dry_run)
+        assert isinstance(answer, Answer)
+        try:
+            return _decoded(answer, changes, dry_run=dry_run)
+        except DecodeError as error:
+            error.address = answer.address
+            raise
+
+    def is_busy(self, result: ServiceChange) -> bool:
+        return result.outcome is ChangeOutcome.FAILED and is_busy(_error_id(result))
+
+    def is_made(self, seen: ServiceChange) -> bool | None:
+        if seen.outcome is not ChangeOutcome.FAILED:
+            return seen.outcome is not ChangeOutcome.WOULD_CHANGE
+        was_read = seen.before is not None or seen.state is not None
+        return False if was_read or is_absent(_error_id(seen)) else None
+
+    def confirmed(self, seen: ServiceChange) -> ServiceChange:
+        return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED, before=None)
+
+    def not_made(self, change: ResolvedChange, lost: Loss, seen: ServiceChange | None) -> ServiceChange:
+        if seen is not None and seen.outcome is ChangeOutcome.FAILED:
+            return seen
+        failed = _failed(change)
+        failed = attrs.evolve(failed, error=_own_failure(failed, lost.address, f"It was not made: {lost}"))
+        return failed if seen is None else attrs.evolve(failed, vm_name=seen.vm_name, state=seen.state)
 
 
-def _decoded(answer: Answer, changes: Sequence[Change], *, dry_run: bool) -> dict[Change, ServiceChange]:
+def _decoded(
+    answer: Answer, changes: Sequence[ResolvedChange], *, dry_run: bool
+) -> dict[ResolvedChange, ServiceChange]:
     result = result_of(answer, "change integration services")
     entries = list_field(result, "changes", "$.result")
     if len(entries) != len(changes):
@@ -320,7 +289,7 @@ class _After:
     errors: dict[str | None, ErrorEntry]
 
 
-def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run: bool) -> ServiceChange:
+def _outcome(change: ResolvedChange, index: int, entry: Json, after: _After, *, dry_run: bool) -> ServiceChange:
     path = f"$.result.changes[{index}]"
     done = None if entry is None else as_object(entry, path)
     vm = after.vms.get(change.vm_id)
@@ -328,16 +297,8 @@ def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run:
     state = next((state for state in services or () if state.kind is change.kind), None)
     said = after.errors.get(str(index)) or after.errors.get(change.vm_id)
     name = vm.name if vm is not None else change.vm_name
-    made = ServiceChange(
-        vm_id=change.vm_id,
-        vm_name=name,
-        kind=change.kind,
-        enable=change.enable,
-        outcome=ChangeOutcome.FAILED,
-        before=None if done is None else flag(done, "before", path),
-        state=state,
-        error=None,
-    )
+    before = None if done is None else flag(done, "before", path)
+    made = attrs.evolve(_failed(change), vm_name=name, before=before, state=state)
     if said is not None:
         failure = failure_of(said, address=after.address, names={})
         made = attrs.evolve(made, error=attrs.evolve(failure, vm_id=change.vm_id, vm_name=name))
@@ -357,52 +318,9 @@ def _outcome(change: Change, index: int, entry: Json, after: _After, *, dry_run:
     return attrs.evolve(made, outcome=ChangeOutcome.CHANGED)
 
 
-def _after_loss(
-    changes: Sequence[Change], lost: TransportError | DecodeError, known: tuple[ServiceChange, ...]
-) -> Operation[dict[Change, ServiceChange]]:
-    """What is so of changes whose answer got lost, read back: each CONFIRMED, or FAILED and certainly not made."""
-    if isinstance(lost, TransportError) and not lost.may_have_run:
-        return {change: _not_made(change, lost.address, lost) for change in changes}
-    try:
-        seen = yield from _ask(changes, dry_run=True)
-    except (HvError, DeadlineReached) as error:
-        reason = str(error) if isinstance(error, HvError) else "there was no time left to read it back"
-        raise _unknown(lost, changes, reason, known) from lost
-    settled = {change: _settled(change, seen[change], lost.address, lost) for change in changes}
-    confirmed = tuple(result for result in settled.values() if result.outcome is ChangeOutcome.CONFIRMED)
-    unread = [change for change in changes if not _says_whether_made(seen[change])]
-    if unread:
-        raise _unknown(lost, unread, "it could not be read back", known + confirmed) from lost
-    if isinstance(lost, TransportError):
-        unmade = [change for change in changes if settled[change].outcome is ChangeOutcome.FAILED]
-        if unmade and not lost.fenced:
-            reason = "it is not so now, but what was sent may still be running there"
-            raise _unknown(lost, unmade, reason, known + confirmed) from lost
-        lost.may_have_run = False
-    return settled
-
-
-def _unknown(
-    lost: TransportError | DecodeError, changes: Sequence[Change], reason: str, known: tuple[ServiceChange, ...]
-) -> OutcomeUnknownError:
-    return OutcomeUnknownError(address=lost.address, asked=tuple(map(str, changes)), reason=reason, known=known)
-
-
-def _says_whether_made(seen: ServiceChange) -> bool:
-    """Whether what was read back settles it: a service that was read, or a thing that is not there any more."""
-    return seen.before is not None or seen.state is not None or is_absent(_error_id(seen))
-
-
-def _settled(change: Change, seen: ServiceChange, address: str, lost: HvError) -> ServiceChange:
-    if seen.outcome is ChangeOutcome.UNCHANGED:
-        return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED, before=None)
-    if seen.outcome is ChangeOutcome.WOULD_CHANGE:
-        return attrs.evolve(_not_made(change, address, lost), vm_name=seen.vm_name, state=seen.state)
-    return seen
-
-
-def _not_made(change: Change, address: str, lost: HvError) -> ServiceChange:
-    made = ServiceChange(
+def _failed(change: ResolvedChange) -> ServiceChange:
+    """A change of which nothing is known but that it was not made."""
+    return ServiceChange(
         vm_id=change.vm_id,
         vm_name=change.vm_name,
         kind=change.kind,
@@ -412,7 +330,6 @@ def _not_made(change: Change, address: str, lost: HvError) -> ServiceChange:
         state=None,
         error=None,
     )
-    return attrs.evolve(made, error=_own_failure(made, address, f"It was not made: {lost}"))
 
 
 def _own_failure(change: ServiceChange, address: str, message: str) -> Failure:

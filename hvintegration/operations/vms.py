@@ -22,9 +22,10 @@ from hvintegration.calls.decoding import (
     texts,
 )
 from hvintegration.calls.operation import Operation
+from hvintegration.calls.refusals import Refusal, failure_of
 from hvintegration.errors import AmbiguousError, ConfigurationError, DecodeError, Hint, VMNotFoundError, excerpt
 from hvintegration.models import Failure, ServiceState, VMInfo
-from hvintegration.operations.refusals import failure_of, refusal_of, result_of
+from hvintegration.operations.refusals import hyperv_error, result_of
 from hvintegration.scripts import GET_VMS
 from hvintegration.service_kind import ServiceKind, component_id_of
 
@@ -101,7 +102,7 @@ def read_vms(
     if not vms:
         for entry in answer.errors:
             if entry.category == "PermissionDenied" or (entry.target is None and vm_id is None):
-                raise refusal_of(entry, address=answer.address, doing="read virtual machines")
+                raise hyperv_error(Refusal.of(entry, address=answer.address, doing="read virtual machines"))
     explained = {entry.target for entry in answer.errors}
     for index, vm in enumerate(vms):
         for part, wanted, value in (("info", info, vm.info), ("services", services, vm.services)):
@@ -166,7 +167,7 @@ def _raise_not_found(wanted: str, records: VMRecords) -> NoReturn:
             host_message=said.message,
             hint=Hint.of("{} all that this user may see.", Hint("host.vms.list() shows", "'hvintegration vms' lists")),
         )
-    raise refusal_of(said, address=address, doing="find a virtual machine")
+    raise hyperv_error(Refusal.of(said, address=address, doing="find a virtual machine"))
 
 
 def read_vm(vm_id: str) -> Operation[VMInfo]:
@@ -180,7 +181,9 @@ def read_one(vm_id: str, *, info: bool = False, services: bool = False) -> Opera
     """The virtual machine of that id with all that was asked for: one round trip."""
     records = yield from read_vms(vm_id=vm_id, info=info, services=services)
     for entry in records.errors:
-        raise refusal_of(entry, address=records.answer.address, doing="read the virtual machine", target=vm_id)
+        raise hyperv_error(
+            Refusal.of(entry, address=records.answer.address, doing="read the virtual machine", target=vm_id)
+        )
     if len(records.vms) != 1 or records.vms[0].id != vm_id:
         raise VMNotFoundError(
             f"{records.answer.address} did not answer for the virtual machine {vm_id}.", address=records.answer.address

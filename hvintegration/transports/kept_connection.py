@@ -8,10 +8,10 @@ from collections.abc import Callable, Generator
 from typing import Final, Protocol
 
 from hvintegration.calls.call import Call
+from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.calls.reserve import answer_by, fence_by
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import HvError, TransportError, UnsupportedError
-from hvintegration.operations.refusals import is_refusal_of_scripts
 from hvintegration.scripts import Effect
 from hvintegration.transports.one_time_event import OneTimeEvent
 from hvintegration.transports.sharing import Sharing

@@ -14,9 +14,10 @@ import pytest
 import hvintegration as hv
 from hvintegration import CheckOutcome, errors
 from hvintegration.calls.call import Call
+from hvintegration.calls.refusals import Refusal, remote_error
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, HvError, TransportTimeoutError
-from hvintegration.operations.refusals import remote_error
+from hvintegration.operations.refusals import hyperv_error
 from hvintegration.simulator import Fault, Machine
 from hvintegration.testing import machine_id
 
@@ -191,7 +192,9 @@ def test_a_replay_of_a_host_that_answers_has_them_too(clock: hv.VirtualClock, tm
 def test_a_refusal_is_of_the_step_that_it_is_about(
     clock: hv.VirtualClock, error_id: str, category: str, step: str, hint: str | None
 ) -> None:
-    refusal = remote_error(address="hv01", error_id=error_id, category=category, message="Nein.", doing="read the host")
+    refusal = hyperv_error(
+        Refusal(address="hv01", error_id=error_id, category=category, message="Nein.", doing="read the host")
+    )
 
     check = hv.Host(Stepping(clock, failure=refusal)).check()
 
@@ -200,6 +203,18 @@ def test_a_refusal_is_of_the_step_that_it_is_about(
     assert hint in (check.failed.hint or "") if hint is not None else check.failed.hint is None
     index = HOST_STEPS.index(step)
     assert outcomes(check) == [OK] * index + [FAILED] + [SKIPPED] * (5 - index)
+
+
+def test_a_command_that_is_missing_before_the_script_runs_is_not_the_module(clock: hv.VirtualClock) -> None:
+    refusal = Refusal(
+        address="hv01", error_id="CommandNotFoundException", category="", message="Nein.", doing="run get_host"
+    )
+
+    check = hv.Host(Stepping(clock, failure=remote_error(refusal))).check()
+
+    assert check.failed is not None
+    assert (check.failed.name, check.failed.detail) == ("answer", "hv01 cannot run get_host: Nein.")
+    assert outcomes(check) == [FAILED] + [SKIPPED] * 5
 
 
 def test_no_answer_is_the_first_step(clock: hv.VirtualClock) -> None:

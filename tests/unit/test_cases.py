@@ -33,12 +33,14 @@ def operation_of(name: str, arguments: dict[str, Any]) -> Operation:
         plain["kind"] = ServiceKind(plain["kind"])
     if "changes" in plain:
         plain["changes"] = [
-            services.Change(**entry | {"kind": ServiceKind(entry["kind"])}) for entry in plain["changes"]
+            services.ResolvedChange(**entry | {"kind": ServiceKind(entry["kind"])}) for entry in plain["changes"]
         ]
-    if "wishes" in plain:
-        plain["wishes"] = [services.Wish(**entry | {"kind": ServiceKind(entry["kind"])}) for entry in plain["wishes"]]
+    if "requested" in plain:
+        plain["requested"] = [
+            services.RequestedChange(**entry | {"kind": ServiceKind(entry["kind"])}) for entry in plain["requested"]
+        ]
     if name == "switch_service":
-        plain = {"change": services.Change(**plain)}
+        plain = {"change": services.ResolvedChange(**plain)}
     for module in (vms, services, inventory, hosts):
         if name in module.__all__:
             made: Operation = getattr(module, name)(**plain)
@@ -145,8 +147,8 @@ def test_a_case_is_complete(case: Case) -> None:
 def test_there_are_cases_for_every_operation_that_users_reach() -> None:
     operations = {path.stem for path in FOLDER.glob("*.json")}
     assert operations == {
+        "change_services",
         "find_vm",
-        "grant",
         "list_services",
         "list_vms",
         "read_host",

@@ -248,6 +248,8 @@ def test_a_judged_loss_is_the_same_but_for_what_is_known_of_the_call() -> None:
     assert (type(judged), str(judged), judged.hint, judged.__cause__) == (type(lost), str(lost), HINT, cause)
     assert (judged.may_have_run, judged.fenced) == (False, True)
     assert (lost.may_have_run, lost.fenced) == (True, False)
+    judged.add_note("Later.")
+    assert judged.__notes__ == [*lost.__notes__, "Later."]
 
 
 # -- plain data ---------------------------------------------------------------------------------------------------

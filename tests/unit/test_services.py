@@ -36,18 +36,17 @@ from hvintegration.errors import (
 )
 from hvintegration.models import ChangeOutcome, Health, ServiceChange, ServiceState
 from hvintegration.operations.services import (
-    FIRST_PAUSE,
-    LEAST_FOR_A_CHANGE,
-    LONGEST_PAUSE,
-    Change,
-    Wish,
-    grant,
+    RequestedChange,
+    ResolvedChange,
+    change_services,
     list_services,
     read_service,
+    resolve_changes,
     set_services,
     switch_service,
     wait_until_ok,
 )
+from hvintegration.operations.settling import FIRST_PAUSE, LEAST_FOR_A_CHANGE, LONGEST_PAUSE
 from hvintegration.scripts import GET_VMS, SET_SERVICES
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 
@@ -58,9 +57,9 @@ PAUSE = Sleep(FIRST_PAUSE, leaving=LEAST_FOR_A_CHANGE)
 A = "aaaaaaaa-0000-4000-8000-000000000001"
 B = "bbbbbbbb-0000-4000-8000-000000000002"
 HEARTBEAT, VSS, SHUTDOWN = ServiceKind.HEARTBEAT, ServiceKind.VSS, ServiceKind.SHUTDOWN
-ON_A = Change(A, "demovm", HEARTBEAT, enable=True)
-ON_B = Change(B, "second", HEARTBEAT, enable=True)
-OFF_A = Change(A, "demovm", VSS, enable=False)
+ON_A = ResolvedChange(A, "demovm", HEARTBEAT, enable=True)
+ON_B = ResolvedChange(B, "second", HEARTBEAT, enable=True)
+OFF_A = ResolvedChange(A, "demovm", VSS, enable=False)
 
 ENABLE = ",Microsoft.HyperV.PowerShell.Commands.EnableVMIntegrationService"
 BUSY = "InvalidState" + ENABLE
@@ -79,7 +78,7 @@ def said(changes: Sequence[object], vms: Sequence[object], *errors: dict[str, An
     return answer({"changes": list(changes), "vms": list(vms)}, *errors)
 
 
-def document(*changes: Change, dry_run: bool = False) -> dict[str, Any]:
+def document(*changes: ResolvedChange, dry_run: bool = False) -> dict[str, Any]:
     entries = [
         {"vm_id": change.vm_id, "component_id": change.kind.component_id, "enabled": change.enable}
         for change in changes
@@ -87,11 +86,11 @@ def document(*changes: Change, dry_run: bool = False) -> dict[str, Any]:
     return {"dry_run": dry_run, "changes": entries}
 
 
-def write(*changes: Change) -> Call:
+def write(*changes: ResolvedChange) -> Call:
     return Call(SET_SERVICES, document(*changes))
 
 
-def read_back(*changes: Change) -> Call:
+def read_back(*changes: ResolvedChange) -> Call:
     return Call(SET_SERVICES, document(*changes, dry_run=True), dry_run=True)
 
 
@@ -116,7 +115,9 @@ VM_GONE = said([None], [], problem("ObjectNotFound,x", "0", category="ObjectNotF
 NO_COMPONENT = said([None], [vm_json(A, services=[])], problem("ComponentNotFound", "0", category="ObjectNotFound"))
 
 
-def setting(replies: Sequence[Reply], *changes: Change, dry_run: bool = False) -> Outcome[tuple[ServiceChange, ...]]:
+def setting(
+    replies: Sequence[Reply], *changes: ResolvedChange, dry_run: bool = False
+) -> Outcome[tuple[ServiceChange, ...]]:
     return drive(set_services(changes or (ON_A,), dry_run=dry_run), replies)
 
 
@@ -414,7 +415,7 @@ def test_only_what_was_busy_is_asked_again() -> None:
     busy = problem(BUSY, "1", category="InvalidOperation")
     no = problem("OperationFailed", "2")
     first = said([MADE, None, None], [vm(A), vm(B, enabled=False)], busy, no)
-    failing = Change(B, "second", SHUTDOWN, enable=True)
+    failing = ResolvedChange(B, "second", SHUTDOWN, enable=True)
     outcome = setting([first, None, said([MADE], [vm(B)])], ON_A, ON_B, failing)
     assert outcome.yielded == (write(ON_A, ON_B, failing), PAUSE, write(ON_B))
     assert outcomes(outcome) == [ChangeOutcome.CHANGED, ChangeOutcome.CHANGED, ChangeOutcome.FAILED]
@@ -518,10 +519,13 @@ def test_what_gets_lost_every_time_and_is_never_done_is_sent_three_times() -> No
 
 @pytest.mark.parametrize("loss", [timed_out, garbled], ids=["time", "garbled"])
 def test_other_losses_are_not_sent_again_but_known_not_to_be_done(loss: Loss) -> None:
-    error = loss()
-    outcome = setting([error, SEEN_NOT_DONE])
+    """The error says so; the one that the transport raised stays as it was."""
+    lost_so = loss()
+    outcome = setting([lost_so, SEEN_NOT_DONE])
+    error = outcome.error(type(lost_so))
     assert outcome.yielded == (write(ON_A), read_back(ON_A))
-    assert (outcome.error(type(error)), error.may_have_run) == (error, False)
+    assert (str(error), error.may_have_run, error.fenced) == (str(lost_so), False, True)
+    assert (error is lost_so, lost_so.may_have_run) == (False, True)
 
 
 @every_loss
@@ -736,70 +740,84 @@ def test_a_switch_of_unknown_outcome_is_unknown() -> None:
     )
 
 
-# -- grant ---------------------------------------------------------------------------------------------------------
+# -- change_services -----------------------------------------------------------------------------------------------
 
 LISTING = Call(GET_VMS, {"vm_id": None, "name": None, "info": False, "services": False})
 NAMES = answer({"vms": [vm_json(A, "demovm"), vm_json(B, "second")]})
 
 
-def granting(wishes: Sequence[Wish], *replies: Reply, dry_run: bool = False) -> Outcome[tuple[ServiceChange, ...]]:
-    return drive(grant(wishes, dry_run=dry_run), replies)
+def changing(
+    asked: Sequence[RequestedChange], *replies: Reply, dry_run: bool = False
+) -> Outcome[tuple[ServiceChange, ...]]:
+    return drive(change_services(asked, dry_run=dry_run), replies)
 
 
-def wish(vm_id: str | None = None, name: str = "demovm", kind: ServiceKind = HEARTBEAT, *, enable: bool = True) -> Wish:
-    return Wish(vm_id, name, kind, enable=enable)
+def requested(
+    vm_id: str | None = None, name: str = "demovm", kind: ServiceKind = HEARTBEAT, *, enable: bool = True
+) -> RequestedChange:
+    return RequestedChange(vm_id, name, kind, enable=enable)
 
 
-def test_wishes_by_id_are_one_round_trip() -> None:
-    outcome = granting([wish(A)], DONE)
+def test_changes_by_id_are_one_round_trip() -> None:
+    outcome = changing([requested(A)], DONE)
     assert (outcome.yielded, outcomes(outcome)) == ((write(ON_A),), [ChangeOutcome.CHANGED])
 
 
-def test_wishes_by_name_are_one_round_trip_more_whatever_their_number() -> None:
-    outcome = granting([wish(), wish(name="SECOND"), wish(B)], NAMES, said([MADE, MADE], [vm(A), vm(B)]))
+def test_changes_by_name_are_one_round_trip_more_whatever_their_number() -> None:
+    outcome = changing([requested(), requested(name="SECOND"), requested(B)], NAMES, said([MADE, MADE], [vm(A), vm(B)]))
     assert outcome.yielded == (LISTING, write(ON_A, ON_B))
     assert [change.vm_id for change in outcome.value] == [A, B, B]
 
 
-def test_no_wishes_ask_nothing() -> None:
-    outcome = granting([])
+def test_no_changes_ask_nothing() -> None:
+    outcome = changing([])
     assert (outcome.yielded, outcome.value) == ((), ())
 
 
-def test_wishes_can_be_tried_dry() -> None:
-    outcome = granting([wish()], NAMES, SEEN_NOT_DONE, dry_run=True)
+def test_changes_can_be_tried_dry() -> None:
+    outcome = changing([requested()], NAMES, SEEN_NOT_DONE, dry_run=True)
     assert (outcome.yielded, outcomes(outcome)) == ((LISTING, read_back(ON_A)), [ChangeOutcome.WOULD_CHANGE])
+
+
+def test_changes_can_be_resolved_alone_in_their_order() -> None:
+    asked = [requested(name="SECOND"), requested(B, "zwei", VSS, enable=False)]
+    outcome = drive(resolve_changes(asked), [NAMES])
+    assert (outcome.yielded, [str(change) for change in outcome.value]) == (
+        (LISTING,),
+        ["enable Heartbeat of SECOND", "disable VSS of zwei"],
+    )
+    assert [change.vm_id for change in outcome.value] == [B, B]
 
 
 @pytest.mark.parametrize("kind", [ServiceKind.POWERSHELL_DIRECT, ServiceKind.REMOTE_DESKTOP_VIRTUALIZATION])
 def test_what_the_host_does_not_switch_is_refused_before_anything_is_sent(kind: ServiceKind) -> None:
-    outcome = granting([wish(A), wish(kind=kind)])
+    outcome = changing([requested(A), requested(kind=kind)])
     error = outcome.error(ConfigurationError)
     assert (outcome.yielded, error.hint) == ((), f"It is the service {kind.windows_service} inside the guest.")
 
 
 def test_a_name_that_fits_none_changes_nothing() -> None:
-    outcome = granting([wish(A), wish(name="third")], NAMES)
+    outcome = changing([requested(A), requested(name="third")], NAMES)
     assert (outcome.error(VMNotFoundError).address, outcome.yielded) == (HOST, (LISTING,))
 
 
 def test_a_name_that_fits_several_changes_nothing() -> None:
     twins = answer({"vms": [vm_json(A, "demovm"), vm_json(B, "demovm")]})
-    outcome = granting([wish()], twins)
+    outcome = changing([requested()], twins)
     assert (outcome.error(AmbiguousError).candidates, outcome.yielded) == ((A, B), (LISTING,))
 
 
 def test_a_name_is_no_pattern() -> None:
-    assert granting([wish(name="demo*")], NAMES).error(VMNotFoundError).address == HOST
+    assert changing([requested(name="demo*")], NAMES).error(VMNotFoundError).address == HOST
 
 
-def test_wishes_that_contradict_each_other_by_name_and_id_are_refused() -> None:
-    outcome = granting([wish(), wish(A, enable=False)], NAMES)
+def test_changes_that_contradict_each_other_by_name_and_id_are_refused() -> None:
+    outcome = changing([requested(), requested(A, enable=False)], NAMES)
     assert (type(outcome.error(ConfigurationError)), outcome.yielded) == (ConfigurationError, (LISTING,))
 
 
-def test_the_same_wish_by_name_and_id_is_asked_once() -> None:
-    outcome = granting([wish(), wish(A)], NAMES, DONE)
+def test_the_same_change_by_name_and_id_is_asked_once() -> None:
+    outcome = changing([requested(), requested(A)], NAMES, DONE)
     assert (outcome.yielded, outcomes(outcome)) == ((LISTING, write(ON_A)), [ChangeOutcome.CHANGED] * 2)
 
 

@@ -13,9 +13,9 @@ from typing import Final, NoReturn
 
 from hvintegration.calls.call import Call
 from hvintegration.calls.limits import MAX_LENGTH
+from hvintegration.calls.refusals import Refusal, remote_error
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, Hint, ProtocolError, argument
-from hvintegration.operations.refusals import remote_error
 from hvintegration.scripts import Language, Script
 from hvintegration.transports.remoting.line_streams import LineStreams
 
@@ -111,9 +111,10 @@ class OneCall:
                 address=self._address,
                 received=text[:400].decode("ascii", "replace"),
             ) from None
-        raise remote_error(
+        refusal = Refusal(
             address=self._address, error_id=error_id, category=category, message=message, doing=f"run {script.name}"
         )
+        raise remote_error(refusal)
 
 
 def _for_powershell(call: Call) -> bytes:

@@ -15,9 +15,9 @@ import psrpcore.types
 
 from hvintegration.calls.call import Call
 from hvintegration.calls.limits import MAX_LENGTH
+from hvintegration.calls.refusals import Refusal, is_refusal_of_scripts, remote_error
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, ConnectionLostError, ProtocolError, RemoteError, UnsupportedError
-from hvintegration.operations.refusals import is_refusal_of_scripts, remote_error
 from hvintegration.scripts import Language, Script
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 from hvintegration.transports.remoting.xml_guard import RefusedError, XmlGuard
@@ -239,13 +239,14 @@ class RunspacePool:
         assert self._script is not None
         exception = getattr(record, "Exception", None)
         category = getattr(getattr(record, "CategoryInfo", None), "Category", None)
-        error = remote_error(
+        refusal = Refusal(
             address=self._address,
             error_id=str(getattr(record, "FullyQualifiedErrorId", "") or ""),
             category=str(getattr(category, "name", "") or ""),
             message=str(getattr(exception, "Message", "") or ""),
             doing=f"run {self._script.name}",
         )
+        error = remote_error(refusal)
         if self._by_name and isinstance(error, UnsupportedError):
             return UnsupportedError(
                 f"{self._address} runs no scripts at this endpoint, and has no function {self._script.function}.",

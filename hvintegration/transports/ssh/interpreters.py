@@ -10,9 +10,9 @@ from typing import Final, Protocol
 import paramiko
 
 from hvintegration.calls.call import Call
+from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, ConnectionLostError, HvError, TransportError, UnsupportedError
-from hvintegration.operations.refusals import is_refusal_of_scripts
 from hvintegration.scripts import GET_PROCESS, Language, bootstrap_arguments, loader_arguments
 from hvintegration.transports.remoting.line_streams import LineStreams
 from hvintegration.transports.remoting.one_call import OneCall, RemoteProcess
