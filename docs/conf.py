@@ -38,5 +38,5 @@ _other_projects = {*sys.stdlib_module_names, "attrs", "pandas", "rich"}
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(sorted(map(re.escape, _other_projects)))})(\..*)?"),
     (r"py:.*", rf"({'|'.join(sorted(map(re.escape, dir(builtins))))})"),
-    (r"py:.*", r"Plain|hvintegration\.\w+\.T(_co)?"),  # A type alias and type variables: no objects of their own.
+    (r"py:.*", r"Plain|hvintegration\.[\w.]+\.T(_co)?"),  # A type alias and type variables: no objects of their own.
 ]

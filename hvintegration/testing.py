@@ -17,30 +17,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hvintegration import Credential, Health, Host, OperationalStatus, ServiceKind, transport_for
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.errors import (
     AmbiguousError,
     ConfigurationError,
+    HvError,
     InvalidStateError,
     PermissionDeniedError,
+    ReentrantCallError,
     RemoteError,
     TransportTimeoutError,
     VMNotFoundError,
     WaitTimeoutError,
 )
-from hvintegration.models import ChangeOutcome
+from hvintegration.models import ChangeOutcome, HostInfo, Rows
 from hvintegration.operations.hosts import read_host
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.session import Session
 from hvintegration.simulator import Fault, Machine, ServiceSetting, World
 from hvintegration.simulator.world import FileStore
-from hvintegration.transports.base import Transport
+from hvintegration.transports.base import Transport, sharing_of
 
 __all__ = ["HOSTILE_NAMES", "HostContract", "TransportContract", "machine_id"]
 
@@ -258,6 +264,54 @@ class TransportContract(HostContract):
         second = Session(transport)
         assert second.run(read_host()).name == "HV01"
         second.close()
+
+    def test_two_hosts_over_one_transport_ask_in_turn(self, transport: Transport) -> None:
+        hosts = (Host(transport), Host(transport))
+        came: list[object] = []
+
+        def ask(verb: Callable[[], object]) -> None:
+            for _ in range(3):
+                try:
+                    came.append(type(verb()))
+                except HvError as error:
+                    came.append(error)
+
+        threads = [threading.Thread(target=ask, args=(verb,)) for verb in (hosts[0].info, hosts[1].vms.list)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        hosts[0].close()
+
+        assert Counter(came) == {HostInfo: 3, Rows: 3}
+        assert hosts[1].info().name == "HV01"
+        hosts[1].close()
+
+    def test_asking_while_asking_is_refused_and_harms_nothing(self, transport: Transport) -> None:
+        refused: list[HvError] = []
+
+        class Asking:
+            """Asks the same host from within its own call, as a signal handler or a callback may."""
+
+            sharing = sharing_of(transport)
+
+            def call(self, call: Call, deadline: Deadline, /) -> str:
+                for asked in (host, other):
+                    with pytest.raises(ReentrantCallError) as error:
+                        asked.info(timeout=5)
+                    refused.append(error.value)
+                return transport.call(call, deadline)
+
+            def close(self) -> None:
+                transport.close()
+
+        host, other = Host(Asking()), Host(transport)
+
+        assert len(host.vms.list()) == 3
+        assert [error.retryable for error in refused] == [False, False]
+        host.close()
+        assert other.info().name == "HV01"
+        other.close()
 
     def test_a_closed_host_says_so(self, host: Host) -> None:
         host.close()

@@ -36,14 +36,10 @@ class Call:
     dry_run: bool = attrs.field(default=False, kw_only=True)
     text: str = attrs.field(init=False, repr=False, eq=False)
 
-    @text.default
-    def _render(self) -> str:
-        return json.dumps(self.document, allow_nan=False)
-
-    @secrets.validator
-    def _check(self, _: object, secrets: Mapping[str, Credential]) -> None:
-        if set(secrets) != set(self.script.secrets):
-            raise ValueError(f"{self.script.name} takes the secrets {self.script.secrets}, not {tuple(secrets)}")
+    def __attrs_post_init__(self) -> None:
+        if set(self.secrets) != set(self.script.secrets):
+            raise ValueError(f"{self.script.name} takes the secrets {self.script.secrets}, not {tuple(self.secrets)}")
+        object.__setattr__(self, "text", json.dumps(self.document, allow_nan=False))  # It is frozen from here on.
 
     @property
     def effect(self) -> Effect:

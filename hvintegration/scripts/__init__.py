@@ -52,7 +52,7 @@ class Language(enum.StrEnum):
 
     @property
     def stop_process(self) -> Script:
-        """What ends a hung process of its interpreter: the fencer of its scripts."""
+        """What ends a hung process of its interpreter, the fencer of its scripts."""
         return STOP_PROCESS if self is Language.POWERSHELL else SH_STOP_PROCESS
 
 
@@ -90,7 +90,7 @@ class Script:
 
     @property
     def text(self) -> str:
-        """The whole of it: the frame that all scripts of its language have, and its own lines in it."""
+        """The whole of it, its own lines in the frame that all scripts of its language have."""
         return _text(self)
 
 

@@ -36,8 +36,9 @@ class Transport(Protocol):
     """A way to a machine. ``str()`` of it is its address, without secrets.
 
     Sessions make one call at a time on it, so it needs no lock of its own. Constructing a transport sends nothing; the
-    first call connects. It may be more besides: :class:`Clocked`, :class:`Counting`, :class:`Shared`,
-    :class:`Checkable`.
+    first call connects. It may be more besides: :class:`~hvintegration.transports.base.Clocked`,
+    :class:`~hvintegration.transports.base.Counting`, :class:`~hvintegration.transports.base.Shared`,
+    :class:`~hvintegration.transports.base.Checkable`.
     """
 
     def call(self, call: Call, deadline: Deadline, /) -> str:

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import assert_type
 
-from hvintegration.calls.call import Call
 import hvintegration as hv
 from hvintegration.scripts import GET_HOST, Script
 
