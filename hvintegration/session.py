@@ -13,7 +13,7 @@ import attrs
 
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
-from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
+from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.clock import Deadline, Timeout
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
 from hvintegration.models import CheckStep, HostCheck, Rows
@@ -128,9 +128,7 @@ class Session:
             while True:
                 try:
                     came = self._take(step, deadline)
-                except (HvError, DeadlineReached) as error:
-                    if self._closed:  # Nobody is to be asked any more, so what is known is all there is.
-                        raise
+                except (HvError, DeadlineReached, SessionClosed) as error:
                     step = operation.throw(error)
                 else:
                     step = operation.send(came)
@@ -142,6 +140,8 @@ class Session:
             raise
         except DeadlineReached:
             raise self._out_of_time(deadline) from None
+        except SessionClosed:
+            raise self._is_closed() from None
         finally:
             operation.close()
 
@@ -156,7 +156,11 @@ class Session:
             TransportTimeoutError: The turn did not come in time.
         """
         deadline = self._deadline(timeout)
-        ways: list[Step] = [(name, partial(self._look, look)) for name, look in self._in_turn(self._steps, deadline)]
+        try:
+            steps = self._in_turn(self._steps, deadline)
+        except SessionClosed:
+            raise self._is_closed() from None
+        ways: list[Step] = [(name, partial(self._look, look)) for name, look in steps]
         taken = take([*ways, *HostSteps(self.run).steps()], deadline, self._clock)
         return HostCheck(address=self.address, steps=Rows(CheckStep, taken), read_at=self._clock.now())
 
@@ -164,7 +168,10 @@ class Session:
         return self._transport.steps() if isinstance(self._transport, Checkable) else ()
 
     def _look(self, look: Callable[[Deadline], str], deadline: Deadline) -> str:
-        return self._in_turn(lambda: look(deadline), deadline)
+        try:
+            return self._in_turn(lambda: look(deadline), deadline)
+        except SessionClosed:
+            raise self._is_closed() from None
 
     def _take(self, step: Call | Sleep, deadline: Deadline) -> Answer | None:
         if isinstance(step, Sleep):
@@ -240,10 +247,13 @@ class Session:
     def _in_turn(self, work: Callable[[], T], deadline: Deadline) -> T:
         def work_unless_closed() -> T:
             if self._closed:
-                raise ConfigurationError(f"The session with {self.address} is closed.")
+                raise SessionClosed
             return work()
 
         return self._sharing.in_turn(work_unless_closed, deadline, self.address)
+
+    def _is_closed(self) -> ConfigurationError:
+        return ConfigurationError(f"The session with {self.address} is closed.")
 
     def _out_of_time(self, deadline: Deadline) -> TransportTimeoutError:
         return TransportTimeoutError(address=self.address, after=deadline.given, may_have_run=False, fenced=True)

@@ -10,7 +10,7 @@ import attrs
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
 
-__all__ = ["DeadlineReached", "Operation", "Sleep"]
+__all__ = ["DeadlineReached", "Operation", "SessionClosed", "Sleep"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,10 @@ class Sleep:
 
 class DeadlineReached(Exception):  # noqa: N818 - an event for operations, not an error for callers
     """There is no time left for what was yielded; it was not begun."""
+
+
+class SessionClosed(Exception):  # noqa: N818 - an event for operations, not an error for callers
+    """The session was closed, so what was yielded was not begun, and nothing more will be."""
 
 
 Operation: TypeAlias = Generator[Call | Sleep, Answer | None, T]

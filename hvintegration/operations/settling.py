@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
+from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.errors import (
     ConnectionLostError,
     DecodeError,
@@ -92,6 +92,7 @@ def make_changes(kind: KindOfChange[C, R], changes: Sequence[C], *, dry_run: boo
         HvError: Whatever else *kind* raises when it asks. Nothing was made.
     """
     progress = _Progress[C, R](unmade=list(dict.fromkeys(changes)))
+    lost: Loss | None = None
     losses = 0
     pause = FIRST_PAUSE
     try:
@@ -110,6 +111,9 @@ def make_changes(kind: KindOfChange[C, R], changes: Sequence[C], *, dry_run: boo
     except (RemoteError, DeadlineReached):
         if progress.nothing_is_known:
             raise
+    except SessionClosed:
+        if progress.nothing_is_known:
+            raise lost or SessionClosed from None
     return tuple(progress.results[change] for change in changes)
 
 
@@ -163,6 +167,7 @@ def _settle(kind: KindOfChange[C, R], progress: _Progress[C, R], lost: Loss) -> 
 
     Raises:
         OutcomeUnknownError: It cannot be found out.
+        TransportError: The loss itself, where the session was closed and nothing else is known.
     """
     asked = progress.unmade
     if isinstance(lost, TransportError) and not lost.may_have_run:
@@ -170,6 +175,10 @@ def _settle(kind: KindOfChange[C, R], progress: _Progress[C, R], lost: Loss) -> 
         return lost
     try:
         seen = yield from kind.ask(asked, dry_run=True)
+    except SessionClosed:
+        if progress.nothing_is_known:
+            raise lost from None
+        raise progress.unknown(asked, lost, "the session was closed before it could be read back") from lost
     except (HvError, DeadlineReached) as error:
         reason = str(error) if isinstance(error, HvError) else "there was no time left to read it back"
         raise progress.unknown(asked, lost, reason) from lost

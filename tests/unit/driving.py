@@ -11,7 +11,7 @@ import attrs
 
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
-from hvintegration.calls.operation import DeadlineReached, Sleep
+from hvintegration.calls.operation import DeadlineReached, SessionClosed, Sleep
 from hvintegration.errors import HvError
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ E = TypeVar("E", bound=BaseException)
 HOST = "hv01"
 READ_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
-Reply: TypeAlias = Answer | HvError | DeadlineReached | None
+Reply: TypeAlias = Answer | HvError | DeadlineReached | SessionClosed | None
 """What comes of one step: an answer to a call, None after a sleep, or an exception."""
 
 
@@ -30,7 +30,7 @@ class Outcome(Generic[T]):
 
     yielded: tuple[Call | Sleep, ...]
     _result: tuple[T, ...]
-    _error: HvError | DeadlineReached | None
+    _error: HvError | DeadlineReached | SessionClosed | None
 
     @property
     def value(self) -> T:
@@ -60,7 +60,7 @@ def drive(operation: Generator[Call | Sleep, Answer | None, T], replies: Iterabl
     left = list(replies)
     yielded: list[Call | Sleep] = []
     result: tuple[T, ...] = ()
-    problem: HvError | DeadlineReached | None = None
+    problem: HvError | DeadlineReached | SessionClosed | None = None
     try:
         step = next(operation)
         while True:
@@ -70,7 +70,7 @@ def drive(operation: Generator[Call | Sleep, Answer | None, T], replies: Iterabl
             step = operation.throw(reply) if isinstance(reply, Exception) else operation.send(reply)
     except StopIteration as end:
         result = (end.value,)
-    except (HvError, DeadlineReached) as error:
+    except (HvError, DeadlineReached, SessionClosed) as error:
         problem = error
     assert left == [], "the operation ended before all replies were used"
     return Outcome(tuple(yielded), result, problem)

@@ -11,7 +11,7 @@ import pytest
 
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
-from hvintegration.calls.operation import DeadlineReached, Sleep
+from hvintegration.calls.operation import DeadlineReached, SessionClosed, Sleep
 from hvintegration.errors import (
     BusyError,
     ConnectError,
@@ -277,3 +277,27 @@ def test_what_was_read_back_is_known_beside_what_could_not_be(
     seen = lamps((3, 3), None, (2, 2), attic="OperationFailed")
     unknown = making([lost(fenced=fenced), seen], HALL, ATTIC, CELLAR).error(OutcomeUnknownError)
     assert (unknown.asked, unknown.known) == (tuple(map(str, asked)), known)
+
+
+# -- closed --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_loss_after_which_the_session_was_closed_is_told_as_it_is(*, ran: bool) -> None:
+    error = lost(may_have_run=ran)
+    outcome = making([error, SessionClosed()], HALL, ATTIC)
+    assert (outcome.error(ConnectionLostError), outcome.calls[0]) == (error, w(HALL, ATTIC))
+    assert error.may_have_run is ran
+
+
+def test_what_was_known_before_the_session_was_closed_is_told() -> None:
+    busy = lamps((0, 3), (0, 0), attic="InvalidState")
+    unknown = making([busy, None, lost(), SessionClosed()], HALL, ATTIC).error(OutcomeUnknownError)
+    assert unknown.asked == (str(ATTIC),)
+    assert unknown.known == (Dimmed(HALL, Told.MADE, 3),)
+    assert told(making([busy, None, SessionClosed()], HALL, ATTIC)) == [Told.MADE, Told.FAILED]
+
+
+def test_a_session_that_is_closed_asks_nothing() -> None:
+    closed = SessionClosed()
+    assert type(making([closed]).error(SessionClosed)) is SessionClosed
