@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["Clock", "Deadline", "SystemClock", "Timeout", "VirtualClock"]
+from hvintegration.errors import ConfigurationError
+
+__all__ = ["MOST_SECONDS", "Clock", "Deadline", "SystemClock", "Timeout", "VirtualClock"]
 
 
 @runtime_checkable
@@ -28,7 +30,13 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock. All of them are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SystemClock)
+
+    def __hash__(self) -> int:
+        return hash(SystemClock)
 
     def monotonic(self) -> float:
         """Seconds since some fixed point; never runs backwards."""
@@ -70,8 +78,13 @@ class VirtualClock:
 
     def sleep(self, seconds: float) -> None:
         """Move on by *seconds*."""
+        forward = max(0.0, seconds)
         with self._lock:
-            self._seconds += max(0.0, seconds)
+            self._seconds += forward
+
+
+MOST_SECONDS: Final = 1_000_000
+"""What a deadline may be away: what every system can wait for, eleven days."""
 
 
 class Deadline:
@@ -83,6 +96,10 @@ class Deadline:
 
     Attributes:
         given: The seconds that the caller gave; those of the first deadline where this one was made of another.
+        clock: What it goes by.
+
+    Raises:
+        ConfigurationError: It is no number of seconds, or more than a million.
 
     >>> whole = Deadline(60, VirtualClock())
     >>> part = whole.within(20)
@@ -90,22 +107,24 @@ class Deadline:
     (60.0, 20.0, 60)
     """
 
-    __slots__ = ("_clock", "_end", "given")
+    __slots__ = ("_end", "clock", "given")
 
     def __init__(self, seconds: float, clock: Clock | None = None) -> None:
+        if not 0 <= seconds <= MOST_SECONDS:
+            raise ConfigurationError(f"Invalid deadline {seconds!r}: it is not up to {MOST_SECONDS:g} seconds away.")
         self.given = seconds
-        self._clock = SystemClock() if clock is None else clock
-        self._end = self._clock.monotonic() + seconds
+        self.clock = SystemClock() if clock is None else clock
+        self._end = self.clock.monotonic() + seconds
 
     def within(self, seconds: float) -> Deadline:
         """Another one, for a part of what is to be done: in *seconds*, or when this one ends, if that is earlier."""
-        part = Deadline(min(seconds, self.left()), self._clock)
+        part = Deadline(max(0.0, min(seconds, self.left())), self.clock)
         part.given = self.given
         return part
 
     def left(self) -> float:
         """Seconds left; zero once it has passed."""
-        return max(0.0, self._end - self._clock.monotonic())
+        return max(0.0, self._end - self.clock.monotonic())
 
 
 Timeout: TypeAlias = float | Deadline | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,12 +13,12 @@ import attrs
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
-from hvintegration.clock import Deadline, Timeout
+from hvintegration.clock import MOST_SECONDS, Deadline, Timeout
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
 from hvintegration.models import CheckStep, HostCheck, Rows
 from hvintegration.operations.checks import HostSteps, take
 from hvintegration.scripts import Effect
-from hvintegration.transports.base import Checkable, Step, Transport, clock_of, requests_of, sharing_of
+from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
 
 __all__ = ["DEFAULT_TIMEOUT", "INTERRUPTED_CHANGE", "Session", "SessionStats"]
 
@@ -91,8 +90,12 @@ class Session:
         more; then it ends in a ConnectionLostError.
         """
         self._closed = True
-        if self._sharing.leave(self):
-            self._sharing.close(self._transport.close)
+        try:
+            if self._sharing.leave(self):
+                self._sharing.close(self._transport.close)
+        except BaseException:
+            self._sharing.join(self)  # It is still to be closed.
+            raise
 
     def run(self, operation: Operation[T], timeout: Timeout = None) -> T:
         """Drive *operation* to its end.
@@ -116,10 +119,14 @@ class Session:
 
     def _deadline(self, timeout: Timeout) -> Deadline:
         if isinstance(timeout, Deadline):
+            if timeout.clock != self._clock:
+                raise ConfigurationError(f"Invalid deadline: it goes by another clock than {self.address}.")
             return timeout
         seconds = DEFAULT_TIMEOUT if timeout is None else timeout
-        if not 0 < seconds < math.inf:
-            raise ConfigurationError(f"Invalid timeout {timeout!r}: it is not a finite number of seconds above zero.")
+        if not 0 < seconds <= MOST_SECONDS:
+            raise ConfigurationError(
+                f"Invalid timeout {timeout!r}: it is not a number of seconds above zero and up to {MOST_SECONDS}."
+            )
         return Deadline(seconds, self._clock)
 
     def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
@@ -183,8 +190,8 @@ class Session:
         for attempt in range(1, attempts):
             try:
                 return self._call(step, deadline, repeated=attempt > 1)
-            except ConnectionLostError:
-                if self._closed or not deadline.left():
+            except ConnectionLostError as lost:
+                if self._closed or not lost.retryable or not deadline.left():
                     raise
         return self._call(step, deadline, repeated=attempts > 1)
 
@@ -241,7 +248,7 @@ class Session:
             return parse_answer(text, address=self.address, received_at=self._clock.now())
         except HvError:
             # Whoever answered this is not to be asked again over the same connection.
-            self._transport.close()
+            discard(self._transport)
             raise
 
     def _in_turn(self, work: Callable[[], T], deadline: Deadline) -> T:

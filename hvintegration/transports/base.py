@@ -15,10 +15,12 @@ __all__ = [
     "Checkable",
     "Clocked",
     "Counting",
+    "Discardable",
     "Shared",
     "Step",
     "Transport",
     "clock_of",
+    "discard",
     "requests_of",
     "sharing_of",
 ]
@@ -38,7 +40,7 @@ class Transport(Protocol):
     Sessions make one call at a time on it, so it needs no lock of its own. Constructing a transport sends nothing; the
     first call connects. It may be more besides: :class:`~hvintegration.transports.base.Clocked`,
     :class:`~hvintegration.transports.base.Counting`, :class:`~hvintegration.transports.base.Shared`,
-    :class:`~hvintegration.transports.base.Checkable`.
+    :class:`~hvintegration.transports.base.Discardable`, :class:`~hvintegration.transports.base.Checkable`.
     """
 
     def call(self, call: Call, deadline: Deadline, /) -> str:
@@ -101,6 +103,15 @@ class Shared(Protocol):
 
 
 @runtime_checkable
+class Discardable(Protocol):
+    """A transport that can give up its connection faster than by closing it."""
+
+    def discard(self) -> None:
+        """Give up the connection at once; the next call opens another one. What it leaves is ended behind the back."""
+        ...
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """A transport that can say how far the way to its machine leads."""
 
@@ -118,6 +129,14 @@ def clock_of(transport: Transport) -> Clock:
     return transport.clock if isinstance(transport, Clocked) else SystemClock()
 
 
+def discard(transport: Transport) -> None:
+    """Have the next call over *transport* open a new connection, without waiting if it can be had so."""
+    if isinstance(transport, Discardable):
+        transport.discard()
+    else:
+        transport.close()
+
+
 def requests_of(transport: Transport) -> int | None:
     """How many messages *transport* has sent; None if it does not count them."""
     return transport.requests if isinstance(transport, Counting) else None
@@ -127,11 +146,10 @@ def sharing_of(transport: Transport) -> Sharing:
     """Whose turn it is on *transport*: its own word for it, or else one for each transport as long as it is used."""
     if isinstance(transport, Shared):
         return transport.sharing
+    made = _SharingOf(transport)
     with _lock:
-        sharing = _sharings.get(id(transport))
-        if sharing is None:
-            sharing = _sharings[id(transport)] = _SharingOf(transport)
-        return sharing
+        # A signal handler of this thread may have been here meanwhile: the lock lets it, and the first one stays.
+        return _sharings.setdefault(id(transport), made)
 
 
 class _SharingOf(Sharing):
@@ -143,4 +161,4 @@ class _SharingOf(Sharing):
 
 
 _sharings: weakref.WeakValueDictionary[int, Sharing] = weakref.WeakValueDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()

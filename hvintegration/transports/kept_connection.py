@@ -11,7 +11,7 @@ from hvintegration.calls.call import Call
 from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.calls.reserve import answer_by, fence_by
 from hvintegration.clock import Deadline, SystemClock
-from hvintegration.errors import HvError, TransportError, UnsupportedError
+from hvintegration.errors import ConnectionLostError, HvError, TransportError, UnsupportedError
 from hvintegration.scripts import Effect
 from hvintegration.transports.one_time_event import OneTimeEvent
 from hvintegration.transports.sharing import Sharing
@@ -97,6 +97,7 @@ class KeptConnection:
 
     Args:
         make: Makes a connection, which is not open yet.
+        address: Where it leads, for errors.
         fences_at_once: Whether fencing takes no time, so that reads are fenced as writes are. Otherwise what is left
             of a read is fenced behind the caller's back.
 
@@ -104,13 +105,15 @@ class KeptConnection:
         sharing: Whose turn it is on it.
     """
 
-    def __init__(self, make: Callable[[], ScriptConnection], *, fences_at_once: bool) -> None:
+    def __init__(self, make: Callable[[], ScriptConnection], *, address: str, fences_at_once: bool) -> None:
         self.sharing = Sharing()
+        self._address = address
         self._make = make
         self._fences_at_once = fences_at_once
         self._requests = 0
         self._idle: ScriptConnection | None = None
         self._in_use: ScriptConnection | None = None
+        self._closings = 0
         self._fences: list[OneTimeEvent] = []
 
     @property
@@ -128,6 +131,7 @@ class KeptConnection:
                 if not is_refusal_of_scripts(refusal.error_id):
                     raise
                 # Nothing ran. From now on the connection calls functions of the scripts' names.
+                connection.prepare(call, deadline)
                 return connection.call(call, answer_by(call, deadline))
 
     def open(self, deadline: Deadline) -> None:
@@ -154,7 +158,14 @@ class KeptConnection:
         """
         self.sharing.close(self._close)
 
+    def discard(self) -> None:
+        """Give up the connection: what there is over there is ended behind the caller's back. Waits for nothing."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            self._discard(idle, None)
+
     def _close(self) -> None:
+        self._closings += 1
         used, self._in_use = self._in_use, None
         if used is not None:
             used.break_off()
@@ -173,6 +184,7 @@ class KeptConnection:
 
         What a loss means for *call* is decided here and nowhere else.
         """
+        closings = self._closings
         # Interrupted before the connection is in use again, it lets go of everything when it is collected.
         connection, self._idle = self._idle, None
         is_open = connection is not None
@@ -180,15 +192,18 @@ class KeptConnection:
             connection = self._make()
         self._in_use = connection
         try:
+            self._check_not_closed(closings)
             if not is_open:
                 connection.open(deadline)
                 is_open = True
             yield connection
         except TransportError as loss:
-            sent = connection.sent
-            is_write = call is not None and call.effect is Effect.WRITE
-            fenced = self._discard(connection, fence_by(deadline) if sent and is_write else None)
-            raise loss.judged(may_have_run=sent, fenced=fenced or not sent) from loss.__cause__
+            try:
+                judged = self._judged(loss, connection, call, deadline)
+            except BaseException:
+                self._fence_later(connection)
+                raise
+            raise judged from loss.__cause__
         except HvError:
             if is_open:
                 self._put_back(connection)
@@ -199,6 +214,25 @@ class KeptConnection:
             self._discard(connection, None)
             raise
         self._put_back(connection)
+
+    def _judged(
+        self, loss: TransportError, connection: ScriptConnection, call: Call | None, deadline: Deadline
+    ) -> TransportError:
+        if self._in_use is not connection:  # However that shows.
+            loss = self._was_closed()
+        sent = connection.sent
+        is_write = call is not None and call.effect is Effect.WRITE
+        fenced = self._discard(connection, deadline if sent and is_write else None)
+        return loss.judged(may_have_run=sent, fenced=fenced or not sent)
+
+    def _check_not_closed(self, closings: int) -> None:
+        if self._closings != closings:
+            raise self._was_closed()
+
+    def _was_closed(self) -> ConnectionLostError:
+        closed = ConnectionLostError(f"The connection with {self._address} was closed.", address=self._address)
+        closed.retryable = False
+        return closed
 
     def _put_back(self, connection: ScriptConnection) -> None:
         if self._in_use is connection:
@@ -212,16 +246,19 @@ class KeptConnection:
             self._in_use = None
         self._requests += connection.requests
         if self._fences_at_once:
-            return connection.fence(Deadline(0) if deadline is None else deadline)
-        if deadline is not None and connection.fence(deadline):
+            return connection.fence(Deadline(0) if deadline is None else fence_by(deadline))
+        if deadline is not None and connection.fence(fence_by(deadline)):
             return True
-        over = OneTimeEvent()
-        threading.Thread(target=_fence_later, args=(connection, over), name="hvintegration fence", daemon=True).start()
-        self._fences = [*(fence for fence in self._fences if not fence.happened), over]
+        self._fence_later(connection)
         return False
 
+    def _fence_later(self, connection: ScriptConnection) -> None:
+        over = OneTimeEvent()
+        threading.Thread(target=_fence, args=(connection, over), name="hvintegration fence", daemon=True).start()
+        self._fences = [*(fence for fence in self._fences if not fence.happened), over]
 
-def _fence_later(connection: ScriptConnection, over: OneTimeEvent) -> None:
+
+def _fence(connection: ScriptConnection, over: OneTimeEvent) -> None:
     clock = SystemClock()
     deadline = Deadline(SECONDS_TO_FENCE_LATER, clock)
     try:

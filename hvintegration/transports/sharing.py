@@ -17,6 +17,9 @@ T = TypeVar("T")
 SECONDS_TO_CLOSE: Final = 10.0
 """How long closing waits for the call of another thread."""
 
+SLICE: Final = 0.5
+"""Seconds of one wait: on Windows, Ctrl-C is noticed between waits only."""
+
 
 class Sharing:
     """One turn at a time, among threads and sessions; and when the last session goes.
@@ -27,6 +30,7 @@ class Sharing:
     def __init__(self) -> None:
         self._turn = threading.RLock()  # It knows its owner, so that releasing what was not acquired is refused.
         self._asking: int | None = None
+        self._closing: set[int] = set()
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
 
     def join(self, user: object) -> None:
@@ -52,7 +56,7 @@ class Sharing:
         # Ctrl-C can strike between acquiring and the next statement, so releasing is tried in any case. It is done in
         # this very frame, before anything is called: Ctrl-C strikes after calls, and would end a `finally` before it.
         try:
-            if not self._turn.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
+            if not self._acquire(deadline):
                 raise TransportTimeoutError(address=address, after=deadline.given, may_have_run=False, fenced=True)
             self._asking = this_thread
             return work()
@@ -67,13 +71,28 @@ class Sharing:
     def close(self, close: Callable[[], None]) -> None:
         """Let *close* end what is shared: after the call that is under way, or while it is, ten seconds later.
 
-        A call of this very thread, which a signal handler has interrupted, is not waited for.
+        A call of this very thread, which a signal handler has interrupted, is not waited for; and who closes something
+        around something else waits once.
         """
+        this_thread = threading.get_ident()
+        if this_thread in self._closing:
+            close()
+            return
         try:
-            self._turn.acquire(timeout=SECONDS_TO_CLOSE)
+            self._closing.add(this_thread)
+            self._acquire(Deadline(SECONDS_TO_CLOSE))
             close()
         finally:
             try:  # noqa: SIM105
                 self._turn.release()
             except RuntimeError:
                 pass
+            self._closing.discard(this_thread)
+
+    def _acquire(self, deadline: Deadline) -> bool:
+        while True:
+            left = deadline.left()
+            if self._turn.acquire(timeout=min(left, SLICE)):
+                return True
+            if not left:
+                return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hvintegration.clock import Deadline
 from hvintegration.transports.one_time_event import OneTimeEvent
@@ -35,6 +35,12 @@ class Job(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it
             self._error = error
         self._done.happen()
+
+    def give_up(self, error: BaseException) -> None:
+        """Let whoever waits for it get *error* now, unless it is done."""
+        if not self._done.happened:
+            self._error = error
+            self._done.happen()
 
     def wait(self, deadline: Deadline) -> None:
         """Return when it is done.
@@ -70,6 +76,7 @@ class Worker:
         self._jobs: queue.SimpleQueue[Job[object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._waited_for: Job[Any] | None = None
 
     def do(self, work: Callable[[], T], deadline: Deadline) -> T:
         """What *work* returns or raises, done by the thread.
@@ -77,7 +84,15 @@ class Worker:
         Raises:
             Late: The deadline came first. The work may still be going on.
         """
-        return self.later(work).result(deadline)
+        job = self.later(work)
+        self._waited_for = job
+        return job.result(deadline)
+
+    def break_off(self, error: BaseException) -> None:
+        """Let whoever waits for :meth:`do` get *error* now. The work may still be going on. May come at any time."""
+        job = self._waited_for
+        if job is not None:
+            job.give_up(error)
 
     def later(self, work: Callable[[], T]) -> Job[T]:
         """Have *work* done after what is to be done already, and do not wait for it."""

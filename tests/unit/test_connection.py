@@ -54,7 +54,7 @@ class Line:
 
 def test_what_was_opened_ahead_is_used_by_the_first_call() -> None:
     done: list[str] = []
-    kept = KeptConnection(lambda: Line(done), fences_at_once=True)
+    kept = KeptConnection(lambda: Line(done), address="x", fences_at_once=True)
 
     kept.open(Deadline(5))
     kept.open(Deadline(5))
@@ -68,7 +68,7 @@ def test_what_was_opened_ahead_is_used_by_the_first_call() -> None:
 def test_what_was_opened_elsewhere_is_used_unless_there_is_one() -> None:
     done: list[str] = []
     another: list[str] = []
-    kept = KeptConnection(lambda: Line(done), fences_at_once=True)
+    kept = KeptConnection(lambda: Line(done), address="x", fences_at_once=True)
     line = Line(done)
     line.open(Deadline(5, SystemClock()))
 
@@ -90,7 +90,7 @@ def test_what_could_not_be_opened_is_not_used_by_the_next_call(failure: BaseExce
     done: list[str] = []
     lines = [Line(done, failure), Line(done)]
     made = iter(lines)
-    kept = KeptConnection(lambda: next(made), fences_at_once=fences_at_once)
+    kept = KeptConnection(lambda: next(made), address="x", fences_at_once=fences_at_once)
 
     with pytest.raises(type(failure)):
         kept.open(Deadline(5))
@@ -116,7 +116,7 @@ class SlowToFence(Line):
 def test_closing_waits_for_what_is_still_being_fenced() -> None:
     done: list[str] = []
     line = SlowToFence(done, KeyboardInterrupt())
-    kept = KeptConnection(lambda: line, fences_at_once=False)
+    kept = KeptConnection(lambda: line, address="x", fences_at_once=False)
     with pytest.raises(KeyboardInterrupt):
         kept.open(Deadline(5))
 
@@ -129,7 +129,7 @@ def test_closing_waits_for_what_is_still_being_fenced() -> None:
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hvintegration.transports.kept_connection.SECONDS_TO_CLOSE", 0.1)
     line = SlowToFence([], KeyboardInterrupt())
-    kept = KeptConnection(lambda: line, fences_at_once=False)
+    kept = KeptConnection(lambda: line, address="x", fences_at_once=False)
     with pytest.raises(KeyboardInterrupt):
         kept.open(Deadline(5))
 
@@ -164,7 +164,7 @@ class Losing(Line):
 @pytest.mark.parametrize("sent", [False, True])
 @pytest.mark.parametrize("fences", [False, True])
 def test_what_a_loss_means_follows_from_what_was_sent_and_fenced(call: Call, *, sent: bool, fences: bool) -> None:
-    kept = KeptConnection(lambda: Losing([], sent=sent, fences=fences), fences_at_once=True)
+    kept = KeptConnection(lambda: Losing([], sent=sent, fences=fences), address="x", fences_at_once=True)
 
     with pytest.raises(ConnectionLostError, match="Reset") as lost:
         kept.call(call, Deadline(5))
@@ -193,7 +193,7 @@ def test_only_a_write_that_was_sent_is_fenced_before_its_loss_is_told(
     call: Call, *, sent: bool, fenced_first: bool
 ) -> None:
     line = LosingSlowly(sent=sent)
-    kept = KeptConnection(lambda: line, fences_at_once=False)
+    kept = KeptConnection(lambda: line, address="x", fences_at_once=False)
     told = threading.Event()
 
     def ask() -> None:
@@ -254,7 +254,7 @@ def test_a_write_keeps_its_reserve_from_what_is_left_when_it_is_sent(
         clock = VirtualClock()
         line = Timed(clock, opening=opening, preparing=preparing)
 
-        KeptConnection(lambda line=line: line, fences_at_once=False).call(call, Deadline(timeout, clock))  # type: ignore[misc]
+        KeptConnection(lambda line=line: line, address="x", fences_at_once=False).call(call, Deadline(timeout, clock))  # type: ignore[misc]
 
         assert line.given == [given]
 
@@ -293,7 +293,7 @@ def test_closing_breaks_off_a_call_that_does_not_end_and_the_caller_fences_it(mo
     monkeypatch.setattr("hvintegration.transports.sharing.SECONDS_TO_CLOSE", 0.05)
     done: list[str] = []
     lines = [Waiting(done), Line(done)]
-    kept = KeptConnection(lambda: lines.pop(0), fences_at_once=True)
+    kept = KeptConnection(lambda: lines.pop(0), address="x", fences_at_once=True)
     line = lines[0]
     assert isinstance(line, Waiting)
     came: list[object] = []
@@ -320,7 +320,7 @@ def test_closing_breaks_off_a_call_that_does_not_end_and_the_caller_fences_it(mo
 def test_closing_waits_for_a_call_that_ends() -> None:
     done: list[str] = []
     line = Waiting(done)
-    kept = KeptConnection(lambda: line, fences_at_once=True)
+    kept = KeptConnection(lambda: line, address="x", fences_at_once=True)
     came: list[str] = []
 
     def ask() -> None:
@@ -345,7 +345,7 @@ def test_what_was_broken_off_just_as_the_answer_came_is_not_used_again(monkeypat
 
     done: list[str] = []
     lines = [Answering(done), Line(done)]
-    kept = KeptConnection(lambda: lines.pop(0), fences_at_once=True)
+    kept = KeptConnection(lambda: lines.pop(0), address="x", fences_at_once=True)
 
     assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"
     assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"

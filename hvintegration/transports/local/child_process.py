@@ -53,6 +53,8 @@ class ChildProcess(LineStreams):
         assert process.stdout is not None
         assert process.stderr is not None
         self.attach(process.stdin, process.stdout, process.stderr)
+        if self._over:  # Asked after the process is known: whoever gives it up kills what is known.
+            self.kill()
 
     def end(self) -> None:
         """Close its input, which ends a healthy PowerShell, and wait a moment for it."""

@@ -44,7 +44,9 @@ class Local:
     def __init__(self, program: str | os.PathLike[str] | Sequence[str] | None = None) -> None:
         self._program = program
         self._command = _command(program)
-        self._kept = KeptConnection(lambda: _LocalConnection(self._command, str(self)), fences_at_once=True)
+        self._kept = KeptConnection(
+            lambda: _LocalConnection(self._command, str(self)), address=str(self), fences_at_once=True
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self._program is None else repr(self._program)})"
@@ -69,6 +71,10 @@ class Local:
     def steps(self) -> tuple[Step, ...]:
         """The program is there, and PowerShell starts; see :class:`~hvintegration.transports.base.Checkable`."""
         return (("program", self._find), ("PowerShell", self._start))
+
+    def discard(self) -> None:
+        """End the process at once."""
+        self._kept.discard()
 
     def close(self) -> None:
         """End the process."""

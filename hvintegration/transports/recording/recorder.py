@@ -21,7 +21,7 @@ from hvintegration.calls.answer import parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError, one_line
-from hvintegration.transports.base import Checkable, Step, Transport, clock_of, requests_of, sharing_of
+from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
 from hvintegration.transports.recording.masking import Masking
 from hvintegration.transports.sharing import Sharing
 
@@ -154,6 +154,10 @@ class Recorder:
             raise
         record({"detail": self._masking.value(detail)})
         return detail
+
+    def discard(self) -> None:
+        """Give up the connection of the other transport."""
+        discard(self._inner)
 
     def close(self) -> None:
         """Close the other transport. A later call is recorded, too."""

@@ -82,6 +82,8 @@ class LineStreams:
         """Send *line*; see :class:`~hvintegration.transports.remoting.out_of_process.Streams`."""
         written = OneTimeEvent()
         self._unsent.put((line, written))
+        if self._over:  # Asked after it is queued: from here on, nobody may take it from there.
+            raise ConnectionLostError(f"PowerShell ({self._address}) was given up.", address=self._address)
         if not written.wait(deadline):
             raise self._too_late(deadline)
 

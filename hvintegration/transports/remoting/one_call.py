@@ -130,9 +130,15 @@ def _for_sh(call: Call) -> bytes:
     secrets: list[str] = []
     for name, secret in call.secrets.items():
         secrets += [f":{secret.username}", f":{secret.password}"]
-        if any(character in line for line in secrets for character in "\n\0"):
-            raise ConfigurationError(f"The {name} has a line break or a null character, which a shell cannot take.")
-    return "\n".join([call.script.text, "#document", call.text, *secrets, "#end\n"]).encode("utf-8", "surrogateescape")
+        if not all(map(_is_one_line, secrets)):
+            raise ConfigurationError(
+                f"Invalid secret {name!r}: no shell takes its line break, null character or half a character."
+            )
+    return "\n".join([call.script.text, "#document", call.text, *secrets, "#end\n"]).encode("utf-8")
+
+
+def _is_one_line(text: str) -> bool:
+    return not any(character in "\n\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 _PAYLOADS: Final = {Language.POWERSHELL: _for_powershell, Language.SH: _for_sh}

@@ -100,6 +100,7 @@ class Client:
             RemoteError: The script was refused.
         """
         self.sent = False
+        self._send_data(_POOL, deadline)  # What psrpcore answers by itself to what the far side asked.
         pipeline = self._pool.start(call)
         self._send(b"<Command PSGuid='%b' />\n" % str(pipeline).encode(), deadline)
         while self._receive(pipeline, deadline) != (b"CommandAck", pipeline):

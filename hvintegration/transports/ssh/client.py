@@ -112,6 +112,7 @@ class SshClient:
         self._closers: list[Callable[[], object]] = []
         self._closed = False
         self._lock = threading.Lock()
+        self._worker: Worker | None = None
 
     @property
     def alive(self) -> bool:
@@ -242,6 +243,8 @@ class SshClient:
         with self._lock:
             self._closed = True
             closers, self._closers = self._closers, []
+        if self._worker is not None:
+            self._worker.break_off(self._given_up())
         # From the first server on, so that nothing tries to say goodbye on the way.
         if self._jump is not None:
             self._jump.close()
@@ -253,7 +256,9 @@ class SshClient:
 
     def _do(self, doing: str, work: Callable[[], T], deadline: Deadline) -> T:
         """Do *work* in time. This is where errors of paramiko and of sockets become the package's."""
-        worker = Worker(f"{self._address} {doing}")
+        worker = self._worker = Worker(f"{self._address} {doing}")
+        if self._closed:
+            raise self._given_up()
         try:
             return worker.do(work, deadline)
         except (HvError, ChannelRefusedError):
@@ -314,7 +319,10 @@ class SshClient:
                 self._closers.append(close)
                 return
         close()
-        raise ConnectError(f"The connection with {self._endpoint} was given up.", address=self._address)
+        raise self._given_up()
+
+    def _given_up(self) -> ConnectError:
+        return ConnectError(f"The connection with {self._endpoint} was given up.", address=self._address)
 
     def _dial(self, deadline: Deadline) -> socket.socket:
         if self._endpoint.proxy_command is not None:

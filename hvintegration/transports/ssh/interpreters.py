@@ -226,7 +226,7 @@ class _OneByOne:
         self._streams: _ChannelStreams | None = None
         self._ready: OneCall | None = None
         self._requests = 0
-        self.sent = False
+        self._called: OneCall | None = None
         self.process: RemoteProcess | None = None
 
     def __str__(self) -> str:
@@ -254,17 +254,25 @@ class _OneByOne:
         self._requests += call.requests
         self._ready, self.process = call, call.process
 
+    @property
+    def sent(self) -> bool:
+        return self._called is not None and self._called.sent
+
     def prepare(self, _call: Call, deadline: Deadline) -> None:
-        self.sent = False
+        self._called = None
         if self._ready is None:
             self.open(deadline)
 
     def call(self, call: Call, deadline: Deadline) -> str:
         assert self._ready is not None
-        ready, self._ready = self._ready, None
-        self._requests += 1
-        self.sent = True
-        answer = ready.call(call, deadline)
+        self._called, self._ready = self._ready, None
+        try:
+            answer = self._called.call(call, deadline)
+        finally:
+            if self._called.sent:
+                self._requests += 1
+            else:
+                self._ready = self._called  # It still waits for a call.
         self.close()
         return answer
 

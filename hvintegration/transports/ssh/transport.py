@@ -101,7 +101,7 @@ class SSH:
         )
         target = self._target  # Not self, which may be collected while the connection is open.
         self._connection: Callable[[], _SSHConnection] = lambda: _SSHConnection(target, program)
-        self._kept = KeptConnection(self._connection, fences_at_once=False)
+        self._kept = KeptConnection(self._connection, address=str(self), fences_at_once=False)
 
     @staticmethod
     def _jump(jump: SSH | str) -> Target:
@@ -126,6 +126,10 @@ class SSH:
     def call(self, call: Call, deadline: Deadline, /) -> str:
         """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
         return self._kept.call(call, deadline)
+
+    def discard(self) -> None:
+        """Give up the connection. PowerShell is ended behind the caller's back."""
+        self._kept.discard()
 
     def close(self) -> None:
         """End the connection, and PowerShell with it."""
@@ -235,7 +239,7 @@ class _SSHConnection:
         try:
             for interpreter in self._interpreters.values():
                 interpreter.abandon()
-            if hung is None or not hung.sent:
+            if hung is None:
                 return True
             if hung.process is None:
                 return False

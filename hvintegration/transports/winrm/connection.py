@@ -94,6 +94,7 @@ class WinRMConnection:
     def break_off(self) -> None:
         """Let the call that is under way end: nothing more is sent or received."""
         self._front.http.shut()
+        self._worker.break_off(ConnectionLostError(f"{self._address} is asked no more.", address=self._address))
 
     def close(self) -> None:
         """End the runspace pool in good order, within a moment."""
@@ -151,19 +152,18 @@ class WinRMConnection:
         self._front.expect_large_envelopes()
 
     def _exchange_key(self, deadline: Deadline) -> None:
-        while (more := self._pool.outgoing(self._front.room)) is not None:
-            self._front.send(None, more, deadline)
+        self._send(None, deadline)
         while not self._pool.has_key:
             self._receive(None, deadline)
 
     def _call(self, call: Call, deadline: Deadline) -> str:
         self._closings.catch_up(self._front, deadline)
+        self._send(None, deadline)  # What psrpcore answers by itself to what the host asked.
         pipeline_id = self._pool.start(call)
         beginning = self._pool.outgoing(self._front.room)
         assert beginning is not None
         self._command(pipeline_id, beginning, deadline)
-        while (more := self._pool.outgoing(self._front.room)) is not None:
-            self._front.send(pipeline_id, more, deadline)
+        self._send(pipeline_id, deadline)
         while not self._pool.finished:
             self._receive(pipeline_id, deadline)
         self._closings.tell(pipeline_id)
@@ -178,6 +178,10 @@ class WinRMConnection:
             raise
         finally:
             self._front.http.about_to_send = None
+
+    def _send(self, pipeline_id: uuid.UUID | None, deadline: Deadline) -> None:
+        while (more := self._pool.outgoing(self._front.room)) is not None:
+            self._front.send(pipeline_id, more, deadline)
 
     def _note_sent(self) -> None:
         self.sent = True

@@ -111,7 +111,7 @@ class WinRM:
         self._delegate = delegate
         if not tls and (self._ca_file or self._fingerprint or self._client_certificate):
             raise ConfigurationError("Certificates are for TLS.", hint=Hint.of("Use {}.", _TLS))
-        self._kept = KeptConnection(self._connection, fences_at_once=False)
+        self._kept = KeptConnection(self._connection, address=str(self), fences_at_once=False)
 
     def __repr__(self) -> str:
         who = "" if self._credential is None else f", credential={self._credential!r}"
@@ -136,6 +136,10 @@ class WinRM:
     def call(self, call: Call, deadline: Deadline, /) -> str:
         """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
         return self._kept.call(call, deadline)
+
+    def discard(self) -> None:
+        """Give up the connections. The runspace pool is closed behind the caller's back."""
+        self._kept.discard()
 
     def close(self) -> None:
         """Close the runspace pool and the connections."""
