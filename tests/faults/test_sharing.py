@@ -221,3 +221,27 @@ def test_a_write_over_a_slow_new_connection_has_its_time(way: Way) -> None:
     assert time.monotonic() - began > 2.5
     assert way.journal() == ["disable demovm vss"]
     assert host.session.stats.round_trips == 2
+
+
+def test_closing_while_it_connects_ends_that_at_once(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvintegration.transports.sharing.SECONDS_TO_CLOSE", 0.2)
+    if way.slow is None:
+        pytest.skip("a simulator has no connection")
+    way.slow(20)
+    host = Host(way.transport)
+    came: list[ConnectionLostError] = []
+
+    def ask() -> None:
+        with pytest.raises(ConnectionLostError) as lost:
+            host.info(timeout=60)
+        came.append(lost.value)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(0.7)
+    host.close()
+    asking.join(3)
+
+    (lost,) = came
+    assert (lost.may_have_run, lost.fenced) == (False, True)
+    way.slow(0)

@@ -12,6 +12,7 @@ import hvintegration as hv
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import (
+    ConfigurationError,
     ConnectionLostError,
     DecodeError,
     InvalidStateError,
@@ -236,3 +237,61 @@ def test_a_transport_that_counts_nothing_is_no_problem() -> None:
     host.info()
 
     assert host.session.stats.requests is None
+
+
+def test_a_session_whose_closing_was_interrupted_can_be_closed_again() -> None:
+    class Interrupted(Wrapped):
+        def close(self) -> None:
+            super().close()
+            if self.closed == 1:
+                raise KeyboardInterrupt
+
+    transport = Interrupted(hv.Simulator(hv.World()), lambda _: None)
+    host = hv.Host(transport)
+
+    with pytest.raises(KeyboardInterrupt):
+        host.close()
+    host.close()
+    host.close()
+
+    assert transport.closed == 2
+
+
+def test_who_answers_nonsense_is_given_up_without_waiting_where_that_can_be() -> None:
+    class Giving(Wrapped):
+        discarded = 0
+
+        def call(self, call: Call, deadline: Deadline, /) -> str:
+            return "[]"
+
+        def discard(self) -> None:
+            self.discarded += 1
+
+    transport = Giving(hv.Simulator(hv.World()), lambda _: None)
+
+    with pytest.raises(DecodeError):
+        hv.Host(transport).info()
+
+    assert (transport.discarded, transport.closed) == (1, 0)
+
+
+def test_a_deadline_of_another_clock_is_refused() -> None:
+    host = hv.Host(Wrapped(hv.Simulator(hv.World()), lambda _: None))
+
+    with pytest.raises(ConfigurationError, match="another clock"):
+        host.info(timeout=hv.Deadline(60, hv.VirtualClock()))
+    assert host.info(timeout=hv.Deadline(60)).name == "HV01"
+
+
+def test_a_deadline_is_shared_by_verbs() -> None:
+    clock = hv.VirtualClock()
+    world = hv.simulator.demo_world()
+    world.faults = [Fault(cmdlet="Get-VM", action="delay", machine="demovm", seconds=40, times=2)]
+    host = hv.Host(hv.Simulator(world, clock=clock))
+    deadline = hv.Deadline(60, clock)
+
+    host.vms.list(timeout=deadline)
+    with pytest.raises(TransportTimeoutError, match="within 60 seconds") as late:
+        host.vms.list(timeout=deadline)
+
+    assert (clock.monotonic(), late.value.after) == (60, 60)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hvintegration.clock import Clock, Deadline, SystemClock
+from hvintegration.clock import Clock, Deadline, SystemClock, VirtualClock
+from hvintegration.errors import ConfigurationError
 
 
 class HandClock:
@@ -48,3 +49,20 @@ def test_the_systems_seconds_never_run_backwards() -> None:
     clock = SystemClock()
     seconds = [clock.monotonic() for _ in range(100)]
     assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("seconds", [-1, 1_000_001, float("inf"), float("nan")])
+def test_a_deadline_is_some_seconds_away_that_can_be_waited_for(seconds: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"^Invalid deadline"):
+        Deadline(seconds)
+
+
+def test_a_part_of_a_deadline_ends_with_it_and_knows_what_was_given() -> None:
+    clock = VirtualClock()
+    whole = Deadline(60, clock)
+    clock.sleep(50)
+
+    parts = [whole.within(4), whole.within(40), whole.within(-1), whole.within(4).within(3)]
+
+    assert [part.left() for part in parts] == [4, 10, 0, 3]
+    assert [part.given for part in parts] == [60] * 4

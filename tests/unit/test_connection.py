@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline, SystemClock, VirtualClock
-from hvintegration.errors import ConnectError, ConnectionLostError, HvError, PermissionDeniedError
+from hvintegration.errors import ConnectError, ConnectionLostError, HvError, PermissionDeniedError, UnsupportedError
 from hvintegration.scripts import GET_HOST, SET_SERVICES
 from hvintegration.transports.kept_connection import KeptConnection
 
@@ -351,3 +352,100 @@ def test_what_was_broken_off_just_as_the_answer_came_is_not_used_again(monkeypat
     assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"
     assert done == ["open 5", "break off", "call", "fence", "open 5", "call"]
     assert kept.requests == 2
+
+
+def test_who_closes_waits_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvintegration.transports.sharing.SECONDS_TO_CLOSE", 0.5)
+    line = Waiting([])
+    kept = KeptConnection(lambda: line, address="x", fences_at_once=True)
+
+    def ask() -> None:
+        with pytest.raises(ConnectionLostError):
+            in_turn(kept, Call(GET_HOST, {}))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert line.called.wait(30)
+    began = time.monotonic()
+    kept.sharing.close(kept.close)  # As a session does.
+    assert 0.4 < time.monotonic() - began < 0.9
+    asking.join(30)
+
+
+def test_a_connection_that_is_closed_while_it_opens_is_lost_however_that_shows() -> None:
+    class Opening(Line):
+        def open(self, deadline: Deadline) -> None:
+            kept.close()
+            raise ConnectError("Is it a PowerShell?", address="x")
+
+    done: list[str] = []
+    kept = KeptConnection(lambda: Opening(done), address="x", fences_at_once=True)
+
+    with pytest.raises(ConnectionLostError, match=r"^The connection with x was closed\.$") as lost:
+        kept.call(Call(SET_SERVICES, {}), Deadline(5))
+
+    assert (lost.value.may_have_run, lost.value.fenced, lost.value.retryable) == (False, True, False)
+    assert done == ["break off", "fence"]
+
+
+def test_a_connection_that_is_closed_while_it_is_made_is_not_used() -> None:
+    done: list[str] = []
+
+    def make() -> Line:
+        kept.close()
+        return Line(done)
+
+    kept = KeptConnection(make, address="x", fences_at_once=True)
+
+    with pytest.raises(ConnectionLostError, match="was closed"):
+        kept.call(Call(SET_SERVICES, {}), Deadline(5))
+
+    assert done == ["fence"]
+
+
+def test_ctrl_c_while_a_lost_write_is_fenced_leaves_the_fencing_to_others() -> None:
+    class Interrupted(Losing):
+        def fence(self, deadline: Deadline, /) -> bool:
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            return super().fence(deadline)
+
+    line = Interrupted([], sent=True)
+    kept = KeptConnection(lambda: line, address="x", fences_at_once=False)
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.call(Call(SET_SERVICES, {}), Deadline(60))
+
+    assert line.fenced.wait(30)
+
+
+def test_what_is_given_up_is_fenced_behind_the_back() -> None:
+    line = LosingSlowly(sent=True)
+    kept = KeptConnection(lambda: line, address="x", fences_at_once=False)
+    kept.open(Deadline(5))
+
+    kept.discard()
+    kept.discard()
+
+    assert not line.fenced.is_set()
+    line.may.set()
+    assert line.fenced.wait(30)
+
+
+def test_a_refused_script_is_called_by_name_after_all_is_prepared_again() -> None:
+    class Refusing(Line):
+        def prepare(self, call: Call, deadline: Deadline) -> None:
+            super().prepare(call, deadline)
+            self._done.append("prepare")
+
+        def call(self, call: Call, deadline: Deadline) -> str:
+            answer = super().call(call, deadline)
+            if self._done.count("call") == 1:
+                raise UnsupportedError("No.", address="x", needs="scripts", error_id="ScriptsNotAllowed")
+            return answer
+
+    done: list[str] = []
+    kept = KeptConnection(lambda: Refusing(done), address="x", fences_at_once=True)
+
+    assert kept.call(Call(GET_HOST, {}), Deadline(5)) == "{}"
+    assert done == ["open 5", "prepare", "call", "prepare", "call"]
