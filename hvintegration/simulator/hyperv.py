@@ -215,7 +215,7 @@ class HyperV:
             return True
         if fault.action == "exit":
             raise ConnectionLostError(
-                f"PowerShell ({self._address}) ended.", address=self._address, may_have_run=True, fenced=True
+                f"The interpreter at {self._address} ended.", address=self._address, may_have_run=True, fenced=True
             )
         if fault.action == "remove":
             error = _refusal(world, cmdlet, "vm_gone", about=world.computer, target=machine.name)

@@ -1,4 +1,4 @@
-"""Lines to and from a PowerShell, with threads at its streams, so that no wait can outlast a deadline."""
+"""Lines to and from an interpreter, with threads at its streams, so that no wait can outlast a deadline."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Sink(Protocol):
 
 
 class LineStreams:
-    """A PowerShell's three streams; see :class:`~hvintegration.transports.remoting.out_of_process.Streams`.
+    """An interpreter's three streams; see :class:`~hvintegration.transports.remoting.out_of_process.Streams`.
 
     Both of its outputs are read all the time. Of its complaints the end is kept.
     """
@@ -83,7 +83,7 @@ class LineStreams:
         written = OneTimeEvent()
         self._unsent.put((line, written))
         if self._over:  # Asked after it is queued: from here on, nobody may take it from there.
-            raise ConnectionLostError(f"PowerShell ({self._address}) was given up.", address=self._address)
+            raise ConnectionLostError(f"The interpreter at {self._address} was given up.", address=self._address)
         if not written.wait(deadline):
             raise self._too_late(deadline)
 
@@ -98,7 +98,7 @@ class LineStreams:
         return line
 
     def finish(self) -> None:
-        """Say that nothing more will be sent, which ends a healthy PowerShell."""
+        """Say that nothing more will be sent, which ends a healthy interpreter."""
         self._unsent.put(None)
 
     def wait_for_end(self, seconds: float) -> None:
@@ -131,13 +131,13 @@ class LineStreams:
                     self._deliver(line)
                 if len(rest) > MAX_LINE:
                     return ProtocolError(
-                        f"PowerShell ({self._address}) wrote a line of more than {MAX_LINE} bytes.",
+                        f"The interpreter at {self._address} wrote a line of more than {MAX_LINE} bytes.",
                         address=self._address,
                         received=rest[:400].decode("ascii", "replace"),
                     )
         complaint = excerpt(self._complaints.decode("utf-8", "replace").strip() or rest.decode("utf-8", "replace"))
         return ConnectionLostError(
-            f"PowerShell ({self._address}) ended{': ' + complaint if complaint else '.'}",
+            f"The interpreter at {self._address} ended{': ' + complaint if complaint else '.'}",
             address=self._address,
         )
 
