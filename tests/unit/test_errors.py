@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import pickle
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -407,3 +409,18 @@ def test_both_forms_of_a_hint_survive(protocol: int) -> None:
 @pytest.mark.parametrize(("after", "said"), [(60, "60 seconds"), (0.5, "0.5 seconds"), (1.0, "1 second")])
 def test_a_time_out_names_the_time_that_the_caller_gave(after: float, said: str) -> None:
     assert str(errors.TransportTimeoutError(address="hv01", after=after)) == f"No answer came from hv01 within {said}."
+
+
+def test_nothing_changes_what_a_loss_means_on_its_way() -> None:
+    """Who knows more raises a judged copy."""
+    package = Path(errors.__file__).parent
+    assigned = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in package.rglob("*.py")
+        if path.name != "errors.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and node.attr in {"may_have_run", "fenced"}
+    ]
+    assert assigned == []
