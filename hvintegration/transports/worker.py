@@ -86,7 +86,10 @@ class Worker:
         """
         job = self.later(work)
         self._waited_for = job
-        return job.result(deadline)
+        try:
+            return job.result(deadline)
+        finally:
+            self._waited_for = None  # It holds what was asked and answered.
 
     def break_off(self, error: BaseException) -> None:
         """Let whoever waits for :meth:`do` get *error* now. The work may still be going on. May come at any time."""
