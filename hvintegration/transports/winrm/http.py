@@ -437,7 +437,7 @@ class WSManHttp:
             except _ReplacedError:
                 self._unseal()
         raise ConnectionLostError(
-            f"{self._target.address} closes each connection at once.", address=self._target.address, may_have_run=False
+            f"{self._target.address} closes each connection at once.", address=self._target.address
         )
 
     def authenticate(self) -> None:
@@ -598,7 +598,6 @@ class WSManHttp:
             return ConnectionLostError(
                 f"The connection to {address} was lost: {_reason(causes)}.",
                 address=address,
-                may_have_run=True,
                 hint=_NOT_HTTP_HINT if self._target.seals and self._sealing is None else None,
             )
         if isinstance(error, requests.exceptions.ProxyError):
@@ -609,9 +608,7 @@ class WSManHttp:
             return ConfigurationError(f"Invalid address {address!r}: its host's name cannot be part of a URL.")
         if isinstance(error, requests.exceptions.RequestException | OSError):
             # Reset or closed while connecting: lost, as it would be a moment later.
-            return ConnectionLostError(
-                f"{address} broke off while connecting: {_reason(causes)}.", address=address, may_have_run=False
-            )
+            return ConnectionLostError(f"{address} broke off while connecting: {_reason(causes)}.", address=address)
         return self._not_understood(error)
 
     def _not_understood(self, error: Exception) -> TransportError:
