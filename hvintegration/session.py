@@ -163,10 +163,7 @@ class Session:
             TransportTimeoutError: The turn did not come in time.
         """
         deadline = self._deadline(timeout)
-        try:
-            steps = self._in_turn(self._steps, deadline)
-        except SessionClosed:
-            raise self._is_closed() from None
+        steps = self._alone(self._steps, deadline)
         ways: list[Step] = [(name, partial(self._look, look)) for name, look in steps]
         taken = take([*ways, *HostSteps(self.run).steps()], deadline, self._clock)
         return HostCheck(address=self.address, steps=Rows(CheckStep, taken), read_at=self._clock.now())
@@ -175,8 +172,12 @@ class Session:
         return self._transport.steps() if isinstance(self._transport, Checkable) else ()
 
     def _look(self, look: Callable[[Deadline], str], deadline: Deadline) -> str:
+        return self._alone(lambda: look(deadline), deadline)
+
+    def _alone(self, work: Callable[[], T], deadline: Deadline) -> T:
+        """What *work* answers, done in turn, and in no operation that could be told of the closing."""
         try:
-            return self._in_turn(lambda: look(deadline), deadline)
+            return self._in_turn(work, deadline)
         except SessionClosed:
             raise self._is_closed() from None
 
