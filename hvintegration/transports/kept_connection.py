@@ -16,7 +16,7 @@ from hvintegration.scripts import Effect
 from hvintegration.transports.one_time_event import OneTimeEvent
 from hvintegration.transports.sharing import Sharing
 
-__all__ = ["KeptConnection", "ScriptConnection"]
+__all__ = ["KeptConnection", "KeptTransport", "ScriptConnection"]
 
 SECONDS_TO_FENCE_LATER: Final = 10.0
 """How long fencing is tried behind the caller's back, for the network may come back."""
@@ -256,6 +256,25 @@ class KeptConnection:
         over = OneTimeEvent()
         threading.Thread(target=_fence, args=(connection, over), name="hvintegration fence", daemon=True).start()
         self._fences = [*(fence for fence in self._fences if not fence.happened), over]
+
+
+class KeptTransport:
+    """What transports over a kept connection have in common. Each says itself what it counts, and what closing ends."""
+
+    _kept: KeptConnection
+
+    @property
+    def sharing(self) -> Sharing:
+        """Whose turn it is."""
+        return self._kept.sharing
+
+    def call(self, call: Call, deadline: Deadline, /) -> str:
+        """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
+        return self._kept.call(call, deadline)
+
+    def discard(self) -> None:
+        """Give up the connection at once; what it leaves over there is ended behind the caller's back."""
+        self._kept.discard()
 
 
 def _fence(connection: ScriptConnection, over: OneTimeEvent) -> None:

@@ -13,8 +13,7 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, Hint
 from hvintegration.transports.base import Step
-from hvintegration.transports.kept_connection import KeptConnection
-from hvintegration.transports.sharing import Sharing
+from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
 
 if TYPE_CHECKING:
     from hvintegration.transports.remoting.out_of_process import Client
@@ -24,7 +23,7 @@ __all__ = ["Local"]
 _ARGUMENTS: Final = ("-NoLogo", "-NoProfile", "-s")
 
 
-class Local:
+class Local(KeptTransport):
     """PowerShell on this machine. Its address is ``local:``, or ``local:PATH`` for a certain program.
 
     One child process serves all calls. It is started by the first call and ended by :meth:`close`, by any failure,
@@ -59,22 +58,9 @@ class Local:
         """Packets sent over all connections so far."""
         return self._kept.requests
 
-    @property
-    def sharing(self) -> Sharing:
-        """Whose turn it is."""
-        return self._kept.sharing
-
-    def call(self, call: Call, deadline: Deadline, /) -> str:
-        """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
-        return self._kept.call(call, deadline)
-
     def steps(self) -> tuple[Step, ...]:
         """The program is there, and PowerShell starts; see :class:`~hvintegration.transports.base.Checkable`."""
         return (("program", self._find), ("PowerShell", self._start))
-
-    def discard(self) -> None:
-        """End the process at once."""
-        self._kept.discard()
 
     def close(self) -> None:
         """End the process."""

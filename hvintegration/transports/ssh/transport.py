@@ -16,8 +16,7 @@ from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, HvError
 from hvintegration.scripts import Language
 from hvintegration.transports.base import Step
-from hvintegration.transports.kept_connection import KeptConnection
-from hvintegration.transports.sharing import Sharing
+from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
 from hvintegration.transports.ssh.host_keys import parse_pin
 from hvintegration.transports.ssh.target import Target, expanded, parse_target
 
@@ -33,7 +32,7 @@ _FIRST_TRY: Final = 0.75
 """Of the time for fencing, this share is for trying it over the same connection, the rest for a new one."""
 
 
-class SSH:
+class SSH(KeptTransport):
     """PowerShell on a host with an SSH server. Its address is ``ssh://USER@HOST:PORT``.
 
     The host's key must be a known one; no option turns that off. The connection stays open between calls. How the host
@@ -117,19 +116,6 @@ class SSH:
     def requests(self) -> int:
         """Messages to PowerShell sent over all connections so far."""
         return self._kept.requests
-
-    @property
-    def sharing(self) -> Sharing:
-        """Whose turn it is."""
-        return self._kept.sharing
-
-    def call(self, call: Call, deadline: Deadline, /) -> str:
-        """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
-        return self._kept.call(call, deadline)
-
-    def discard(self) -> None:
-        """Give up the connection. PowerShell is ended behind the caller's back."""
-        self._kept.discard()
 
     def close(self) -> None:
         """End the connection, and PowerShell with it."""

@@ -7,13 +7,10 @@ import re
 import sys
 from typing import TYPE_CHECKING, Final
 
-from hvintegration.calls.call import Call
-from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument, excerpt
 from hvintegration.transports.base import Step
-from hvintegration.transports.kept_connection import KeptConnection
-from hvintegration.transports.sharing import Sharing
+from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
 
 if TYPE_CHECKING:
     from hvintegration.transports.winrm.connection import WinRMConnection
@@ -27,7 +24,7 @@ HTTP_PORT: Final = 5985
 HTTPS_PORT: Final = 5986
 
 
-class WinRM:
+class WinRM(KeptTransport):
     r"""PowerShell on a remote host, over WinRM. Its address is ``winrm://HOST:PORT``, or ``winrms://`` over TLS.
 
     Nothing is ever sent in the clear: without TLS, messages are encrypted by the authentication (Kerberos, NTLM or
@@ -127,19 +124,6 @@ class WinRM:
     def requests(self) -> int:
         """WSMan messages sent so far, those of authentication not counted."""
         return self._kept.requests
-
-    @property
-    def sharing(self) -> Sharing:
-        """Whose turn it is."""
-        return self._kept.sharing
-
-    def call(self, call: Call, deadline: Deadline, /) -> str:
-        """Make *call*; see :class:`~hvintegration.transports.base.Transport`."""
-        return self._kept.call(call, deadline)
-
-    def discard(self) -> None:
-        """Give up the connections. The runspace pool is closed behind the caller's back."""
-        self._kept.discard()
 
     def close(self) -> None:
         """Close the runspace pool and the connections."""
