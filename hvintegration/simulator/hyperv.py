@@ -15,7 +15,8 @@ import attrs
 from hvintegration.errors import ConnectionLostError
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.simulator.settling import Settling
-from hvintegration.simulator.world import Fault, Machine, Store, World
+from hvintegration.simulator.store import WorldAccess
+from hvintegration.simulator.world import Fault, Machine, World
 
 __all__ = ["CmdletError", "Component", "HyperV", "VirtualMachine"]
 
@@ -130,15 +131,24 @@ class HyperV:
     """The module, as one PowerShell session has it.
 
     Args:
-        store: Where the world is.
+        access: The world.
         pause: How to let time pass for a slow machine.
+        go_on: Raises when the call is to end.
         settling: What has been switched or started too recently to have contact.
         address: For the error when PowerShell dies.
     """
 
-    def __init__(self, store: Store, pause: Callable[[float], None], settling: Settling, address: str) -> None:
-        self._store = store
+    def __init__(
+        self,
+        access: WorldAccess,
+        pause: Callable[[float], None],
+        go_on: Callable[[], None],
+        settling: Settling,
+        address: str,
+    ) -> None:
+        self._access = access
         self._pause = pause
+        self._go_on = go_on
         self._settling = settling
         self._address = address
 
@@ -187,12 +197,13 @@ class HyperV:
                     _switch(changed, candidate, component.kind, enabled=enabled)
                     return
 
-        self._store.change(switch)
+        self._access.change(switch)
 
     # -- what all cmdlets do --------------------------------------------------------------------------------------
 
     def _world(self, cmdlet: str) -> World:
-        world = self._store.read()
+        self._go_on()
+        world = self._access.read()
         self._settling.look(world)
         if world.access == "denied":
             raise _refusal(world, cmdlet, "access_denied", about=world.computer, target=None)
@@ -235,7 +246,7 @@ class HyperV:
                 and (fault.times is None or fault.times > 0)
             )
 
-        found = next(filter(fits, self._store.read().faults), None)
+        found = next(filter(fits, self._access.read().faults), None)
         if found is None or (found.times is None and found.action != "remove"):
             return found
 
@@ -247,7 +258,7 @@ class HyperV:
                 world.machines[:] = [other for other in world.machines if other.name != machine.name]
             return found
 
-        return self._store.change(use_up)
+        return self._access.change(use_up)
 
     # -- what they show -------------------------------------------------------------------------------------------
 
@@ -333,7 +344,7 @@ def _refusal(world: World, cmdlet: str, key: str, *, about: str, target: str | N
 
 def _member(status: str) -> str:
     """A status as an enumeration shows it: a known number by its name."""
-    number = int(status) if re.fullmatch(r"\s*[+-]?\d+\s*", status) else None
+    number = int(status) if re.fullmatch(r"\s*[+-]?[0-9]{1,10}\s*", status) else None
     return status if number is None else STATUS_NUMBERS.get(number, str(number))
 
 

@@ -13,7 +13,8 @@ from hvintegration.errors import ConfigurationError, ConnectionLostError, Transp
 from hvintegration.simulator.functions import answer
 from hvintegration.simulator.hyperv import HyperV
 from hvintegration.simulator.settling import Settling
-from hvintegration.simulator.world import FileStore, MemoryStore, Store, World
+from hvintegration.simulator.store import FileStore, MemoryStore, Store
+from hvintegration.simulator.world import World
 
 __all__ = ["Simulator"]
 
@@ -69,25 +70,26 @@ class Simulator:
     def call(self, call: Call, deadline: Deadline, /) -> str:
         """Answer *call*; see :class:`~hvintegration.transports.base.Transport`."""
         until = answer_by(call, deadline)
-
+        in_real_time = Deadline(until.left())  # Who else has the file does not go by our clock.
         closings = self._closings
 
-        def pause(seconds: float) -> None:
-            left = until.left()
-            to_sleep = min(seconds, left)
-            while to_sleep > 0:
-                self.clock.sleep(min(to_sleep, LONGEST_SLEEP))
-                to_sleep -= LONGEST_SLEEP
-                if self._closings != closings:
-                    raise ConnectionLostError(
-                        f"{self} was closed before it had answered.", address=str(self), fenced=True
-                    )
-            if seconds > left:
+        def go_on(limit: Deadline = until) -> None:
+            if self._closings != closings:
+                raise ConnectionLostError(f"{self} was closed before it had answered.", address=str(self), fenced=True)
+            if not limit.left():
                 raise TransportTimeoutError(address=str(self), after=deadline.given, fenced=True)
 
+        def pause(seconds: float) -> None:
+            end = self.clock.monotonic() + seconds
+            while (left := end - self.clock.monotonic()) > 0:
+                world.let_others()
+                self.clock.sleep(min(left, until.left(), LONGEST_SLEEP))
+                go_on()
+
         self.requests += 1
-        hyperv = HyperV(self._store, pause, self._settling, str(self))
-        return json.dumps(answer(call.script.name, hyperv, json.loads(call.text)))
+        with self._store.access(lambda: go_on(in_real_time)) as world:
+            hyperv = HyperV(world, pause, go_on, self._settling, str(self))
+            return json.dumps(answer(call.script.name, hyperv, json.loads(call.text)))
 
     def close(self) -> None:
         """Nothing to let go of; a call that is under way ends."""

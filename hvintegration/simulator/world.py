@@ -1,43 +1,40 @@
 """What a simulated host is made of, as objects and as a JSON file.
 
-The file is the one that the stand-in Hyper-V module of the test engine works on: several processes can share it. One
-change is made at a time, under a lock on ``FILE.lock``, and replaces the file as a whole. What the simulator has no use
-for is kept as it is.
+The file is the one that the stand-in Hyper-V module of the test engine works on. What the simulator has no use for is
+kept as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Generator
-from os import PathLike, fspath
+import shutil
+from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
+from uuid import uuid4
 
 import attrs
 
-from hvintegration.errors import ConfigurationError
+from hvintegration.calls.limits import MAX_DEPTH, is_deeper_than
+from hvintegration.errors import ConfigurationError, excerpt
+from hvintegration.files import read_text, reason
 from hvintegration.operations.vms import normal_guid
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
+from hvintegration.simulator.typed_json import typed
 
 __all__ = [
     "Fault",
-    "FileStore",
     "GuestService",
     "Machine",
-    "MemoryStore",
     "OperatingSystem",
     "ServiceSetting",
-    "Store",
     "World",
     "demo_world",
 ]
 
-T = TypeVar("T")
-A = TypeVar("A", bound=attrs.AttrsInstance)
+MOST_CHARACTERS: Final = 16 * 1024 * 1024
+"""Length that a world file may have; that of 500 machines is some 1,500,000."""
 
 
 @attrs.define(kw_only=True)
@@ -161,6 +158,7 @@ class Machine:
         return None
 
 
+_KEYS: Final = tuple(kind.key for kind in HOST_MANAGED)
 _ALPHABETICAL: Final = tuple(sorted(ServiceKind, key=lambda kind: kind.windows_service))
 
 
@@ -215,7 +213,17 @@ class World:
         Raises:
             ConfigurationError: It is not one; the message says where.
         """
-        return _world(data)
+        world: World = typed(cls, data, "$")
+        for index, machine in enumerate(world.machines):
+            for key in machine.services.keys() - _KEYS:
+                raise ConfigurationError(
+                    f"Invalid world: $.machines[{index}].services.{key} is no service; they are {', '.join(_KEYS)}."
+                )
+            guid = normal_guid(machine.id)
+            if guid is None:
+                raise ConfigurationError(f"Invalid world: $.machines[{index}].id is {machine.id!r}, no GUID.")
+            machine.id = guid
+        return world
 
     def to_dict(self) -> dict[str, Any]:
         """The world as plain data, for a world file."""
@@ -230,177 +238,46 @@ class World:
         """The world in a file.
 
         Raises:
-            ConfigurationError: There is no such file, or it holds no world.
+            ConfigurationError: There is no such file, it is longer than 16 Mi characters, or it holds no world; the
+                message says where in it.
         """
         try:
-            data = json.loads(Path(path).read_text("utf-8-sig"))
-        except OSError as error:
-            raise ConfigurationError(f"The world file {fspath(path)} cannot be read: {error.strerror}.") from error
+            text = read_text(path, MOST_CHARACTERS)
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"Invalid world file {path}: it is not text.") from error
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"The world file {path} cannot be read: {reason(error)}.") from error
+        if is_deeper_than(text, MAX_DEPTH):
+            raise ConfigurationError(f"Invalid world file {path}: it has more than {MAX_DEPTH} levels.")
+        try:
+            data = json.loads(text)
         except ValueError as error:
-            raise ConfigurationError(f"Invalid world file {fspath(path)!r}: it is not JSON ({error}).") from error
-        return cls.from_dict(data)
+            raise ConfigurationError(f"Invalid world file {path}: it is not JSON ({excerpt(str(error))}).") from error
+        try:
+            return cls.from_dict(data)
+        except ConfigurationError as error:
+            place = str(error).removeprefix("Invalid world: ")
+            raise ConfigurationError(f"Invalid world file {path}: {place}") from None
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the world to a file, replacing it as a whole."""
-        target = Path(path)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f"{target.name}.", delete=False
-        ) as fresh:
-            json.dump(self.to_dict(), fresh, ensure_ascii=False, indent=2)
-        Path(fresh.name).replace(target)
+        """Write the world to a file, replacing it as a whole.
 
-
-# -- between objects and JSON -------------------------------------------------------------------------------------
-
-
-def _world(data: object) -> World:
-    fields = _fields(data, "$")
-    return _made(
-        World,
-        "$",
-        fields,
-        os=lambda value, path: _made(OperatingSystem, path, _fields(value, path), keep=False),
-        machines=_list_of(_machine),
-        faults=_list_of(lambda value, path: _made(Fault, path, _fields(value, path), keep=False)),
-    )
-
-
-def _machine(data: object, path: str) -> Machine:
-    fields = _fields(data, path)
-    for required in ("id", "name"):
-        if not isinstance(fields.get(required), str):
-            raise ConfigurationError(f"Invalid world: {path}.{required} is not a text.")
-    guid = normal_guid(fields["id"])
-    if guid is None:
-        raise ConfigurationError(f"Invalid world: {path}.id is not a GUID.")
-    return _made(
-        Machine,
-        path,
-        fields | {"id": guid},
-        services=lambda value, at: {
-            key: _made(ServiceSetting, f"{at}.{key}", _fields(setting, f"{at}.{key}"), keep=False)
-            for key, setting in _fields(value, at).items()
-        },
-        guest_services=_list_of(lambda value, at: _made(GuestService, at, _fields(value, at), keep=False)),
-    )
-
-
-def _fields(data: object, path: str) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise ConfigurationError(f"Invalid world: {path} is not an object.")
-    return cast("dict[str, Any]", data)
-
-
-def _list_of(decode: Callable[[object, str], T]) -> Callable[[object, str], list[T]]:
-    def decode_all(value: object, path: str) -> list[T]:
-        if not isinstance(value, list):
-            raise ConfigurationError(f"Invalid world: {path} is not a list.")
-        return [decode(item, f"{path}[{index}]") for index, item in enumerate(cast("list[object]", value))]
-
-    return decode_all
-
-
-def _made(
-    cls: type[A],
-    path: str,
-    data: dict[str, Any],
-    *,
-    keep: bool = True,
-    **decoders: Callable[[Any, str], object],
-) -> A:
-    """An object of *cls* from *data*: known keys through their decoders, unknown ones into ``extra`` or nowhere."""
-    known = attrs.fields_dict(cls)
-    values: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for key, value in data.items():
-        if key not in known or key == "extra":
-            extra[key] = value
-        elif value is not None:
-            values[key] = decoders[key](value, f"{path}.{key}") if key in decoders else value
-    if keep:
-        values["extra"] = extra
-    return cls(**values)
-
-
-# -- where a world is kept ----------------------------------------------------------------------------------------
-
-
-class MemoryStore:
-    """A world that only this process knows."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._lock = threading.RLock()
-
-    def __str__(self) -> str:
-        return ""
-
-    def read(self) -> World:
-        """The world as it is now."""
-        return self._world
-
-    def change(self, work: Callable[[World], T]) -> T:
-        """Do *work* on the world, which nobody else changes meanwhile; what it returns."""
-        with self._lock:
-            return work(self._world)
-
-
-class FileStore:
-    """A world in a file, shared with other processes."""
-
-    def __init__(self, path: str | PathLike[str]) -> None:
-        self._path = Path(path)
-        self._known: tuple[tuple[int, int, int], World] | None = None
-
-    def __str__(self) -> str:
-        return str(self._path)
-
-    def read(self) -> World:
-        """The world as it is now, to be looked at only."""
-        found = self._version()
-        if self._known is None or self._known[0] != found:
-            self._known = (found, World.load(self._path))
-        return self._known[1]
-
-    def _version(self) -> tuple[int, int, int]:
-        """What changes when the file is replaced."""
+        Raises:
+            ConfigurationError: It cannot be written. What was there is as it was.
+        """
+        target = Path(path).resolve()
+        # In JSON, half a character can stand as its escape only.
+        content = json.dumps(self.to_dict(), ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
+        fresh = target.with_name(f"{target.name}.{uuid4().hex}")
         try:
-            status = self._path.stat()
-        except OSError:
-            return (0, 0, 0)
-        return (status.st_ino, status.st_mtime_ns, status.st_size)
-
-    def change(self, work: Callable[[World], T]) -> T:
-        """Do *work* on the world, which nobody else changes meanwhile, and write it back; what *work* returns."""
-        with self._path.with_name(f"{self._path.name}.lock").open("a+b") as turn, _locked(turn.fileno()):
-            world = World.load(self._path)
-            result = work(world)
-            world.save(self._path)
-            return result
-
-
-Store = MemoryStore | FileStore
-
-if sys.platform == "win32":
-    import msvcrt
-    from os import SEEK_SET, lseek
-
-    @contextlib.contextmanager
-    def _locked(descriptor: int) -> Generator[None, None, None]:
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-        try:
-            yield
+            fresh.write_bytes(content)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copymode(target, fresh)
+            fresh.replace(target)
+        except OSError as error:
+            raise ConfigurationError(f"The world file {path} cannot be written: {reason(error)}.") from error
         finally:
-            lseek(descriptor, 0, SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    @contextlib.contextmanager
-    def _locked(descriptor: int) -> Generator[None, None, None]:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+            fresh.unlink(missing_ok=True)
 
 
 def demo_world() -> World:

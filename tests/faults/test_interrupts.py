@@ -22,7 +22,7 @@ import pytest
 from hvintegration import Host, Local, Simulator, World
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.simulator import Fault, demo_world
-from hvintegration.simulator.world import FileStore
+from hvintegration.simulator.store import FileStore
 from hvintegration.transports.remoting.line_streams import LineStreams
 from tests.support.endpoints import SSHEndpoint, wait_until
 
@@ -149,7 +149,7 @@ def test_a_session_survives_ctrl_c_after_each_of_its_calls() -> None:
     host = Host(Simulator(world))
 
     flip_interrupted(
-        host, lambda: world, after_each_call("session.py", "simulator/world.py", "contextlib.py", "threading.py")
+        host, lambda: world, after_each_call("session.py", "simulator/store.py", "contextlib.py", "threading.py")
     )
 
 

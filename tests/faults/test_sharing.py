@@ -18,7 +18,8 @@ import pytest
 from hvintegration import SSH, Host, Local, Simulator, Transport, WinRM
 from hvintegration.errors import ConfigurationError, ConnectionLostError, HvError, ReentrantCallError
 from hvintegration.simulator import Fault
-from hvintegration.simulator.world import FileStore, World
+from hvintegration.simulator.store import FileStore
+from hvintegration.simulator.world import World
 from hvintegration.transports.base import requests_of
 from tests.support.endpoints import SSHEndpoint, WSManEndpoint, wait_until
 

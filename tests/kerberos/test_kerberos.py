@@ -17,7 +17,7 @@ from hvintegration import Credential, Host, Transport, WinRM
 from hvintegration.models import ChangeOutcome
 from hvintegration.scripts import SCRIPTS
 from hvintegration.simulator import Machine
-from hvintegration.simulator.world import FileStore
+from hvintegration.simulator.store import FileStore
 from hvintegration.testing import TransportContract, machine_id
 from tests.support.kept import Kept
 from tests.support.kerberos_realm import PASSWORD, USER, Realm

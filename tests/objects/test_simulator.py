@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 import hvintegration as hv
@@ -13,70 +9,6 @@ from hvintegration.errors import ConfigurationError, ConnectionLostError
 from hvintegration.simulator import Fault, Machine, ServiceSetting, World
 
 ID = "3f1b1a52-0000-4000-8000-000000000001"
-
-
-def test_a_world_file_comes_back_as_it_was(tmp_path: Path) -> None:
-    data: dict[str, Any] = {
-        "computer": "HV07",
-        "locale": "fr-FR",
-        "colour": "blue",
-        "machines": [
-            {
-                "id": "{" + ID.upper() + "}",
-                "name": "a",
-                "intrinsic": {"OSName": None},
-                "files": {},
-                "services": {"vss": {}},
-            }
-        ],
-        "faults": [{"action": "delay", "seconds": 2}],
-    }
-    path = tmp_path / "world.json"
-    path.write_text(json.dumps(data), "utf-8-sig")
-
-    world = World.load(path)
-    world.save(path)
-    again = World.load(path)
-
-    assert again == world
-    assert (world.computer, world.machines[0].id, world.faults[0].seconds) == ("HV07", ID, 2)
-    written = json.loads(path.read_text("utf-8"))
-    assert (written["colour"], written["machines"][0]["intrinsic"]) == ("blue", {"OSName": None})
-    assert len(written["machines"][0]["guest_services"]) == 8
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("", "not JSON"),
-        ("[]", r"\$"),
-        ('{"machines": {}}', r"\$.machines"),
-        ('{"machines": [3]}', r"\$.machines\[0\]"),
-        ('{"machines": [{"name": "a"}]}', r"\$.machines\[0\].id"),
-        ('{"machines": [{"name": "a", "id": "b"}]}', r"\$.machines\[0\].id"),
-        ('{"machines": [{"id": "' + ID + '"}]}', r"\$.machines\[0\].name"),
-        ('{"machines": [{"id": "' + ID + '", "name": "a", "services": {"vss": 3}}]}', "services.vss"),
-        ('{"faults": ["x"]}', r"\$.faults\[0\]"),
-        ('{"os": []}', r"\$.os"),
-    ],
-)
-def test_a_broken_world_file_is_said_to_be_broken_where_it_is(tmp_path: Path, text: str, place: str) -> None:
-    path = tmp_path / "world.json"
-    path.write_text(text)
-
-    with pytest.raises(ConfigurationError, match=place):
-        hv.connect(f"sim:{path}")
-
-
-def test_two_hosts_on_one_file_see_each_others_changes(tmp_path: Path) -> None:
-    path = tmp_path / "world.json"
-    hv.simulator.demo_world().save(path)
-    one, other = hv.connect(f"sim:{path}"), hv.connect(f"sim:{path}")
-
-    one.vms["demovm"].services["vss"].disable()
-
-    assert other.vms["demovm"].services["vss"].state().enabled is False
-    assert World.load(path).journal == ["disable demovm vss"]
 
 
 def test_a_switch_takes_the_guest_service_along() -> None:

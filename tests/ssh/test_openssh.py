@@ -18,7 +18,7 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, RemoteError, TransportTimeoutError, UntrustedHostError
 from hvintegration.simulator import Fault, demo_world
-from hvintegration.simulator.world import FileStore
+from hvintegration.simulator.store import FileStore
 from hvintegration.testing import HostContract, TransportContract
 from tests.support.endpoints import wait_until
 from tests.support.kept import Kept

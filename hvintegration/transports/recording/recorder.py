@@ -20,12 +20,13 @@ from typing import Final
 from hvintegration.calls.answer import parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError, one_line
+from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError
+from hvintegration.files import reason
 from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
 from hvintegration.transports.recording.masking import Masking
 from hvintegration.transports.sharing import Sharing
 
-__all__ = ["FORMAT", "VERSION", "Recorder", "reason"]
+__all__ = ["FORMAT", "VERSION", "Recorder"]
 
 FORMAT: Final = "hvintegration recording"
 VERSION: Final = 2
@@ -206,8 +207,3 @@ def _package_version() -> str:
         return importlib.metadata.version("hvintegration")
     except importlib.metadata.PackageNotFoundError:
         return "(not installed)"
-
-
-def reason(error: OSError | ValueError) -> str:
-    """Why a file cannot be used, in half a sentence."""
-    return (error.strerror if isinstance(error, OSError) else None) or one_line(str(error))

@@ -18,9 +18,10 @@ from hvintegration.calls.decoding import Json, JsonObject, as_object, field, is_
 from hvintegration.calls.limits import MAX_DEPTH, MAX_LENGTH, is_deeper_than
 from hvintegration.clock import Clock, Deadline, VirtualClock
 from hvintegration.errors import ConfigurationError, DecodeError, HvError, excerpt, one_line
+from hvintegration.files import read_text, reason
 from hvintegration.transports.base import Step
 from hvintegration.transports.recording.masking import Masking, no_constant
-from hvintegration.transports.recording.recorder import FORMAT, VERSION, reason
+from hvintegration.transports.recording.recorder import FORMAT, VERSION
 
 __all__ = ["Replay"]
 
@@ -131,14 +132,11 @@ class Replay:
 
     def _read(self) -> list[str]:
         try:
-            with self._path.open(encoding="utf-8-sig", newline="\n") as file:
-                content = file.read(MOST_CHARACTERS + 1)
+            content = read_text(self._path, MOST_CHARACTERS)
         except UnicodeDecodeError as error:
             raise self._invalid("it is not text") from error
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{self._path} cannot be read: {reason(error)}.") from error
-        if len(content) > MOST_CHARACTERS:
-            raise self._invalid(f"it is longer than {MOST_CHARACTERS} characters")
         lines = content.split("\n")
         if lines.pop():
             raise self._broken(len(lines) + 1, "it is cut short")

@@ -16,8 +16,12 @@ from typing import Final
 import attrs
 
 from hvintegration.errors import ConfigurationError, Hint, UntrustedHostError, argument
+from hvintegration.files import read_text
 
 __all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin", "user_folder"]
+
+MOST_CHARACTERS: Final = 16 * 1024 * 1024
+"""Length that a known_hosts file may have to be read."""
 
 _PIN: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
@@ -138,7 +142,7 @@ class Trust:
 
 def _known_in(file: Path, name: str) -> Iterator[KnownKey]:
     try:
-        lines = file.read_text("utf-8", "replace").splitlines()
+        lines = read_text(file, MOST_CHARACTERS, errors="replace").splitlines()
     except OSError:
         return
     for line in lines:

@@ -1,0 +1,39 @@
+"""Files that the user names: read only where that ends, and why they cannot be used."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from hvintegration.errors import one_line
+
+__all__ = ["read_text", "reason"]
+
+
+def read_text(path: str | os.PathLike[str], most: int, *, errors: str = "strict") -> str:
+    """The text of a file in UTF-8, with or without a byte order mark; its line ends as they are.
+
+    Raises:
+        OSError: It cannot be read, is no regular file (a pipe, say, that nobody may write to), or has more than *most*
+            characters.
+        UnicodeDecodeError: It is no text, unless *errors* says what to do then.
+    """
+    with open(path, encoding="utf-8-sig", errors=errors, newline="\n", opener=_open_regular) as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise OSError(errno.EFBIG, f"it is longer than {most} characters")
+    return text
+
+
+def _open_regular(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Why a file cannot be used, in half a sentence."""
+    return (error.strerror if isinstance(error, OSError) else None) or one_line(str(error))
