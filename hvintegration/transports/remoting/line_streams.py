@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from typing import Final, Protocol
 
 from hvintegration.clock import Deadline
@@ -17,7 +16,6 @@ __all__ = ["LineStreams", "Sink", "Source"]
 
 _CHUNK: Final = 64 * 1024
 _LINES_AHEAD: Final = 64
-_PAUSE: Final = 0.01  # Seconds until it is looked again whether lines that were read ahead have been taken.
 _COMPLAINT_LENGTH: Final = 4096
 
 
@@ -62,6 +60,9 @@ class LineStreams:
     def __init__(self, address: str) -> None:
         self._address = address
         self._lines: queue.SimpleQueue[bytes | TransportError] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # As many as there may be lines more.
+        for _ in range(_LINES_AHEAD):
+            self._room.put(None)
         self._unsent: queue.SimpleQueue[tuple[bytes, OneTimeEvent] | None] = queue.SimpleQueue()
         self._complaints = b""
         self._over = False
@@ -93,6 +94,7 @@ class LineStreams:
             line = get_in_time(self._lines, deadline)
         except queue.Empty:
             raise self._too_late(deadline) from None
+        self._room.put(None)
         if isinstance(line, TransportError):
             raise line
         return line
@@ -109,6 +111,7 @@ class LineStreams:
         """Deliver nothing more."""
         self._over = True
         self._unsent.put(None)
+        self._room.put(None)
 
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
         return TransportTimeoutError(address=self._address, after=deadline.given)
@@ -142,8 +145,8 @@ class LineStreams:
         )
 
     def _deliver(self, item: bytes | TransportError) -> None:
-        while self._lines.qsize() >= _LINES_AHEAD and not self._over:
-            time.sleep(_PAUSE)
+        if not self._over:
+            self._room.get()
         self._lines.put(item)
 
     def _write(self, target: Sink) -> None:
