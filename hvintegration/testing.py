@@ -9,6 +9,9 @@ answers from a world file::
         @pytest.fixture
         def transport(self, world_file): return MyTransport(...)
 
+It proves that texts, sizes, refusals, silence and death get through. What the scripts do with a virtual machine is
+:class:`ScriptsContract`'s, for interpreters of them.
+
 What the far side must do is answer from the file named by ``world_file``, as
 :class:`~hvintegration.Simulator` and the stand-in Hyper-V module of the test engine do. Needs pytest.
 """
@@ -45,10 +48,10 @@ from hvintegration.operations.hosts import read_host
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.session import Session
 from hvintegration.simulator import Fault, Machine, ServiceSetting, World
-from hvintegration.simulator.world import FileStore
+from hvintegration.simulator.store import FileStore
 from hvintegration.transports.base import Transport, sharing_of
 
-__all__ = ["HOSTILE_NAMES", "HostContract", "TransportContract", "machine_id"]
+__all__ = ["HOSTILE_NAMES", "HostContract", "ScriptsContract", "TransportContract", "machine_id"]
 
 HOSTILE_NAMES = (
     "web[1]",
@@ -105,13 +108,47 @@ def live_host(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield host
 
 
-class HostContract:
-    """What must hold for any host. Changes nothing. Override :meth:`host`."""
+class _CallContract:
+    """What must hold for any call to any host. Changes nothing."""
 
     @pytest.fixture
     def host(self) -> Iterator[Host]:
         """The host to ask."""
         raise NotImplementedError
+
+    def test_a_dry_run_changes_nothing(self, host: Host) -> None:
+        before = host.inventory()
+        flips = [
+            (state.vm_id, state.kind, not state.enabled) for state in before.services[:12] if state.kind is not None
+        ]
+
+        planned = host.set_services(flips, dry_run=True)
+
+        assert {change.outcome for change in planned} <= {ChangeOutcome.WOULD_CHANGE}
+        assert [(state.vm_id, state.enabled) for state in host.inventory().services] == [
+            (state.vm_id, state.enabled) for state in before.services
+        ]
+
+    def test_a_call_that_is_out_of_time_does_not_hurt_the_next(self, host: Host) -> None:
+        with contextlib.suppress(TransportTimeoutError):  # a simulator may be quicker than any time
+            host.info(timeout=1e-6)
+
+        assert host.info().name
+
+    def test_verbs_cost_the_round_trips_that_they_say(self, host: Host) -> None:
+        listed = host.vms.list()
+        verbs = [host.info, host.vms.list, host.inventory]
+        if listed:
+            verbs += [listed[0].info, listed[0].services.list, listed[0].services["heartbeat"].state]
+
+        for verb in verbs:
+            before = host.session.stats.round_trips
+            verb()
+            assert host.session.stats.round_trips == before + 1, verb
+
+
+class HostContract(_CallContract):
+    """What must hold for any host. Changes nothing. Override :meth:`host`."""
 
     def test_the_host_describes_itself(self, host: Host) -> None:
         info = host.info()
@@ -165,39 +202,9 @@ class HostContract:
         with pytest.raises(VMNotFoundError):
             host.vms[name]
 
-    def test_a_dry_run_changes_nothing(self, host: Host) -> None:
-        before = host.inventory()
-        flips = [
-            (state.vm_id, state.kind, not state.enabled) for state in before.services[:12] if state.kind is not None
-        ]
 
-        planned = host.set_services(flips, dry_run=True)
-
-        assert {change.outcome for change in planned} <= {ChangeOutcome.WOULD_CHANGE}
-        assert [(state.vm_id, state.enabled) for state in host.inventory().services] == [
-            (state.vm_id, state.enabled) for state in before.services
-        ]
-
-    def test_a_call_that_is_out_of_time_does_not_hurt_the_next(self, host: Host) -> None:
-        with contextlib.suppress(TransportTimeoutError):  # a simulator may be quicker than any time
-            host.info(timeout=1e-6)
-
-        assert host.info().name
-
-    def test_verbs_cost_the_round_trips_that_they_say(self, host: Host) -> None:
-        listed = host.vms.list()
-        verbs = [host.info, host.vms.list, host.inventory]
-        if listed:
-            verbs += [listed[0].info, listed[0].services.list, listed[0].services["heartbeat"].state]
-
-        for verb in verbs:
-            before = host.session.stats.round_trips
-            verb()
-            assert host.session.stats.round_trips == before + 1, verb
-
-
-class TransportContract(HostContract):
-    """What must hold for any transport to a host that answers from a world file. Override :meth:`transport`."""
+class _OverAWorld:
+    """Over a host that answers from a world file. Override :meth:`transport`."""
 
     @pytest.fixture
     def world_file(self, tmp_path: Path) -> Path:
@@ -244,80 +251,9 @@ class TransportContract(HostContract):
 
         store.change(put)
 
-    # -- the transport itself -------------------------------------------------------------------------------------
 
-    def test_constructing_and_looking_sends_nothing(self, transport: Transport, store: FileStore) -> None:
-        self.put(store, World(access="denied"))
-        host = Host(transport)
-
-        assert str(transport) == host.address
-        assert host.session.stats.round_trips == 0
-        for thing in (host, host.vms, host.session, transport):
-            assert repr(thing)
-
-    def test_closing_twice_is_no_error_and_a_transport_can_be_used_again(self, transport: Transport) -> None:
-        first = Session(transport)
-        first.run(read_host())
-        first.close()
-        first.close()
-
-        second = Session(transport)
-        assert second.run(read_host()).name == "HV01"
-        second.close()
-
-    def test_two_hosts_over_one_transport_ask_in_turn(self, transport: Transport) -> None:
-        hosts = (Host(transport), Host(transport))
-        came: list[object] = []
-
-        def ask(verb: Callable[[], object]) -> None:
-            for _ in range(3):
-                try:
-                    came.append(type(verb()))
-                except HvError as error:
-                    came.append(error)
-
-        threads = [threading.Thread(target=ask, args=(verb,)) for verb in (hosts[0].info, hosts[1].vms.list)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        hosts[0].close()
-
-        assert Counter(came) == {HostInfo: 3, Rows: 3}
-        assert hosts[1].info().name == "HV01"
-        hosts[1].close()
-
-    def test_asking_while_asking_is_refused_and_harms_nothing(self, transport: Transport) -> None:
-        refused: list[HvError] = []
-
-        class Asking:
-            """Asks the same host from within its own call, as a signal handler or a callback may."""
-
-            sharing = sharing_of(transport)
-
-            def call(self, call: Call, deadline: Deadline, /) -> str:
-                for asked in (host, other):
-                    with pytest.raises(ReentrantCallError) as error:
-                        asked.info(timeout=5)
-                    refused.append(error.value)
-                return transport.call(call, deadline)
-
-            def close(self) -> None:
-                transport.close()
-
-        host, other = Host(Asking()), Host(transport)
-
-        assert len(host.vms.list()) == 3
-        assert [error.retryable for error in refused] == [False, False]
-        host.close()
-        assert other.info().name == "HV01"
-        other.close()
-
-    def test_a_closed_host_says_so(self, host: Host) -> None:
-        host.close()
-
-        with pytest.raises(ConfigurationError, match="closed"):
-            host.info()
+class ScriptsContract(_OverAWorld, HostContract):
+    """What must hold for any interpreter of the scripts, and for the operations over it, whatever carries them."""
 
     # -- languages ------------------------------------------------------------------------------------------------
 
@@ -604,6 +540,122 @@ class TransportContract(HostContract):
         assert [(failure.target, failure.message) for failure in listed.errors] == [("demovm", "Kaputt.")]
         with pytest.raises(RemoteError):
             host.vms["demovm"]
+
+
+class TransportContract(_OverAWorld, _CallContract):
+    """What must hold for any transport: that it carries, and what comes of it when it cannot."""
+
+    # -- sharing and closing --------------------------------------------------------------------------------------
+
+    def test_constructing_and_looking_sends_nothing(self, transport: Transport, store: FileStore) -> None:
+        self.put(store, World(access="denied"))
+        host = Host(transport)
+
+        assert str(transport) == host.address
+        assert host.session.stats.round_trips == 0
+        for thing in (host, host.vms, host.session, transport):
+            assert repr(thing)
+
+    def test_closing_twice_is_no_error_and_a_transport_can_be_used_again(self, transport: Transport) -> None:
+        first = Session(transport)
+        first.run(read_host())
+        first.close()
+        first.close()
+
+        second = Session(transport)
+        assert second.run(read_host()).name == "HV01"
+        second.close()
+
+    def test_two_hosts_over_one_transport_ask_in_turn(self, transport: Transport) -> None:
+        hosts = (Host(transport), Host(transport))
+        came: list[object] = []
+
+        def ask(verb: Callable[[], object]) -> None:
+            for _ in range(3):
+                try:
+                    came.append(type(verb()))
+                except HvError as error:
+                    came.append(error)
+
+        threads = [threading.Thread(target=ask, args=(verb,)) for verb in (hosts[0].info, hosts[1].vms.list)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        hosts[0].close()
+
+        assert Counter(came) == {HostInfo: 3, Rows: 3}
+        assert hosts[1].info().name == "HV01"
+        hosts[1].close()
+
+    def test_asking_while_asking_is_refused_and_harms_nothing(self, transport: Transport) -> None:
+        refused: list[HvError] = []
+
+        class Asking:
+            """Asks the same host from within its own call, as a signal handler or a callback may."""
+
+            sharing = sharing_of(transport)
+
+            def call(self, call: Call, deadline: Deadline, /) -> str:
+                for asked in (host, other):
+                    with pytest.raises(ReentrantCallError) as error:
+                        asked.info(timeout=5)
+                    refused.append(error.value)
+                return transport.call(call, deadline)
+
+            def close(self) -> None:
+                transport.close()
+
+        host, other = Host(Asking()), Host(transport)
+
+        assert len(host.vms.list()) == 3
+        assert [error.retryable for error in refused] == [False, False]
+        host.close()
+        assert other.info().name == "HV01"
+        other.close()
+
+    def test_a_closed_host_says_so(self, host: Host) -> None:
+        host.close()
+
+        with pytest.raises(ConfigurationError, match="closed"):
+            host.info()
+
+    # -- what is carried ------------------------------------------------------------------------------------------
+
+    def test_any_text_arrives_as_it_was_sent_there_and_back(self, host: Host, store: FileStore) -> None:
+        names = {machine_id(number): name for number, name in enumerate(HOSTILE_NAMES)}
+        self.put(store, World(machines=[Machine(id=vm_id, name=name, notes=name) for vm_id, name in names.items()]))
+
+        read = [vm.info for vm in host.inventory().vms]
+        changes = host.set_services([(name, "heartbeat", False) for name in HOSTILE_NAMES])
+
+        assert {vm.id: vm.name for vm in read} == {vm.id: vm.notes for vm in read} == names
+        assert [(change.outcome, change.vm_name) for change in changes] == [
+            (ChangeOutcome.CHANGED, name) for name in HOSTILE_NAMES
+        ]
+        assert store.read().journal == [f"disable {name} heartbeat" for name in HOSTILE_NAMES]
+
+    def test_a_megabyte_arrives_there_and_back(self, host: Host, store: FileStore) -> None:
+        notes = 'né_名\U0001f600\\"' * 3500
+        self.put(
+            store,
+            World(machines=[Machine(id=machine_id(number), name=f"vm{number}", notes=notes) for number in range(30)]),
+        )
+        name = "名_é" * 100_000
+
+        assert [vm.info.notes for vm in host.inventory().vms] == [notes] * 30
+        with pytest.raises(VMNotFoundError) as missing:
+            host.vms[name]
+        assert name in missing.value.host_message
+
+    def test_a_refusal_arrives_in_the_words_of_the_host(self, host: Host, store: FileStore) -> None:
+        message = "Zugriff verweigert: „Führen“ ({0})."
+        self.put(store, World(access="denied", messages={"access_denied": message}))
+
+        for verb in (host.info, host.inventory):
+            with pytest.raises(PermissionDeniedError) as denied:
+                verb()
+            assert denied.value.host_message == message.format("HV01")
 
     # -- death and silence ----------------------------------------------------------------------------------------
 

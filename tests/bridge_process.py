@@ -11,6 +11,22 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import threading
+from types import ModuleType
+
+
+def wait_for_acknowledgements(module: ModuleType) -> None:
+    """Have it write a packet to PowerShell once the one before is acknowledged: else PowerShell may mix them up."""
+    write = module.Shell.data
+
+    def data(shell: object, payload: bytes, guid: str = module.NULL, stream: str = "Default") -> None:
+        acknowledged = shell.acks.setdefault(("DataAck", guid), threading.Event())  # type: ignore[attr-defined]
+        acknowledged.clear()
+        write(shell, payload, guid, stream)
+        acknowledged.wait(10)
+
+    module.Shell.data = data
+
 
 if __name__ == "__main__":
     spec = importlib.util.spec_from_file_location("wsman_bridge", sys.argv[1])
@@ -18,6 +34,7 @@ if __name__ == "__main__":
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    wait_for_acknowledgements(module)
     server = module.serve(**json.loads(sys.argv[2]))
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The transport contract, on everything that can answer it."""
+"""The contract of transports and of interpreters, on all of those that run in this process or under it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,58 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Host, Local, Recorder, Simulator, Transport, VirtualClock
-from hvintegration.testing import HostContract, TransportContract
+from hvintegration.testing import HostContract, ScriptsContract, TransportContract
 from tests.support.kept import Kept
+
+# -- interpreters of the scripts -------------------------------------------------------------------------------------
+
+
+class TestScriptsOfTheSimulator(ScriptsContract):
+    @pytest.fixture
+    def transport(self, world_file: Path) -> Transport:
+        return Simulator(world_file, clock=VirtualClock())
+
+
+@pytest.fixture(scope="module", params=["full language", "constrained language", "functions"])
+def interpreter(
+    request: pytest.FixtureRequest,
+    engine: str,
+    constrained_session: Path,
+    restricted_session: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Local, Path]]:
+    """A PowerShell that runs scripts, or the functions of a restricted endpoint; and the file of its world."""
+    sessions = {"constrained language": constrained_session, "functions": restricted_session}
+    session = sessions.get(request.param)
+    world = tmp_path_factory.mktemp("scripts") / "world.json"
+    local = Local([engine] if session is None else [engine, "-ConfigurationFile", str(session)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYPERV_WORLD", str(world))
+        yield local, world
+    local.close()
+
+
+@pytest.mark.engine
+class TestScriptsOnTheEngine(ScriptsContract):
+    @pytest.fixture
+    def world_file(self, interpreter: tuple[Local, Path]) -> Path:
+        self.default_world().save(interpreter[1])
+        return interpreter[1]
+
+    @pytest.fixture
+    def transport(self, interpreter: tuple[Local, Path], world_file: Path) -> Transport:
+        return Kept(interpreter[0])
+
+    @pytest.mark.parametrize(
+        ("interpreter", "mode"),
+        [("full language", "FullLanguage"), ("constrained language", "ConstrainedLanguage")],
+        indirect=["interpreter"],
+    )
+    def test_the_language_is_what_it_is_said_to_be(self, host: Host, mode: str) -> None:
+        assert host.info().language_mode == mode
+
+
+# -- transports ------------------------------------------------------------------------------------------------------
 
 
 class TestSimulator(TransportContract):
@@ -25,69 +75,11 @@ class TestRecorder(TransportContract):
 
 
 @pytest.mark.engine
-class TestLocalEngine(TransportContract):
+class TestLocal(TransportContract):
     @pytest.fixture
     def transport(self, engine: str, world_file: Path, monkeypatch: pytest.MonkeyPatch) -> Transport:
         monkeypatch.setenv("HYPERV_WORLD", str(world_file))
         return Local(engine)
-
-
-@pytest.fixture(scope="class")
-def constrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("constrained")
-
-
-@pytest.fixture(scope="class")
-def constrained_process(engine: str, constrained_folder: Path, constrained_session: Path) -> Iterator[Local]:
-    yield from process(engine, constrained_folder, constrained_session)
-
-
-def process(engine: str, folder: Path, session: Path) -> Iterator[Local]:
-    """A process for a session of that configuration, over the world file in *folder*."""
-    local = Local([engine, "-ConfigurationFile", str(session)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYPERV_WORLD", str(folder / "world.json"))
-        yield local
-    local.close()
-
-
-@pytest.mark.engine
-class TestConstrainedLanguage(TransportContract):
-    @pytest.fixture
-    def world_file(self, constrained_folder: Path) -> Path:
-        self.default_world().save(constrained_folder / "world.json")
-        return constrained_folder / "world.json"
-
-    @pytest.fixture
-    def transport(self, constrained_process: Local, world_file: Path) -> Transport:
-        return Kept(constrained_process)
-
-    def test_the_language_is_constrained(self, host: Host) -> None:
-        assert host.info().language_mode == "ConstrainedLanguage"
-
-
-@pytest.fixture(scope="class")
-def restricted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("restricted")
-
-
-@pytest.fixture(scope="class")
-def restricted_process(engine: str, restricted_folder: Path, restricted_session: Path) -> Iterator[Local]:
-    yield from process(engine, restricted_folder, restricted_session)
-
-
-@pytest.mark.engine
-class TestRestrictedEndpoint(TransportContract):
-    """With the role for operators, whose keys are put into the session file: the engine takes no RoleDefinitions."""
-
-    @pytest.fixture
-    def world_file(self, restricted_folder: Path) -> Path:
-        self.default_world().save(restricted_folder / "world.json")
-        return restricted_folder / "world.json"
-
-    @pytest.fixture
-    def transport(self, restricted_process: Local, world_file: Path) -> Transport:
-        return Kept(restricted_process)
 
 
 class TestLiveHost(HostContract):

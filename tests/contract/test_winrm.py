@@ -88,13 +88,12 @@ def constrained(constrained_bridge: Bridge) -> Iterator[WinRM]:
     winrm.close()
 
 
-class TestConstrainedLanguage(WinRMContract):
-    @pytest.fixture
-    def transport(self, constrained: WinRM, world_file: Path) -> Transport:
-        return Kept(constrained)
+def test_a_switch_in_constrained_language(constrained: WinRM, folder: Path) -> None:
+    TransportContract.default_world().save(folder / "world.json")
+    host = Host(constrained)
 
-    def test_the_language_is_constrained(self, host: Host) -> None:
-        assert host.info().language_mode == "ConstrainedLanguage"
+    assert host.info().language_mode == "ConstrainedLanguage"
+    assert host.vms["demovm"].services["vss"].disable().enabled is False
 
 
 @pytest.fixture(scope="module")

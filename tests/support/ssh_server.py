@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -144,7 +145,8 @@ class _PowerShell(StreamServer):
             psrpcore.ServerPipeline(pool, uuid.uuid4()), command=text, is_script=True, document=document
         )
         with contextlib.suppress(StoppedError):
-            self._say(_ANSWER.format(self._answer(pipeline)))
+            # As the real one, which writes lines of 16,000 characters.
+            self._say(_ANSWER.format(re.sub(".{16000}", "\\g<0>\n", self._answer(pipeline))))
 
     def run(self, pipeline: Pipeline) -> None:
         self.flush()
