@@ -173,24 +173,41 @@ BYTES: Final = tuple(spelling for spelling in SPELLINGS if isinstance(spelling, 
 OURS: Final = {id(spelling) for spelling in SPELLINGS}
 
 
-def is_leak(found: object) -> bool:
-    if id(found) in OURS:
+SHORTEST: Final = min(map(len, SPELLINGS))
+
+
+def is_leak(found: str | bytes | bytearray) -> bool:
+    if len(found) < SHORTEST or id(found) in OURS:
         return False
     if isinstance(found, str):
         return any(text in found for text in TEXTS)
-    return isinstance(found, bytes | bytearray) and any(data in found for data in BYTES)
+    return any(data in found for data in BYTES)
 
 
 def leaks_in_memory() -> list[str]:
     """What holds the password, other than this file and the credential itself."""
     gc.collect()
+    # What modules have was set apart from the collector before the tests began.
+    globals_ = [vars(module) for module in list(sys.modules.values()) if module.__name__ != __name__]
+    members = [value for variables in globals_ for value in list(variables.values()) if gc.is_tracked(value)]
     return [
         f"{type(holder).__name__}: {holder!r}"[:300]
-        for holder in gc.get_objects()
+        for holder in (*gc.get_objects(), *globals_, *members)
         if holder is not OURS and not isinstance(holder, Credential)
         for found in gc.get_referents(holder)
         if isinstance(found, str | bytes | bytearray) and is_leak(found)
     ]
+
+
+def test_a_leak_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert leaks_in_memory() == []
+    spelled = f"<{json.dumps(PASSWORD)}>".encode()
+    for leak in ({"local": [spelled]}, {"buffer": bytearray(b"." + base64.b64encode(spelled))}):
+        assert len(leaks_in_memory()) >= 1
+        del leak
+    assert leaks_in_memory() == []
+    monkeypatch.setattr(logging, "kept", spelled, raising=False)
+    assert leaks_in_memory() != []
 
 
 def leaks_in_processes() -> list[str]:

@@ -1,8 +1,9 @@
-"""What every fault test checks besides: that nothing is left behind."""
+"""What every fault test checks besides: that nothing is left behind, and nothing told."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Host, Local
+from tests.support.secrets import Records, assert_clean
 
 FAKE = Path(__file__).with_name("fake_powershell.py")
 
@@ -47,6 +49,20 @@ def nothing_is_left() -> Iterator[None]:
     assert threading.active_count() <= before[0]
     assert descriptors() <= before[1]
     assert len(children()) <= before[2], children()
+
+
+@pytest.fixture
+def records() -> Iterator[Records]:
+    """Everything that anything logs, with every logger at DEBUG; no secret may be in it."""
+    handler = Records()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield handler
+    root.removeHandler(handler)
+    root.setLevel(level)
+    assert_clean("\n".join(handler.texts), "the log")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Random reads and writes whose connections are struck at random bytes and moments: what the caller was told is so.
 
-``HVINTEGRATION_INTERRUPTIONS`` says how many on the loopback instead of 1,000. A real PowerShell gets a twentieth, 500
+``HVINTEGRATION_INTERRUPTIONS`` says how many on the loopback instead of 200. A real PowerShell gets a twentieth, 500
 at most.
 ``HVINTEGRATION_SEED`` says which; a failure names its own.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.support.ssh_server import Way
     from tests.support.sshd import Sshd
 
-TIMES: Final = int(os.environ.get("HVINTEGRATION_INTERRUPTIONS", "1000"))
+TIMES: Final = int(os.environ.get("HVINTEGRATION_INTERRUPTIONS", "200"))
 SEED: Final = int(os.environ.get("HVINTEGRATION_SEED", "1"))
 KINDS: Final = [kind for kind in ServiceKind if kind.managed_by_host]
 
@@ -193,7 +193,7 @@ def interrupt(endpoint: Endpoint, times: int, *, silent: int, timeout: float) ->
     return interruptions.came
 
 
-@pytest.mark.timeout(0 if TIMES > 1000 else 300)
+@pytest.mark.timeout(0 if TIMES > 200 else 300)
 @pytest.mark.parametrize(("tls", "of_four"), [(False, 3), (True, 1)], ids=["sealed", "tls"])
 def test_on_the_loopback(*, tls: bool, of_four: int) -> None:
     with WSManEndpoint(tls=tls) as endpoint:
@@ -205,7 +205,7 @@ def test_on_the_loopback(*, tls: bool, of_four: int) -> None:
     assert came["confirmed"] > 0
 
 
-@pytest.mark.timeout(0 if TIMES > 1000 else 300)
+@pytest.mark.timeout(0 if TIMES > 200 else 300)
 @pytest.mark.parametrize(("way", "of_hundred"), [("subsystem", 12), ("process", 6)])
 def test_on_the_loopback_over_ssh(way: Way, of_hundred: int) -> None:
     with SSHEndpoint(way) as endpoint:
@@ -231,7 +231,7 @@ def bridge(start_bridge: Callable[..., Bridge], bridged_world: Path) -> Bridge:
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(0 if TIMES > 1000 else 300)
+@pytest.mark.timeout(0 if TIMES > 200 else 300)
 def test_on_a_real_powershell(bridge: Bridge, bridged_world: Path) -> None:
     with BridgeEndpoint(bridge, bridged_world) as endpoint:
         came = interrupt(endpoint, min(TIMES // 20, 500), silent=2, timeout=20)
@@ -246,7 +246,7 @@ def sshd_server(engine: str, start_sshd: Callable[..., Sshd]) -> Sshd:
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(0 if TIMES > 1000 else 300)
+@pytest.mark.timeout(0 if TIMES > 200 else 300)
 def test_on_a_real_powershell_over_ssh(sshd_server: Sshd) -> None:
     with SshdEndpoint(sshd_server) as endpoint:
         came = interrupt(endpoint, TIMES // 20, silent=2, timeout=20)

@@ -18,6 +18,7 @@ from hvintegration import SSH, Host
 from hvintegration.errors import ConnectError, ConnectionLostError, TransportTimeoutError
 from tests.support.endpoints import SSHEndpoint, wait_until
 from tests.support.fault_table import GRACE, LONG, Table, ask, made_in, mend_proxy, set_up_proxy
+from tests.support.secrets import PASSWORD, USERNAME, Records, marked_world
 from tests.support.ssh_server import Way
 
 TABLE: Final = Table(Path(__file__).with_name("ssh_faults.json"))
@@ -46,7 +47,8 @@ def check_row(name: str, verb: str, way: Way) -> float:
     """Do what a row of the table says, and compare; the seconds that it took."""
     row = ROWS[name] | ROWS[name].get(way, {})
     timeout = SHORT[verb] if verb in row.get("waits", ()) else LONG
-    with SSHEndpoint(way) as endpoint, endpoint.host() as host:
+    marked = SSHEndpoint(way, world=marked_world(), username=USERNAME, password=PASSWORD)
+    with marked as endpoint, endpoint.host() as host:
         for _ in range(row["calls_before"]):
             host.info()
         set_up(endpoint, row["plan"])
@@ -74,13 +76,13 @@ def check_row(name: str, verb: str, way: Way) -> float:
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ROWS)
-def test_subsystem(name: str, verb: str) -> None:
+def test_subsystem(name: str, verb: str, records: Records) -> None:
     TABLE.note(name, verb, check_row(name, verb, "subsystem"))
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ONE_BY_ONE)
-def test_a_process_for_each_call(name: str, verb: str) -> None:
+def test_a_process_for_each_call(name: str, verb: str, records: Records) -> None:
     check_row(name, verb, "process")
 
 

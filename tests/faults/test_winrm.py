@@ -21,6 +21,7 @@ from hvintegration.transports.winrm.connection import WinRMConnection
 from hvintegration.transports.winrm.http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
 from tests.support.fault_table import GRACE, LONG, Table, ask, made_in, mend_proxy, set_up_proxy
+from tests.support.secrets import PASSWORD, USERNAME, Records, marked_world
 
 TABLE: Final = Table(Path(__file__).with_name("winrm_faults.json"))
 ROWS: Final = TABLE.rows
@@ -60,11 +61,13 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
     """Do what a row of the table says, and compare; the seconds that it took."""
     row = ROWS[name] | (ROWS[name]["tls"] if tls else {})
     timeout = SHORT[verb] if verb in row.get("waits", ()) else LONG
-    with WSManEndpoint(tls=tls) as endpoint, endpoint.host() as host:
+    marked = WSManEndpoint(tls=tls, world=marked_world(), username=USERNAME, password=PASSWORD)
+    with marked as endpoint, endpoint.host() as host:
         for _ in range(row["calls_before"]):
             host.info()
         # Of the messages that follow, the one that is to be struck is the first.
         assert wait_until(lambda: "commands" not in endpoint.left())
+        endpoint.proxy.wait_until_quiet()
         set_up(endpoint, host, row["plan"])
         began = time.monotonic()
 
@@ -87,13 +90,13 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ROWS)
-def test_sealed_messages(name: str, verb: str) -> None:
+def test_sealed_messages(name: str, verb: str, records: Records) -> None:
     TABLE.note(name, verb, check_row(name, verb, tls=False))
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", ON_TLS)
-def test_basic_over_tls(name: str, verb: str) -> None:
+def test_basic_over_tls(name: str, verb: str, records: Records) -> None:
     check_row(name, verb, tls=True)
 
 

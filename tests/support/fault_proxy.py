@@ -15,6 +15,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -166,6 +167,13 @@ class FaultProxy(Closing):
         strike = Strike(kind, left)
         self._do(self._plan(strike))
         return strike
+
+    def wait_until_quiet(self) -> None:
+        """Return once nothing has been handed on for a tenth of a second."""
+        seen = -1
+        while (handed_on := self.bytes_up + self.bytes_down) != seen:
+            seen = handed_on
+            time.sleep(0.1)
 
     def call_off(self) -> None:
         """Forget all faults that have not struck yet."""

@@ -14,6 +14,7 @@ from hvintegration import ChangeOutcome, Host, World
 from hvintegration.errors import HvError, TransportError
 from tests.support.endpoints import Endpoint
 from tests.support.fault_proxy import FaultProxy
+from tests.support.secrets import assert_clean, assert_clean_error
 
 GRACE: Final = 0.5
 """Seconds that a call may last longer than it was given."""
@@ -64,7 +65,8 @@ def made_in(endpoint: Endpoint) -> bool:
 
 
 def check_error(error: HvError, endpoint: Endpoint) -> None:
-    """Check that it can be shown, and that it is true."""
+    """Check that it can be shown, that it is true, and that it tells no secret."""
+    assert_clean_error(error)
     assert all(character.isprintable() for character in str(error))
     if isinstance(error, TransportError) and not error.may_have_run:
         assert endpoint.journal() == []
@@ -81,6 +83,7 @@ def ask(host: Host, endpoint: Endpoint, world: World, verb: str, timeout: float)
     except HvError as error:
         check_error(error, endpoint)
         return type(error).__name__
+    assert_clean(repr(change), "a change that was told")
     if change.state is not None:
         assert change.state.enabled is not made_in(endpoint)
     assert (change.outcome is ChangeOutcome.FAILED) is not made_in(endpoint)
