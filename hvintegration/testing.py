@@ -51,7 +51,7 @@ from hvintegration.simulator import Fault, Machine, ServiceSetting, World
 from hvintegration.simulator.store import FileStore
 from hvintegration.transports.base import Transport, sharing_of
 
-__all__ = ["HOSTILE_NAMES", "HostContract", "ScriptsContract", "TransportContract", "machine_id"]
+__all__ = ["HOSTILE_NAMES", "CallContract", "HostContract", "ScriptsContract", "TransportContract", "machine_id"]
 
 HOSTILE_NAMES = (
     "web[1]",
@@ -108,8 +108,8 @@ def live_host(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield host
 
 
-class _CallContract:
-    """What must hold for any call to any host. Changes nothing."""
+class CallContract:
+    """What must hold for any call to any host, whatever is asked. Changes nothing. Override :meth:`host`."""
 
     @pytest.fixture
     def host(self) -> Iterator[Host]:
@@ -147,7 +147,7 @@ class _CallContract:
             assert host.session.stats.round_trips == before + 1, verb
 
 
-class HostContract(_CallContract):
+class HostContract(CallContract):
     """What must hold for any host. Changes nothing. Override :meth:`host`."""
 
     def test_the_host_describes_itself(self, host: Host) -> None:
@@ -542,7 +542,7 @@ class ScriptsContract(_OverAWorld, HostContract):
             host.vms["demovm"]
 
 
-class TransportContract(_OverAWorld, _CallContract):
+class TransportContract(_OverAWorld, CallContract):
     """What must hold for any transport: that it carries, and what comes of it when it cannot."""
 
     # -- sharing and closing --------------------------------------------------------------------------------------

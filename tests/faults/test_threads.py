@@ -1,6 +1,6 @@
 """Many threads on one host: each gets its own answers, and nothing grows.
 
-``HVINTEGRATION_QUERIES`` says how many queries instead of 1,500.
+``HVINTEGRATION_QUERIES`` says how many queries instead of 600.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.endpoints import Endpoint, SSHEndpoint, WSManEndpoint, wait_u
 if TYPE_CHECKING:
     from tests.support.ssh_server import Way
 
-QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "1500"))
+QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "600"))
 THREADS: Final = 32
 QUERIES_OF_A_ROUND: Final = 3
 WARMING: Final = 3
@@ -99,7 +99,7 @@ def check(endpoint: Endpoint, host: Host, queries: int) -> None:
     assert host.session.stats.repeats == 0
 
 
-@pytest.mark.timeout(0 if QUERIES > 1500 else 300)
+@pytest.mark.timeout(0 if QUERIES > 600 else 300)
 @pytest.mark.parametrize("tls", [False, True], ids=["sealed", "tls"])
 def test_over_winrm(*, tls: bool) -> None:
     with WSManEndpoint(tls=tls, world=many_machines()) as endpoint, endpoint.host() as host:
@@ -114,7 +114,7 @@ def test_over_winrm(*, tls: bool) -> None:
         assert wait_until(lambda: endpoint.left() == {})
 
 
-@pytest.mark.timeout(0 if QUERIES > 1500 else 300)
+@pytest.mark.timeout(0 if QUERIES > 600 else 300)
 @pytest.mark.parametrize("way", ["subsystem", "process"])
 def test_over_ssh(way: Way) -> None:
     with SSHEndpoint(way, world=many_machines()) as endpoint, endpoint.host() as host:

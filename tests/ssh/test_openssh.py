@@ -17,9 +17,9 @@ from hvintegration import SSH, Host, Transport, World
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError, RemoteError, TransportTimeoutError, UntrustedHostError
-from hvintegration.simulator import Fault, demo_world
+from hvintegration.simulator import Fault, Machine, demo_world
 from hvintegration.simulator.store import FileStore
-from hvintegration.testing import HostContract, TransportContract
+from hvintegration.testing import HOSTILE_NAMES, CallContract, TransportContract, machine_id
 from tests.support.endpoints import wait_until
 from tests.support.kept import Kept
 from tests.support.other_script import powershell
@@ -88,20 +88,30 @@ class TestOpenSsh(TransportContract):
         return Kept(ssh)
 
 
-# Each call takes as long as PowerShell takes to start: what changes something has tests of its own, below, and the
-# whole contract is run in test_loopback.py.
-@pytest.mark.parametrize("way", ["process for each call"], indirect=True)
-class TestProcessForEachCall(HostContract):
-    @pytest.fixture
-    def host(self, ssh: SSH, server: Sshd) -> Host:
-        demo_world().save(server.world)
-        return Host(Kept(ssh))
-
-
 @pytest.fixture
 def host(ssh: SSH, server: Sshd) -> Host:
     demo_world().save(server.world)
     return Host(Kept(ssh))
+
+
+# Each call takes as long as PowerShell takes to start: what hangs has tests of its own, below, and the whole contract
+# is run in test_loopback.py.
+@pytest.mark.parametrize("way", ["process for each call"], indirect=True)
+class TestProcessForEachCall(CallContract):
+    @pytest.fixture
+    def host(self, host: Host) -> Host:
+        return host
+
+    def test_any_text_arrives_as_it_was_sent_there_and_back(self, host: Host, server: Sshd) -> None:
+        names = dict(enumerate(HOSTILE_NAMES, 1))
+        World(machines=[Machine(id=machine_id(number), name=name) for number, name in names.items()]).save(server.world)
+
+        changes = host.set_services([(name, "heartbeat", False) for name in HOSTILE_NAMES])
+
+        assert [(change.vm_id, change.vm_name) for change in changes] == [
+            (machine_id(number), name) for number, name in names.items()
+        ]
+        assert World.load(server.world).journal == [f"disable {name} heartbeat" for name in HOSTILE_NAMES]
 
 
 def test_a_warm_read_costs_two_round_trips(host: Host, way: str) -> None:
