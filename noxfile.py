@@ -44,8 +44,11 @@ nox.options.sessions = ["lint", "types", "tests", "tests_bare", "coverage", "doc
 DIST = HERE / "dist"
 PYPROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 
-# More processes than processors, since many tests wait; but tests look at the time, so not many more.
-WORKERS = ("--numprocesses", "3", "--dist", "worksteal")
+# Many tests wait, so that four processes are not too many for two processors.
+WORKERS = ("--numprocesses", str(max(4, os.cpu_count() or 1)), "--dist", "worksteal")
+
+# What waits neither for time, nor for a network, nor for another process.
+QUICK = ("tests/unit", "tests/objects", "tests/cli/test_commands.py", "tests/contract/test_contract.py")
 
 UNLIMITED = ("--timeout", "0", "--override-ini", "faulthandler_timeout=0")
 
@@ -74,11 +77,15 @@ sys.exit("That is the source tree!" if folder == pathlib.Path(sys.argv[1]) else 
 """
 
 
-def measured_tests(session: nox.Session, *arguments: str) -> None:
-    """Run pytest and keep what it covered for the session ``coverage``."""
+def run_tests(session: nox.Session, *arguments: str) -> None:
+    """Run pytest; with ``HVINTEGRATION_COVERAGE``, keep what it covered for the session ``coverage``."""
+    pytest = ("pytest", *WORKERS, *arguments, *session.posargs)
+    if not os.environ.get("HVINTEGRATION_COVERAGE"):  # Measuring doubles what Python itself takes.
+        session.run(*pytest, env=INSTALLED_ONLY)
+        return
     env = INSTALLED_ONLY | {"COVERAGE_FILE": str(HERE / f".coverage.{session.name}")}
     session.run("coverage", "erase", env=env)
-    session.run("coverage", "run", "-m", "pytest", *WORKERS, *arguments, *session.posargs, env=env)
+    session.run("coverage", "run", "-m", *pytest, env=env)
 
 
 @nox.session
@@ -88,13 +95,23 @@ def demo(session: nox.Session) -> None:
     session.run("python", "-m", "hvintegration", "demo", *session.posargs, env=INSTALLED_ONLY)
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def build(session: nox.Session) -> None:
     """Build the source distribution, and from it the wheel."""
-    session.install("build")
+    session.install("build", *PYPROJECT["build-system"]["requires"])
     for old in DIST.glob("hvintegration-*"):
         old.unlink()
-    session.run("python", "-m", "build", "--outdir", str(DIST), silent=True)
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(DIST), silent=True)
+
+
+@nox.session(reuse_venv=True)
+def quick(session: nox.Session) -> None:
+    """Run the tests that wait for nothing, on the source tree, in half a minute; the environment stays for the next."""
+    installed = Path(session.virtualenv.location) / "installed.toml"
+    if not (installed.exists() and installed.read_bytes() == (HERE / "pyproject.toml").read_bytes()):
+        session.install("--editable", ".[cli,pandas]", *group("tests"))
+        installed.write_bytes((HERE / "pyproject.toml").read_bytes())
+    session.run("pytest", *WORKERS, "-m", "not engine", *(session.posargs or QUICK))
 
 
 @nox.session(requires=["build"])
@@ -102,14 +119,14 @@ def tests(session: nox.Session) -> None:
     """Run all tests against the wheel; ``HVINTEGRATION_TEST_EXTRAS`` names extras to have besides, such as kerberos."""
     extras = ",".join(["cli", "pandas", *os.environ.get("HVINTEGRATION_TEST_EXTRAS", "").split()])
     install_wheel(session, f"[{extras}]", *group("tests"))
-    measured_tests(session)
+    run_tests(session)
 
 
 @nox.session(requires=["build"])
 def tests_bare(session: nox.Session) -> None:
     """Run the tests that need no engine without any extra: neither rich nor pandas is there."""
     install_wheel(session, "", *group("tests"))
-    measured_tests(session, "-m", "not engine")
+    run_tests(session, "-m", "not engine")
 
 
 @nox.session(requires=["build"])
@@ -121,12 +138,12 @@ def tests_lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", *project, env=here)
     install_wheel(session, "[cli,pandas]", *group("tests"))
     session.run("uv", "pip", "list", env=here)
-    session.run("pytest", *WORKERS, "-m", "not engine", *session.posargs, env=INSTALLED_ONLY)
+    run_tests(session, "-m", "not engine")
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Report what the test sessions before it covered, all together; fail below 95 %."""
+    """Report what the measured test sessions before it covered, all together; fail below 95 %."""
     session.install(*(requirement for requirement in group("tests") if requirement.startswith("coverage")))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")

@@ -25,6 +25,7 @@ from hvintegration.simulator import Fault, demo_world
 from hvintegration.simulator.store import FileStore
 from hvintegration.transports.remoting.line_streams import LineStreams
 from tests.support.endpoints import SSHEndpoint, wait_until
+from tests.support.time_limit import GRACE, within
 
 if TYPE_CHECKING:
     from tests.support.ssh_server import Way
@@ -198,12 +199,11 @@ def test_ctrl_c_ends_a_silent_call_at_once(
         FileStore(world_file).change(
             lambda world: setattr(world, "faults", [Fault(action="delay", seconds=600, machine="demovm", times=1)])
         )
-        began = time.monotonic()
 
-        interruption = interrupt_after(0.5, service.state if verb == "read" else service.disable)
+        with within(1 + GRACE):
+            interruption = interrupt_after(0.5, service.state if verb == "read" else service.disable)
 
         notes = getattr(interruption, "__notes__", [])
-        assert time.monotonic() - began < 1.5
         assert ["may have been made" in note for note in notes] == ([] if verb == "read" else [True])
         assert service.state().enabled is True
         assert World.load(world_file).journal == []
@@ -233,13 +233,12 @@ def test_ctrl_c_ends_a_silent_call_over_ssh_at_once(verb: str, way: Way) -> None
         service = host.vms["demovm"].services["vss"]
         service.state()
         endpoint.server.misbehave("silent", at="command")
-        began = time.monotonic()
 
-        interruption = interrupt_after(0.5, service.state if verb == "read" else service.disable)
+        with within(1 + GRACE):
+            interruption = interrupt_after(0.5, service.state if verb == "read" else service.disable)
 
         assert interruption is not None
         notes = getattr(interruption, "__notes__", [])
-        assert time.monotonic() - began < 1.5
         assert ["may have been made" in note for note in notes] == ([] if verb == "read" else [True])
         assert service.state().enabled is True
         assert endpoint.journal() == []

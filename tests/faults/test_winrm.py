@@ -20,8 +20,9 @@ from hvintegration.transports.winrm import shell
 from hvintegration.transports.winrm.connection import WinRMConnection
 from hvintegration.transports.winrm.http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
-from tests.support.fault_table import GRACE, LONG, Table, ask, made_in, mend_proxy, set_up_proxy
+from tests.support.fault_table import LONG, Table, ask, made_in, mend_proxy, set_up_proxy
 from tests.support.secrets import PASSWORD, USERNAME, Records, marked_world
+from tests.support.time_limit import GRACE, within
 
 TABLE: Final = Table(Path(__file__).with_name("winrm_faults.json"))
 ROWS: Final = TABLE.rows
@@ -69,13 +70,12 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
         assert wait_until(lambda: "commands" not in endpoint.left())
         endpoint.proxy.wait_until_quiet()
         set_up(endpoint, host, row["plan"])
-        began = time.monotonic()
 
-        came = ask(host, endpoint, endpoint.world, verb, timeout)
+        with within(timeout + GRACE) as stopwatch:
+            came = ask(host, endpoint, endpoint.world, verb, timeout)
 
-        seconds = time.monotonic() - began
+        seconds = stopwatch.seconds()
         assert came in row[verb].split(" or ")
-        assert seconds < timeout + GRACE
         assert len(endpoint.journal()) == (0 if verb == "read" else row["made"])
         mend(endpoint)
         if row.get("leaves"):

@@ -11,7 +11,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from hvintegration import Credential, Host, WinRM
 from hvintegration.errors import AuthenticationError, HvError, ProtocolError, TransportTimeoutError
 from tests.support.certificates import Certificate
 from tests.support.kerberos_realm import PASSWORD, REALM, USER, Realm
+from tests.support.time_limit import GRACE, within
 
 WHO = Credential(USER, PASSWORD)
 SECRET = "Wr0ng-and-s3cret"
@@ -124,11 +124,8 @@ def acceptor(realm: Realm, be: Be) -> Iterator[Acceptor]:
 
 def ask(transport: WinRM, timeout: float = 20) -> HvError:
     """The error that asking for anything ends in, which comes in time and says how to go on."""
-    began = time.monotonic()
-    with Host(transport) as host:
-        with pytest.raises(HvError) as failed:
-            host.info(timeout=timeout)
-        assert time.monotonic() - began < timeout + 0.5
+    with Host(transport) as host, within(timeout + GRACE), pytest.raises(HvError) as failed:
+        host.info(timeout=timeout)
     text = f"{failed.value} {failed.value.hint} {failed.value!r}"
     assert SECRET not in text
     assert PASSWORD not in text

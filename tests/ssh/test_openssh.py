@@ -6,7 +6,6 @@ import gc
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from hvintegration.testing import HOSTILE_NAMES, CallContract, TransportContract
 from tests.support.endpoints import wait_until
 from tests.support.kept import Kept
 from tests.support.other_script import powershell
+from tests.support.time_limit import GRACE, within
 
 if TYPE_CHECKING:
     from tests.support.sshd import Sshd
@@ -116,13 +116,12 @@ class TestProcessForEachCall(CallContract):
 
 def test_a_warm_read_costs_two_round_trips(host: Host, way: str) -> None:
     host.inventory()
-    began, before = time.monotonic(), host.session.stats.requests or 0
+    before = host.session.stats.requests or 0
 
     host.inventory()
 
     # Command, Data and Close, for which nobody waits; or start and input.
     assert (host.session.stats.requests or 0) - before == (2 if way == "process for each call" else 3)
-    assert time.monotonic() - began < 10
 
 
 def test_a_hung_write_is_ended_over_there_and_told_to_have_been_ended(host: Host, server: Sshd) -> None:
@@ -132,12 +131,10 @@ def test_a_hung_write_is_ended_over_there_and_told_to_have_been_ended(host: Host
             world, "faults", [Fault(cmdlet="Disable-VMIntegrationService", action="delay", seconds=600, times=1)]
         )
     )
-    began = time.monotonic()
 
-    with pytest.raises(TransportTimeoutError) as silence:
+    with within(16 + GRACE), pytest.raises(TransportTimeoutError) as silence:
         vm.services["vss"].disable(timeout=16)
 
-    assert time.monotonic() - began < 16.5
     assert silence.value.may_have_run is False
     assert World.load(server.world).journal == []
     assert vm.services["vss"].state().enabled is True
@@ -153,24 +150,17 @@ def test_a_hung_read_is_ended_over_there_behind_the_callers_back(host: Host, ser
     with pytest.raises(TransportTimeoutError):
         host.vms.list(timeout=4)
 
-    give_up = time.monotonic() + 10
-    while server.engines() and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert server.engines() == 0
+    assert wait_until(lambda: server.engines() == 0)
     assert len(host.vms.list()) == 5
 
 
 def test_closing_leaves_no_powershell(server: Sshd, ssh: SSH, host: Host) -> None:
     host.info()
-    began = time.monotonic()
 
-    ssh.close()
+    with within(1):
+        ssh.close()
 
-    assert time.monotonic() - began < 1
-    give_up = time.monotonic() + 5
-    while server.engines() and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert server.engines() == 0
+    assert wait_until(lambda: server.engines() == 0)
 
 
 PROGRAM = """

@@ -16,9 +16,6 @@ from tests.support.endpoints import Endpoint
 from tests.support.fault_proxy import FaultProxy
 from tests.support.secrets import assert_clean, assert_clean_error
 
-GRACE: Final = 0.5
-"""Seconds that a call may last longer than it was given."""
-
 LONG: Final = 20.0
 """Seconds for what does not wait until its time is up."""
 
