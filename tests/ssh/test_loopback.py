@@ -154,11 +154,11 @@ def test_a_write_that_was_not_made_is_known_not_to_be(
     host = Host(ssh(behaviour, once=True))
 
     if behaviour.startswith("die"):
-        assert host.set_services([(vm.id, "gsi", True)], timeout=12)[0].outcome is ChangeOutcome.CHANGED
+        assert host.set_services([(vm.id, "gsi", True)], timeout=16)[0].outcome is ChangeOutcome.CHANGED
         assert World.load(world_file).journal == ["enable demovm guest_service_interface"]
     else:
         with pytest.raises(TransportTimeoutError) as late:
-            host.set_services([(vm.id, "gsi", True)], timeout=12)
+            host.set_services([(vm.id, "gsi", True)], timeout=16)
         assert late.value.may_have_run is False
         assert World.load(world_file).journal == []
 

@@ -34,7 +34,7 @@ def proxy() -> Iterator[FaultProxy]:
         with FaultProxy("127.0.0.1", echo.server_address[1]) as running:
             yield running
         echo.shutdown()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def connect(proxy: FaultProxy) -> socket.socket:
