@@ -699,7 +699,7 @@ class TransportContract(_OverAWorld, CallContract):
         ]
         self.put(store, world)
 
-        changes = host.set_services([(demovm, "vss", False), (web, "vss", False)], timeout=12)
+        changes = host.set_services([(demovm, "vss", False), (web, "vss", False)], timeout=16)
 
         assert [change.outcome for change in changes] == [ChangeOutcome.CONFIRMED, ChangeOutcome.FAILED]
         assert changes[1].error is not None
@@ -722,7 +722,7 @@ class TransportContract(_OverAWorld, CallContract):
         self.put(store, world)
 
         with pytest.raises(TransportTimeoutError) as silence:
-            vm.services["vss"].disable(timeout=12)
+            vm.services["vss"].disable(timeout=16)
         assert silence.value.may_have_run is False
         assert store.read().journal == []
         assert vm.services["vss"].state().enabled is True

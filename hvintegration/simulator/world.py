@@ -136,7 +136,7 @@ class Machine:
 
     def __attrs_post_init__(self) -> None:
         for kind in HOST_MANAGED:
-            self.services.setdefault(kind.key, ServiceSetting(enabled=bool(kind.enabled_by_default)))
+            self.services.setdefault(kind.key, _default_setting(kind.key))
         if self.guest == "windows" and not self.guest_services:
             self.guest_services = [
                 GuestService(name=kind.windows_service, display_name=kind.windows_display_name)
@@ -226,12 +226,8 @@ class World:
         return world
 
     def to_dict(self) -> dict[str, Any]:
-        """The world as plain data, for a world file."""
-        plain = attrs.asdict(self, filter=lambda _, value: value is not None)
-        for machine in plain["machines"]:
-            machine.update(machine.pop("extra"))
-        plain.update(plain.pop("extra"))
-        return plain
+        """The world as plain data, for a world file; what is as it is by default is left out."""
+        return _differing(self, World()) | {"machines": list(map(_plain_machine, self.machines))} | self.extra
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> World:
@@ -278,6 +274,32 @@ class World:
             raise ConfigurationError(f"The world file {path} cannot be written: {reason(error)}.") from error
         finally:
             fresh.unlink(missing_ok=True)
+
+
+def _plain_machine(machine: Machine) -> dict[str, Any]:
+    # What runs in a guest by default depends on which guest it is, and on the host's side.
+    default = Machine(id="", name="", guest=machine.guest, services=dict(machine.services))
+    default.guest = "windows"
+    settings = {key: _plain(value) for key, value in machine.services.items() if value != _default_setting(key)}
+    services = {"services": settings} if settings else {}
+    return {"id": machine.id, "name": machine.name} | _differing(machine, default) | services | machine.extra
+
+
+def _default_setting(key: str) -> ServiceSetting:
+    return ServiceSetting(enabled=bool(ServiceKind.find(key).enabled_by_default))
+
+
+def _differing(thing: attrs.AttrsInstance, default: attrs.AttrsInstance) -> dict[str, Any]:
+    """Its attributes that differ from those of *default*, as plain data."""
+    names = [field.name for field in attrs.fields(type(thing)) if field.name != "extra"]
+    found = {name: getattr(thing, name) for name in names if getattr(thing, name) != getattr(default, name)}
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what an attribute may be
+    if attrs.has(type(value)):
+        return attrs.asdict(value, filter=lambda _, inner: inner is not None)
+    return list(map(_plain, value)) if isinstance(value, list) else value
 
 
 def demo_world() -> World:

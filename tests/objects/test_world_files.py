@@ -64,7 +64,23 @@ def test_a_world_file_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (world.computer, world.machines[0].id, world.faults[0].seconds) == ("HV07", ID, 2)
     written = json.loads(path.read_text("utf-8"))
     assert (written["colour"], written["machines"][0]["intrinsic"]) == ("blue", {"OSName": None})
-    assert len(written["machines"][0]["guest_services"]) == 8
+    assert written["machines"][0].keys() == {"id", "name", "intrinsic", "files"}
+
+
+def test_what_is_as_by_default_is_left_out_of_a_file(path: Path) -> None:
+    off = Machine(id=f"{ID[:-1]}2", name="off", state="Off", guest="none")
+    World(machines=[Machine(id=ID, name=""), off]).save(path)
+
+    assert json.loads(path.read_text()) == {
+        "machines": [{"id": ID, "name": ""}, {"id": off.id, "name": "off", "state": "Off", "guest": "none"}]
+    }
+    hv.connect(f"sim:{path}").vms[ID].services["vss"].disable()
+
+    saved = json.loads(path.read_text())
+    assert saved["machines"][0]["services"] == {"vss": {"enabled": False}}
+    stopped = [service["name"] for service in saved["machines"][0]["guest_services"] if service["status"] == "Stopped"]
+    assert stopped == ["vmicguestinterface", "vmicvss"]
+    assert World.load(path).machines[0].setting(hv.ServiceKind.VSS).enabled is False
 
 
 def machine(**facts: object) -> dict[str, object]:

@@ -305,4 +305,4 @@ def test_nothing_is_left_whatever_hangs(world: World) -> None:
                 assert silent.recv(1) == b""
         wsman.close()
 
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
