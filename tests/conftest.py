@@ -22,6 +22,16 @@ from tests.support.certificates import Certificate, self_signed
 pytest_plugins = ["hvintegration.testing"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one of several processes, the tests that share a PowerShell: it takes a while to start."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("engine"):
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            shared = [str(parameters[name]) for name in ("way", "interpreter") if name in parameters]
+            group = "-".join([item.path.stem, item.cls.__name__ if item.cls else "", *shared])
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Set apart what is there to stay: many tests collect garbage, and need not look at thousands of other tests."""

@@ -12,7 +12,8 @@ __all__ = ["answer_by", "fence_by"]
 
 LEAST_SECONDS: Final = 8.0
 MOST_SECONDS: Final = 20.0
-"""A write keeps a quarter of what is left when it is sent: within these limits, and never more than half."""
+MOST_SHARE: Final = 0.5
+"""A write keeps a quarter of what is left when it is sent: within these limits, and never more than this share."""
 
 MOST_SECONDS_TO_FENCE: Final = 5.0
 """Of that, fencing may take the half, up to this."""
@@ -26,7 +27,7 @@ def answer_by(call: Call, deadline: Deadline) -> Deadline:
     if call.effect is Effect.READ:
         return deadline
     left = deadline.left()
-    return deadline.within(left - min(max(left / 4, LEAST_SECONDS), MOST_SECONDS, left / 2))
+    return deadline.within(left - min(max(left / 4, LEAST_SECONDS), MOST_SECONDS, left * MOST_SHARE))
 
 
 def fence_by(deadline: Deadline) -> Deadline:

@@ -174,10 +174,11 @@ OURS: Final = {id(spelling) for spelling in SPELLINGS}
 
 
 SHORTEST: Final = min(map(len, SPELLINGS))
+STRINGS: Final = (str, bytes, bytearray)
 
 
 def is_leak(found: str | bytes | bytearray) -> bool:
-    if len(found) < SHORTEST or id(found) in OURS:
+    if id(found) in OURS:
         return False
     if isinstance(found, str):
         return any(text in found for text in TEXTS)
@@ -195,7 +196,7 @@ def leaks_in_memory() -> list[str]:
         for holder in (*gc.get_objects(), *globals_, *members)
         if holder is not OURS and not isinstance(holder, Credential)
         for found in gc.get_referents(holder)
-        if isinstance(found, str | bytes | bytearray) and is_leak(found)
+        if isinstance(found, STRINGS) and len(found) >= SHORTEST and is_leak(found)
     ]
 
 

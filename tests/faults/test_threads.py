@@ -1,6 +1,6 @@
 """Many threads on one host: each gets its own answers, and nothing grows.
 
-``HVINTEGRATION_QUERIES`` says how many queries instead of 600.
+``HVINTEGRATION_QUERIES`` says how many queries instead of 400.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tests.support.endpoints import Endpoint, SSHEndpoint, WSManEndpoint, wait_u
 if TYPE_CHECKING:
     from tests.support.ssh_server import Way
 
-QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "600"))
+QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "400"))
 THREADS: Final = 32
 QUERIES_OF_A_ROUND: Final = 3
-WARMING: Final = 3
+WARMING: Final = 1
 """Rounds of each thread before anything is counted."""
 
 BLOCKS: Final = 2000
@@ -102,7 +102,7 @@ def check(endpoint: Endpoint, host: Host, queries: int) -> None:
     assert host.session.stats.repeats == 0
 
 
-@pytest.mark.timeout(0 if QUERIES > 600 else 300)
+@pytest.mark.timeout(0 if QUERIES > 400 else 300)
 @pytest.mark.parametrize("tls", [False, True], ids=["sealed", "tls"])
 def test_over_winrm(*, tls: bool) -> None:
     with WSManEndpoint(tls=tls, world=many_machines()) as endpoint, endpoint.host() as host:
@@ -117,7 +117,7 @@ def test_over_winrm(*, tls: bool) -> None:
         assert wait_until(lambda: endpoint.left() == {})
 
 
-@pytest.mark.timeout(0 if QUERIES > 600 else 300)
+@pytest.mark.timeout(0 if QUERIES > 400 else 300)
 @pytest.mark.parametrize("way", ["subsystem", "process"])
 def test_over_ssh(way: Way) -> None:
     with SSHEndpoint(way, world=many_machines()) as endpoint, endpoint.host() as host:

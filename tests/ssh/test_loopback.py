@@ -133,19 +133,21 @@ def test_noise_and_a_missing_subsystem_do_not_matter(ssh: Callable[..., SSH], be
     assert host.vms["demovm"].services["gsi"].enable().enabled is True
 
 
+@pytest.mark.usefixtures("hasty_writes")
 @pytest.mark.parametrize("behaviour", ["hang-after-running", "die-after-running", "die-within-answer", "broken-json"])
 def test_a_write_whose_answer_is_lost_is_ended_read_back_and_not_repeated(
     ssh: Callable[..., SSH], world_file: Path, behaviour: str
 ) -> None:
     vm = Host(ssh()).vms["demovm"]
 
-    with within(12 + GRACE):
-        (change,) = Host(ssh(behaviour, once=True)).set_services([(vm.id, "gsi", True)], timeout=12)
+    with within(30 + GRACE):
+        (change,) = Host(ssh(behaviour, once=True)).set_services([(vm.id, "gsi", True)], timeout=30)
 
     assert change.outcome is ChangeOutcome.CONFIRMED
     assert World.load(world_file).journal == ["enable demovm guest_service_interface"]
 
 
+@pytest.mark.usefixtures("hasty_writes")
 @pytest.mark.parametrize("behaviour", ["hang-before-running", "die-before-running"])
 def test_a_write_that_was_not_made_is_known_not_to_be(
     ssh: Callable[..., SSH], world_file: Path, behaviour: str
@@ -154,11 +156,11 @@ def test_a_write_that_was_not_made_is_known_not_to_be(
     host = Host(ssh(behaviour, once=True))
 
     if behaviour.startswith("die"):
-        assert host.set_services([(vm.id, "gsi", True)], timeout=16)[0].outcome is ChangeOutcome.CHANGED
+        assert host.set_services([(vm.id, "gsi", True)], timeout=30)[0].outcome is ChangeOutcome.CHANGED
         assert World.load(world_file).journal == ["enable demovm guest_service_interface"]
     else:
         with pytest.raises(TransportTimeoutError) as late:
-            host.set_services([(vm.id, "gsi", True)], timeout=16)
+            host.set_services([(vm.id, "gsi", True)], timeout=30)
         assert late.value.may_have_run is False
         assert World.load(world_file).journal == []
 

@@ -146,7 +146,9 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
     Raises:
         ConfigurationError: A file of certificates or a key cannot be read.
     """
-    context = ssl.create_default_context() if target.ca_file is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    by_system = target.ca_file is None and target.certificate_sha256 is None
+    # Reading the system's certificates takes a while.
+    context = ssl.create_default_context() if by_system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslsocket_class = TLSSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
