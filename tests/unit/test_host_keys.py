@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hmac
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,22 @@ def test_an_unknown_host_is_not(tmp_path: Path, text: str) -> None:
     assert unknown.value.expected is None
     assert unknown.value.offered == fingerprint(KEY)
     assert fingerprint(KEY) in str(unknown.value.hint)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_what_is_no_file_has_no_keys_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/zero"), tmp_path):
+        with pytest.raises(UntrustedHostError):
+            Trust("hv01.example", 22, (), (path,)).check("ssh-ed25519", KEY, "ssh://hv01")
+
+
+def test_a_file_that_is_too_long_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvintegration.transports.ssh.host_keys.MOST_CHARACTERS", 100)
+
+    with pytest.raises(ConfigurationError, match="known_hosts cannot be read: it is longer than 100 characters"):
+        trust(tmp_path, "@revoked " + line("hv01.example") * 9).check("ssh-ed25519", KEY, "ssh://hv01")
 
 
 def test_another_port_is_another_host(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import fnmatch
 import hashlib
 import hmac
@@ -16,7 +17,7 @@ from typing import Final
 import attrs
 
 from hvintegration.errors import ConfigurationError, Hint, UntrustedHostError, argument
-from hvintegration.files import read_text
+from hvintegration.files import read_text, reason
 
 __all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin", "user_folder"]
 
@@ -143,7 +144,9 @@ class Trust:
 def _known_in(file: Path, name: str) -> Iterator[KnownKey]:
     try:
         lines = read_text(file, MOST_CHARACTERS, errors="replace").splitlines()
-    except OSError:
+    except OSError as error:  # As for ssh, a file that is absent has no keys, and neither has /dev/null.
+        if error.errno == errno.EFBIG:
+            raise ConfigurationError(f"{file} cannot be read: {reason(error)}.") from error
         return
     for line in lines:
         fields = line.split()
