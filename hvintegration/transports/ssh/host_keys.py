@@ -105,6 +105,7 @@ class Trust:
 
         Raises:
             UntrustedHostError: It is revoked, not the pinned one, not the known one, or the host is unknown.
+            ConfigurationError: A file of known keys is too long.
         """
         offered = fingerprint(key)
         known = self.known()
