@@ -26,6 +26,7 @@ from hvintegration.errors import ConfigurationError, HvError, TransportTimeoutEr
 from hvintegration.scripts import Effect, Language
 from hvintegration.session import Session
 from tests.support.other_script import OtherScript, powershell
+from tests.support.secrets import everything_logged
 
 pytestmark = [
     pytest.mark.engine,
@@ -224,20 +225,9 @@ def leaks_in_processes() -> list[str]:
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    """Everything that anything logs, with every logger at DEBUG."""
-    texts: list[str] = []
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            texts.append(f"{self.format(record)} {record.__dict__}")
-
-    handler, root = Handler(), logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield texts
-    root.removeHandler(handler)
-    root.setLevel(level)
+    """Everything that anything logs."""
+    with everything_logged() as records:
+        yield records.texts
 
 
 def test_nothing_outside_the_encrypted_wire_holds_them(way: Way, tmp_path: Path, logged: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 import threading
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Host, Local
-from tests.support.secrets import Records, assert_clean
+from tests.support.secrets import Records, assert_clean, everything_logged
 
 FAKE = Path(__file__).with_name("fake_powershell.py")
 
@@ -54,15 +53,9 @@ def nothing_is_left() -> Iterator[None]:
 @pytest.fixture
 def records() -> Iterator[Records]:
     """Everything that anything logs, with every logger at DEBUG; no secret may be in it."""
-    handler = Records()
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield handler
-    root.removeHandler(handler)
-    root.setLevel(level)
-    assert_clean("\n".join(handler.texts), "the log")
+    with everything_logged() as records:
+        yield records
+    assert_clean("\n".join(records.texts), "the log")
 
 
 @pytest.fixture

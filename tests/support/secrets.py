@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import pickle
 import traceback
@@ -24,6 +25,7 @@ __all__ = [
     "assert_clean",
     "assert_clean_error",
     "encodings",
+    "everything_logged",
     "marked_world",
     "told",
 ]
@@ -80,6 +82,18 @@ class Records(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.names.add(record.name)
         self.texts.append(f"{self.format(record)} {record.__dict__}")
+
+
+@contextlib.contextmanager
+def everything_logged() -> Iterator[Records]:
+    """What anything logs meanwhile, with every logger at DEBUG."""
+    records, root = Records(), logging.getLogger()
+    level = root.level
+    root.addHandler(records)
+    root.setLevel(logging.DEBUG)
+    yield records
+    root.removeHandler(records)
+    root.setLevel(level)
 
 
 def assert_clean(text: str, where: str) -> None:
