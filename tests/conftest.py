@@ -18,6 +18,7 @@ import pytest
 from hvintegration.simulator import demo_world
 from tests.support import sshd
 from tests.support.certificates import Certificate, self_signed
+from tests.support.unmeasured import MEASURING
 
 pytest_plugins = ["hvintegration.testing"]
 
@@ -56,6 +57,13 @@ def world_file(tmp_path: Path) -> Path:
     path = tmp_path / "world.json"
     demo_world().save(path)
     return path
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No coverage is measured of what is started from here on."""
+    for name in MEASURING:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +133,7 @@ def start_bridge(engine: str) -> Iterator[Callable[..., Bridge]]:
             [sys.executable, str(Path(__file__).with_name("bridge_process.py")), module, arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | dict(environment or {}),
+            env={name: value for name, value in os.environ.items() if name not in MEASURING} | dict(environment or {}),
             text=True,
         )
         bridges.append(Bridge(process, tls="certificate" in options))

@@ -54,7 +54,8 @@ def _made(cls: type[attrs.AttrsInstance], data: dict[str, object], path: str) ->
         if key in kinds and key != "extra":
             values[key] = typed(kinds[key], value, f"{path}.{key}")
         else:
-            extra[key] = _finite(value, f"{path}.{key}")
+            _check_numbers(value, f"{path}.{key}")
+            extra[key] = value
     if "extra" in kinds:
         values["extra"] = extra
     for attribute in attrs.fields(cls):
@@ -74,17 +75,16 @@ def _object(value: object, path: str) -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _finite(value: object, path: str) -> object:
-    """*value*, in which no number may be one that JSON does not have."""
+def _check_numbers(value: object, path: str) -> None:
+    """No number in it may be one that JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         _refuse(path, value, "a number of JSON")
     if isinstance(value, dict):
         for key, inner in cast("dict[str, object]", value).items():
-            _finite(inner, f"{path}.{key}")
+            _check_numbers(inner, f"{path}.{key}")
     elif isinstance(value, list):
         for index, inner in enumerate(cast("list[object]", value)):
-            _finite(inner, f"{path}[{index}]")
-    return value
+            _check_numbers(inner, f"{path}[{index}]")
 
 
 def _is_number(value: object) -> bool:

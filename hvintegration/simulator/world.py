@@ -11,7 +11,7 @@ import json
 import shutil
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 import attrs
@@ -296,10 +296,12 @@ def _differing(thing: attrs.AttrsInstance, default: attrs.AttrsInstance) -> dict
     return {name: _plain(value) for name, value in found.items()}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - what an attribute may be
-    if attrs.has(type(value)):
+def _plain(value: object) -> object:
+    if isinstance(value, list):
+        return list(map(_plain, cast("list[object]", value)))
+    if isinstance(value, OperatingSystem | ServiceSetting | GuestService | Fault):
         return attrs.asdict(value, filter=lambda _, inner: inner is not None)
-    return list(map(_plain, value)) if isinstance(value, list) else value
+    return value
 
 
 def demo_world() -> World:

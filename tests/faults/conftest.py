@@ -59,7 +59,7 @@ def records() -> Iterator[Records]:
 
 
 @pytest.fixture
-def misbehaving(world_file: Path, tmp_path: Path) -> Iterator[Callable[..., Host]]:
+def misbehaving(world_file: Path, tmp_path: Path, unmeasured: None) -> Iterator[Callable[..., Host]]:
     """Makes a host behind a PowerShell with a certain misbehaviour; ``once`` for the first process only."""
     hosts: list[Host] = []
 

@@ -53,7 +53,7 @@ WAYS = ("simulator", "local", "WinRM, sealed", "WinRM over TLS", "SSH, remoting"
 
 
 @pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, world_file: Path, tmp_path: Path) -> Iterator[Way]:
+def way(request: pytest.FixtureRequest, unmeasured: None, world_file: Path, tmp_path: Path) -> Iterator[Way]:
     """Every way that needs no engine."""
     store = FileStore(world_file)
     name = str(request.param)

@@ -47,7 +47,7 @@ nothing_is_left = load(FAULTS / "conftest.py").nothing_is_left
 
 
 @pytest.fixture
-def ssh(nothing_is_left: None, world_file: Path, tmp_path: Path) -> Iterator[Callable[..., SSH]]:
+def ssh(nothing_is_left: None, unmeasured: None, world_file: Path, tmp_path: Path) -> Iterator[Callable[..., SSH]]:
     """Makes a way to a server of a certain behaviour; ``once`` for its first PowerShell only."""
     opened: list[Callable[[], object]] = []
 
