@@ -111,11 +111,16 @@ def live_host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 
 @pytest.fixture
-def hasty_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_fences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have fencing take the half of what is left: on a machine with much to do, a PowerShell takes a while to start."""
+    monkeypatch.setattr(reserve, "MOST_SECONDS_TO_FENCE", math.inf)
+
+
+@pytest.fixture
+def hasty_writes(patient_fences: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - for what it does
     """Have a write wait for its answer for a tenth of its time, and keep the rest for what follows its loss."""
     for name, value in (("LEAST_SECONDS", math.inf), ("MOST_SECONDS", math.inf), ("MOST_SHARE", 0.9)):
         monkeypatch.setattr(reserve, name, value)
-    monkeypatch.setattr(reserve, "MOST_SECONDS_TO_FENCE", math.inf)
 
 
 class _CallContract:
@@ -552,6 +557,7 @@ class ScriptsContract(_OverAWorld, HostContract):
             host.vms["demovm"]
 
 
+@pytest.mark.usefixtures("patient_fences")
 class TransportContract(_OverAWorld, _CallContract):
     """What must hold for any transport: that it carries, and what comes of it when it cannot."""
 
@@ -668,11 +674,6 @@ class TransportContract(_OverAWorld, _CallContract):
             assert denied.value.host_message == message.format("HV01")
 
     # -- death and silence ----------------------------------------------------------------------------------------
-
-    @pytest.fixture(autouse=True)
-    def patient_fences(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """On a machine with much to do, a PowerShell takes more than seconds to start."""
-        monkeypatch.setattr(reserve, "MOST_SECONDS_TO_FENCE", math.inf)
 
     def test_a_read_survives_a_host_that_dies_once(self, host: Host, store: FileStore) -> None:
         world = self.default_world()

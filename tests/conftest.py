@@ -11,16 +11,18 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from hvintegration.simulator import demo_world
 from tests.support import sshd
 from tests.support.certificates import Certificate, self_signed
-from tests.support.unmeasured import MEASURING
 
 pytest_plugins = ["hvintegration.testing"]
+
+MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""Environment variables by which coverage measures the processes that a measured one starts."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

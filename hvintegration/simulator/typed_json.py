@@ -11,12 +11,16 @@ from typing import Any, Final, NoReturn, cast
 
 import attrs
 
-from hvintegration.errors import ConfigurationError, excerpt
+from hvintegration.errors import excerpt
 
-__all__ = ["typed"]
+__all__ = ["MisplacedError", "typed"]
 
 MOST: Final = 2**31 - 1
 """The largest number. None is negative."""
+
+
+class MisplacedError(Exception):
+    """Something does not belong where it is; the message begins with where."""
 
 
 def typed(kind: Any, value: object, path: str) -> Any:  # noqa: ANN401 - of the type that *kind* is
@@ -25,7 +29,7 @@ def typed(kind: Any, value: object, path: str) -> Any:  # noqa: ANN401 - of the 
     What a class has no attribute for goes into its attribute ``extra``, or nowhere if it has none.
 
     Raises:
-        ConfigurationError: It is none; the message says where.
+        MisplacedError: It is none.
     """
     if kind in _SCALARS:
         expected, is_one = _SCALARS[kind]
@@ -60,7 +64,7 @@ def _made(cls: type[attrs.AttrsInstance], data: dict[str, object], path: str) ->
         values["extra"] = extra
     for attribute in attrs.fields(cls):
         if attribute.default is attrs.NOTHING and attribute.name not in values:
-            raise ConfigurationError(f"Invalid world: {path}.{attribute.name} is missing.")
+            raise MisplacedError(f"{path}.{attribute.name} is missing.")
     return cls(**values)
 
 
@@ -101,4 +105,4 @@ _SCALARS: Final[dict[object, tuple[str, Callable[[object], bool]]]] = {
 
 def _refuse(path: str, value: object, expected: str) -> NoReturn:
     found = "null" if value is None else excerpt(repr(value))
-    raise ConfigurationError(f"Invalid world: {path} is {found}, where {expected} belongs.")
+    raise MisplacedError(f"{path} is {found}, where {expected} belongs.")

@@ -21,7 +21,7 @@ from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.files import read_text, reason
 from hvintegration.operations.vms import normal_guid
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
-from hvintegration.simulator.typed_json import typed
+from hvintegration.simulator.typed_json import MisplacedError, typed
 
 __all__ = [
     "Fault",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
-"""Length that a world file may have; that of 500 machines is some 1,500,000."""
+"""Length that a world file may have; that of 500 machines is some 45,000, or 1,100,000 where nothing is left out."""
 
 
 @attrs.define(kw_only=True)
@@ -213,17 +213,26 @@ class World:
         Raises:
             ConfigurationError: It is not one; the message says where.
         """
-        world: World = typed(cls, data, "$")
-        for index, machine in enumerate(world.machines):
+        return cls._from_dict(data, "Invalid world")
+
+    @classmethod
+    def _from_dict(cls, data: object, complaint: str) -> World:
+        try:
+            world: World = typed(cls, data, "$")
+            world._normalize()
+        except MisplacedError as error:
+            raise ConfigurationError(f"{complaint}: {error}") from None
+        return world
+
+    def _normalize(self) -> None:
+        """Have ids in the one form, and only services that there are."""
+        for index, machine in enumerate(self.machines):
             for key in machine.services.keys() - _KEYS:
-                raise ConfigurationError(
-                    f"Invalid world: $.machines[{index}].services.{key} is no service; they are {', '.join(_KEYS)}."
-                )
+                raise MisplacedError(f"$.machines[{index}].services.{key} is no service; they are {', '.join(_KEYS)}.")
             guid = normal_guid(machine.id)
             if guid is None:
-                raise ConfigurationError(f"Invalid world: $.machines[{index}].id is {machine.id!r}, no GUID.")
+                raise MisplacedError(f"$.machines[{index}].id is {machine.id!r}, no GUID.")
             machine.id = guid
-        return world
 
     def to_dict(self) -> dict[str, Any]:
         """The world as plain data, for a world file; what is as it is by default is left out."""
@@ -249,11 +258,7 @@ class World:
             data = json.loads(text)
         except ValueError as error:
             raise ConfigurationError(f"Invalid world file {path}: it is not JSON ({excerpt(str(error))}).") from error
-        try:
-            return cls.from_dict(data)
-        except ConfigurationError as error:
-            place = str(error).removeprefix("Invalid world: ")
-            raise ConfigurationError(f"Invalid world file {path}: {place}") from None
+        return cls._from_dict(data, f"Invalid world file {path}")
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the world to a file, replacing it as a whole.
