@@ -26,7 +26,7 @@ import attrs
 
 from hvintegration.addresses import transport_for
 from hvintegration.cli.demo import demonstrate
-from hvintegration.cli.screen import RichMissingError, Screen, complain, hint, progress, write
+from hvintegration.cli.screen import OutputLostError, RichMissingError, Screen, complain, hint, progress, write
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.display import Table, clean
@@ -62,6 +62,7 @@ FAILED: Final = 1
 MISUSED: Final = 2
 PARTLY_FAILED: Final = 3
 OUTCOME_UNKNOWN: Final = 4
+CHANGED_NOT_TOLD: Final = 5
 INTERRUPTED: Final = 130
 
 PASSWORD_VARIABLE: Final = "HVINTEGRATION_PASSWORD"  # noqa: S105 - where it is, not what it is
@@ -80,6 +81,7 @@ exit status:
   2    the command line is wrong: an unknown option, address or service
   3    some of several things failed; the rest was done and shown
   4    a change was sent, its answer was lost, and it is unknown whether it was made
+  5    changes were made, but standard output or the recording did not take what came of them
   130  interrupted with Ctrl-C
 
 'hvintegration demo' shows it all without a host.
@@ -93,20 +95,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments, without the program's name; those of this process if None.
 
     Raises:
-        SystemExit: The command line asks for help or is wrong; or the output cannot be written.
+        SystemExit: The command line asks for help or is wrong.
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # Notebooks and tests put other things in their place.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     options = _Options()
     try:
+        return _run(argv, options)
+    except OutputLostError as lost:
+        if lost.reason is None and not options.changed:
+            return DONE
+        done = "The changes were made, but the" if options.changed else "The"
+        complain(f"error: {done} output cannot be written: {lost.reason or 'nobody reads it'}.")
+        return CHANGED_NOT_TOLD if options.changed else FAILED
+
+
+def _run(argv: Sequence[str] | None, options: _Options) -> int:
+    try:
         _parse(argv, options)
-        return options.run(options)
+        status = options.run(options)
+        write("")
+    except SystemExit:
+        write("")
+        raise
     except HvError as error:
         complain(f"error: {error}")
         hint(error)
         if options.format == "json" and not options.shown:
             _write_document(None, (error,))
+        if options.changed:
+            return CHANGED_NOT_TOLD
         return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), FAILED)
     except RichMissingError:
         complain("error: Tables on a terminal need the extra: pip install 'hvintegration[cli]'")
@@ -116,8 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ours = [note for note in getattr(interruption, "__notes__", ()) if note.startswith(INTERRUPTED_CHANGE)]
         complain(" ".join(["interrupted.", *ours]))
         return INTERRUPTED
-    finally:
-        write("")
+    return status
 
 
 _STATUSES: Final = {OutcomeUnknownError: OUTCOME_UNKNOWN, ConfigurationError: MISUSED, UnknownServiceError: MISUSED}
@@ -147,6 +165,7 @@ class _Options(argparse.Namespace):
     record: str | None = None
     address: str | None = None
     shown: bool = False
+    changed: bool = False
 
 
 def _parse(argv: Sequence[str] | None, options: _Options) -> None:
@@ -313,6 +332,7 @@ class _Result:
     complaints: tuple[str, ...] = ()
     status: int = DONE
     advice: tuple[str, ...] = ()
+    changed: bool = False
 
 
 Question: TypeAlias = Callable[[Host, _Options], _Result]
@@ -403,7 +423,9 @@ def _services(host: Host, options: _Options) -> _Result:
     failures: list[Failure] = []
     for name in options.vms:
         try:
-            states += host.vms.get(name, timeout=options.deadline).services.list(timeout=options.deadline)
+            found = host.vms.get(name, timeout=options.deadline).services.list(timeout=options.deadline)
+            states += found
+            failures += found.errors
         except RemoteError as error:
             if len(options.vms) == 1:
                 raise
@@ -420,6 +442,7 @@ def _switch(host: Host, options: _Options) -> _Result:
     )
     unlisted = vms.errors if isinstance(vms, Rows) else ()
     failed = sum(change.outcome is ChangeOutcome.FAILED for change in changes)
+    changed = any(change.outcome in {ChangeOutcome.CHANGED, ChangeOutcome.CONFIRMED} for change in changes)
     troubled = [(change, change.error) for change in changes if change.error is not None]
     return _Result(
         changes.table(),
@@ -430,6 +453,7 @@ def _switch(host: Host, options: _Options) -> _Result:
             *(_complaint(change, error) for change, error in troubled),
         ),
         status=_status(len(changes) - failed, failed + len(unlisted)),
+        changed=changed,
     )
 
 
@@ -550,7 +574,12 @@ def _shower(options: _Options) -> Callable[[_Result], int]:
 
     def show(result: _Result) -> int:
         options.shown = True
-        show_result(result)
+        options.changed = result.changed
+        try:
+            show_result(result)
+        except OutputLostError as lost:
+            if result.changed or lost.reason is not None:
+                raise
         for complaint in result.complaints:
             complain(complaint)
         return result.status

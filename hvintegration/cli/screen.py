@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import rich.console
     import rich.table
 
-__all__ = ["RichMissingError", "Screen", "complain", "hint", "progress", "write"]
+__all__ = ["OutputLostError", "RichMissingError", "Screen", "complain", "hint", "progress", "write"]
 
 
 class Screen:
@@ -75,13 +75,25 @@ def _fitted(console: rich.console.Console, table: Table) -> rich.table.Table:
     return drawn
 
 
+class OutputLostError(Exception):
+    """Standard output takes no more.
+
+    Attributes:
+        reason: Why; None if whoever read it stopped doing so.
+    """
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class RichMissingError(Exception):
     """A terminal is to be drawn on, and rich is not installed."""
 
 
-def _console(stream: TextIO) -> rich.console.Console | None:
-    """A console of rich's if *stream* is a terminal, otherwise None."""
-    if not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
+def _console(stream: TextIO | None) -> rich.console.Console | None:
+    """A console of rich's if *stream* is a terminal, otherwise None; Python has none where it was started without."""
+    if stream is None or not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
         return None
     try:
         import rich.console
@@ -106,21 +118,32 @@ def progress(doing: str) -> Generator[None]:
 
 def complain(sentence: str) -> None:
     """A line on standard error."""
-    sys.stderr.write(f"hvintegration: {clean(sentence)}\n")
+    _write_error(f"hvintegration: {clean(sentence)}\n")
 
 
 def hint(error: HvError) -> None:
     """What to do about *error*, on standard error, if it says so."""
     if error.hint:
-        sys.stderr.write(f"hint: {clean(for_command(error.hint))}\n")
+        _write_error(f"hint: {clean(for_command(error.hint))}\n")
+
+
+def _write_error(line: str) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # There is nowhere else to say it.
+        sys.stderr.write(line)
 
 
 def write(text: str) -> None:
-    """Write to standard output, now. Whoever reads it may stop doing so: then the rest goes nowhere."""
+    """Write to standard output, now.
+
+    Raises:
+        OutputLostError: It takes no more; whatever else is written goes nowhere.
+    """
+    if sys.stdout is None:  # Python was started without.
+        raise OutputLostError("it is closed")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno not in {errno.EPIPE, errno.EINVAL}:  # Windows says EINVAL of a broken pipe.
-            raise SystemExit(f"hvintegration: error: The output cannot be written: {error.strerror}") from None
+        nobody_reads = error.errno in {errno.EPIPE, errno.EINVAL}  # Windows says EINVAL of a broken pipe.
+        raise OutputLostError(None if nobody_reads else error.strerror) from None

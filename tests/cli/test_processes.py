@@ -8,11 +8,13 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,69 @@ def test_a_full_disk() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(b"hvintegration: error: The output cannot be written: ")
     assert b"Traceback" not in done.stderr
+
+
+NOT_TOLD = b"hvintegration: error: The changes were made, but the output cannot be written: "
+
+
+def nobody_reads() -> int:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    return theirs
+
+
+@posix
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+@pytest.mark.parametrize(
+    ("taker", "reason"),
+    [
+        pytest.param(lambda: os.open("/dev/full", os.O_WRONLY), b"No space left on device.", id="full"),
+        pytest.param(nobody_reads, b"nobody reads it.", id="nobody"),
+    ],
+)
+def test_a_change_that_was_made_and_cannot_be_shown(
+    world_file: Path, form: str, taker: Callable[[], int], reason: bytes
+) -> None:
+    arguments = ["--host", f"sim:{world_file}", "disable", "vss", "demovm", "--format", form]
+    output = taker()
+    done = subprocess.run(
+        [*COMMAND, *arguments], env=environment(), stdout=output, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.close(output)
+    assert (done.returncode, done.stderr.strip()) == (5, NOT_TOLD + reason)
+    assert World.load(world_file).journal == ["disable demovm vss"]
+
+
+def in_sh(setting: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What the command does in a shell, with *setting* before it."""
+    line = f"{setting} exec {shlex.join([*COMMAND, *arguments])}"
+    return subprocess.run(
+        ["/bin/sh", "-c", line], env=environment(), capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+
+
+@posix
+@pytest.mark.parametrize(
+    ("verb", "status"),
+    [(["vms"], 1), (["disable", "vss", "demovm"], 5), (["disable", "vss", "demovm", "--dry-run"], 1)],
+)
+def test_a_standard_output_that_is_closed(world_file: Path, verb: list[str], status: int) -> None:
+    done = in_sh("exec >&-;", "--host", f"sim:{world_file}", *verb)
+    assert (done.returncode, done.stderr.endswith("output cannot be written: it is closed.\n")) == (status, True)
+
+
+@posix
+def test_a_standard_error_that_is_closed_changes_no_status(world_file: Path) -> None:
+    done = in_sh("exec 2>&-;", "--host", f"sim:{world_file}", "disable", "vss", "nosuch")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@posix
+def test_a_change_that_was_made_and_cannot_be_recorded(tmp_path: Path) -> None:
+    recording = ["--record", str(tmp_path / "bug")]
+    done = in_sh("ulimit -f 2;", "--host", "sim:", *recording, "disable", "vss", "demovm")
+    assert (done.returncode, "ends after call 1: File too large" in done.stderr) == (5, True), done.stderr
+    assert "disabled  changed" in done.stdout
 
 
 # -- Ctrl-C -------------------------------------------------------------------------------------------------------
