@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hvintegration.calls.call import Call
     from hvintegration.clock import Clock, Deadline, SystemClock, Timeout, VirtualClock
     from hvintegration.credential import Credential
-    from hvintegration.host import Host, RequestedChange, VMs
+    from hvintegration.host import Host, VMs
     from hvintegration.integration_service import IntegrationService
     from hvintegration.models import (
         ChangeOutcome,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         VMInfo,
         VMInventory,
     )
+    from hvintegration.requested_changes import RequestedChange, RequestedChanges
     from hvintegration.scripts import Script
     from hvintegration.service_kind import Impact, ServiceKind
     from hvintegration.session import Session, SessionStats
@@ -70,6 +71,7 @@ __all__ = [
     "Recorder",
     "Replay",
     "RequestedChange",
+    "RequestedChanges",
     "Rows",
     "Script",
     "ServiceChange",
@@ -115,7 +117,8 @@ _HOMES = {
     "OperationalStatus": "hvintegration.models",
     "Recorder": "hvintegration.transports.recording.recorder",
     "Replay": "hvintegration.transports.recording.replay",
-    "RequestedChange": "hvintegration.host",
+    "RequestedChange": "hvintegration.requested_changes",
+    "RequestedChanges": "hvintegration.requested_changes",
     "SSH": "hvintegration.transports.ssh.transport",
     "Rows": "hvintegration.models",
     "Script": "hvintegration.scripts",

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
 from hvintegration.clock import Timeout
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.models import HostCheck, HostInfo, Inventory, Rows, ServiceChange
 from hvintegration.operations import hosts, inventory, services, vms
-from hvintegration.service_kind import ServiceKind
+from hvintegration.requested_changes import RequestedChanges, read_changes
 from hvintegration.session import Session
 from hvintegration.transports.base import Transport
 from hvintegration.vm import VM
 
-__all__ = ["Host", "RequestedChange", "VMs"]
-
-RequestedChange: TypeAlias = tuple[VM | str, ServiceKind | str, bool]
-"""A virtual machine (a handle, an id or a name), a service, and whether it shall be enabled."""
+__all__ = ["Host", "VMs"]
 
 
 class Host:
@@ -49,6 +45,25 @@ class Host:
     def vms(self) -> VMs:
         """Its virtual machines."""
         return VMs(self._session)
+
+    def vm(self, vm_id: str) -> VM:
+        """A handle on the virtual machine of that id, as rows have it: ``host.vm(row.vm_id)``. No round trip.
+
+        Whether there is one, its first verb says. ``host.vms[...]`` looks for a name or an id.
+
+        Args:
+            vm_id: A GUID in any case, with or without braces.
+
+        Raises:
+            ConfigurationError: It is no GUID.
+        """
+        guid = vms.normal_guid(str(vm_id))
+        if guid is None:
+            raise ConfigurationError(
+                f"Invalid id {excerpt(repr(vm_id))} of a virtual machine: it is no GUID.",
+                hint="host.vms[...] finds a virtual machine by its name.",
+            )
+        return VM(self._session, guid, guid)
 
     def info(self, *, timeout: Timeout = None) -> HostInfo:
         """What the host says of itself. One round trip.
@@ -101,22 +116,24 @@ class Host:
         return self._session.run(inventory.read_inventory(), timeout)
 
     def set_services(
-        self, changes: Iterable[RequestedChange], *, dry_run: bool = False, timeout: Timeout = None
+        self, changes: RequestedChanges, *, dry_run: bool = False, timeout: Timeout = None
     ) -> Rows[ServiceChange]:
         """Enable and disable many services. What became of each, in order; one that fails does not stop the others.
 
-        Only what differs is touched. One round trip; one more if a virtual machine is given by name; more only where
-        the host is busy or an answer gets lost, as with :meth:`IntegrationService.enable`.
+        Only what differs is touched. One round trip; one more if a virtual machine is given by name or id instead of a
+        handle; more only where the host is busy or an answer gets lost, as with :meth:`IntegrationService.enable`.
 
         Args:
             changes: For each a virtual machine (handle, id or name), a service (as ``vm.services[...]`` takes it) and
-                True to enable or False to disable.
+                True to enable or False to disable; or a service's handle and that. Or a mapping,
+                ``{"demovm": {"heartbeat": True, "vss": False}}``.
             dry_run: Say what would be done, and do nothing.
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
-            ConfigurationError: A service is to be both enabled and disabled, or has no switch on the host, or a
-                virtual machine belongs to another host. Nothing was changed.
+            ConfigurationError: A change has another shape, such as a text where True or False belongs; or a service is
+                to be both enabled and disabled, or has no switch on the host; or a handle belongs to another host.
+                Nothing was sent.
             UnknownServiceError: No service is known by a given text. Nothing was changed.
             VMNotFoundError: There is no virtual machine of a given name. Nothing was changed.
             AmbiguousError: There are several of a given name. Nothing was changed.
@@ -126,9 +143,7 @@ class Host:
             TransportError: There is no usable answer, and nothing was changed.
             DecodeError: The answer has an unknown shape, and nothing was changed.
         """
-        requested = [
-            services.RequestedChange(*self._named(vm), ServiceKind.find(kind), enable) for vm, kind, enable in changes
-        ]
+        requested = read_changes(changes, self._session)
         return Rows(ServiceChange, self._session.run(services.change_services(requested, dry_run=dry_run), timeout))
 
     def close(self) -> None:
@@ -138,13 +153,6 @@ class Host:
         failures and interruptions have left there: up to 3 seconds are waited for each, and no error is raised.
         """
         self._session.close()
-
-    def _named(self, vm: VM | str) -> tuple[str | None, str]:
-        if isinstance(vm, str):
-            return vms.normal_guid(vm), vm
-        if vm.session is not self._session:
-            raise ConfigurationError(f"{vm!r} belongs to {vm.session.address}, not to {self.address}.")
-        return vm.id, vm.name
 
     def __enter__(self) -> Self:
         return self

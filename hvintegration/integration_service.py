@@ -35,6 +35,16 @@ class IntegrationService:
         """GUID of the virtual machine, lower case without braces."""
         return self._vm_id
 
+    @property
+    def vm_name(self) -> str:
+        """Name of the virtual machine when the handle was made, or its id where only that was known."""
+        return self._vm_name
+
+    @property
+    def session(self) -> Session:
+        """The session that it is asked through."""
+        return self._session
+
     def state(self, *, timeout: Timeout = None) -> ServiceState:
         """What the host says of it now. One round trip.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, cast, overload
 
 import attrs
 
@@ -66,7 +66,8 @@ class Health(enum.StrEnum):
         PROBLEM: Enabled, and the guest's side does not answer or reports an error.
         DISABLED: Switched off on the host, whatever its status says.
         NOT_RUNNING: Enabled, but the virtual machine does not run.
-        UNKNOWN: Enabled, and the host reports nothing, or something that has no known meaning.
+        UNKNOWN: Enabled, and the host reports nothing, or something that has no known meaning. Also if the host gave no
+            value for whether it is enabled, or for the virtual machine's state.
     """
 
     OK = "ok"
@@ -80,12 +81,12 @@ class ChangeOutcome(enum.StrEnum):
     """What became of a requested change.
 
     Members:
-        CHANGED: It was made.
+        CHANGED: It was made. ``state`` was read later: it differs if somebody else switched the service since.
         UNCHANGED: The service was already as wanted.
         WOULD_CHANGE: A dry run found that it would be made.
         CONFIRMED: The service is as wanted, but the host's answer was lost or was an error, so it is not known
             whether this call made it so.
-        FAILED: It was not made; ``error`` says why.
+        FAILED: It was not made; ``error`` says why. Of what could not be read nothing is changed.
     """
 
     CHANGED = "changed"
@@ -107,6 +108,10 @@ class CheckOutcome(enum.StrEnum):
     OK = "ok"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+NOT_KNOWN: Final = "unknown"
+"""What people are shown in place of what the host gave no value for."""
 
 
 class Record(Protocol):
@@ -145,6 +150,9 @@ class _Value:
     _derived: ClassVar[tuple[str, ...]] = ()
     """Properties that belong into ``to_dict()``."""
 
+    _always_there: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that are None only where the host gave no value; people are shown that it is not known."""
+
     def _fields(self) -> dict[str, object]:
         names = [field.name for field in attrs.fields(type(self))]
         return {name: getattr(self, name) for name in (*names, *self._derived)}
@@ -159,8 +167,13 @@ class _Value:
     def table(self) -> Table:
         """Attribute and value, one row each."""
         return Table(
-            ("Attribute", "Value"), tuple((name, _cell(_plain(item))) for name, item in self._fields().items())
+            ("Attribute", "Value"),
+            tuple((name, self._shown(name, _plain(item))) for name, item in self._fields().items()),
         )
+
+    def _shown(self, name: str, plain: Plain) -> Cell:
+        """What a table shows for the attribute *name*, whose value is *plain* there."""
+        return NOT_KNOWN if plain is None and name in self._always_there else _cell(plain)
 
     def __str__(self) -> str:
         return self.table().to_text()
@@ -195,7 +208,7 @@ class Failure(_Value):
         address: Who said so.
         vm_id: GUID of the virtual machine (lower case, no braces), or None if it is not about a known one.
         vm_name: Its name, or None if it is not known.
-        target: What it is about, as the host names it, or None.
+        target: What it is about, as the host names it (PowerShell's TargetObject), or None.
         error_id: PowerShell's FullyQualifiedErrorId, or empty where the package itself drew the conclusion.
         category: PowerShell's error category, or empty likewise.
         message: The host's sentence in the host's language, or the package's.
@@ -221,13 +234,13 @@ class HostInfo(_Value):
     """A Hyper-V host.
 
     Attributes:
-        name: Its computer name.
+        name: Its computer name; None if the host gave no value.
         os_caption: Such as ``Microsoft Windows Server 2022 Datacenter``, in the host's language; None if the caller
             may not know.
         os_version: Such as ``10.0.20348``; None likewise.
         os_build: Such as ``20348``; None likewise.
         language: Display language of the host, such as ``de-DE``; None likewise. Service names are in it.
-        module_version: Version of the Hyper-V module for PowerShell.
+        module_version: Version of the Hyper-V module for PowerShell; None if PowerShell does not say.
         powershell_version: Version of the PowerShell that answered.
         powershell_edition: ``Desktop`` for Windows PowerShell, ``Core`` for PowerShell 7.
         language_mode: ``FullLanguage`` or ``ConstrainedLanguage``.
@@ -236,12 +249,14 @@ class HostInfo(_Value):
 
     table_columns: ClassVar[tuple[str, ...]] = ("Host", "System", "Version", "Language", "Hyper-V module", "PowerShell")
 
-    name: str
+    _always_there: ClassVar[frozenset[str]] = frozenset({"name", "module_version"})
+
+    name: str | None
     os_caption: str | None
     os_version: str | None
     os_build: str | None
     language: str | None
-    module_version: str
+    module_version: str | None
     powershell_version: str
     powershell_edition: str
     language_mode: str
@@ -250,11 +265,11 @@ class HostInfo(_Value):
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
         return (
-            self.name,
+            self._shown("name", self.name),
             self.os_caption,
             self.os_version,
             self.language,
-            self.module_version,
+            self._shown("module_version", self.module_version),
             self.powershell_version,
         )
 
@@ -263,36 +278,42 @@ class HostInfo(_Value):
 class VMInfo(_Value):
     """A virtual machine, as its host describes it.
 
+    What the host gave no value for is None, never empty or zero: of a live object, PowerShell gives nothing, and says
+    nothing, where reading fails.
+
     Attributes:
         id: GUID, lower case without braces.
         name: Its name. Names can repeat on a host.
         state: Member name of ``VMState``, such as ``Running``, ``Off``, ``Saved`` or ``Paused``.
         status: The host's sentence on it, in the host's language.
-        heartbeat: Member name of ``VMHeartbeatStatus``, such as ``OkApplicationsHealthy``; None if it is off.
+        heartbeat: Member name of ``VMHeartbeatStatus``, such as ``OkApplicationsHealthy``; None also if it is off.
         generation: 1 or 2.
         version: Configuration version, such as ``10.0``.
         uptime: Seconds since it was started; 0 if it does not run.
         notes: Free text that somebody wrote about it.
         addresses: IP addresses that the guest reports; none without Data Exchange.
         clustered: Whether it is a clustered role.
-        integration_services_version: Version of the guest's integration services; None if the host does not know it,
-            as is the case on Windows Server 2016 and later, where Hyper-V always shows ``0.0``.
+        integration_services_version: Version of the guest's integration services; None also if the host does not know
+            it, as is the case on Windows Server 2016 and later, where Hyper-V always shows ``0.0``.
         read_at: When it was read, in UTC.
     """
 
     table_columns: ClassVar[tuple[str, ...]] = ("VM", "State", "Heartbeat", "Addresses", "Id", "Generation", "Version")
+    _always_there: ClassVar[frozenset[str]] = frozenset(
+        {"state", "status", "generation", "version", "uptime", "notes", "addresses", "clustered"}
+    )
 
     id: str
     name: str
-    state: str
-    status: str
+    state: str | None
+    status: str | None
     heartbeat: str | None
-    generation: int
-    version: str
-    uptime: int
-    notes: str
-    addresses: tuple[str, ...]
-    clustered: bool
+    generation: int | None
+    version: str | None
+    uptime: int | None
+    notes: str | None
+    addresses: tuple[str, ...] | None
+    clustered: bool | None
     integration_services_version: str | None
     read_at: datetime = attrs.field(eq=False)
 
@@ -300,13 +321,18 @@ class VMInfo(_Value):
         """Cells for a table."""
         return (
             self.name,
-            self.state,
-            self.heartbeat,
-            ", ".join(self.addresses),
+            self._shown("state", self.state),
+            self._shown("heartbeat", self.heartbeat),
+            self._shown("addresses", _plain(self.addresses)),
             self.id,
-            self.generation,
-            self.version,
+            self._shown("generation", self.generation),
+            self._shown("version", self.version),
         )
+
+    def _shown(self, name: str, plain: Plain) -> Cell:
+        if name == "heartbeat" and plain is None and self.state in {None, "Running"}:
+            return NOT_KNOWN
+        return super()._shown(name, plain)
 
 
 _STATES_WITHOUT_GUEST = frozenset({"Off", "Saved", "FastSaved", "Paused", "Hibernated"})
@@ -345,11 +371,11 @@ class ServiceState(_Value):
     Attributes:
         vm_id: GUID of the virtual machine, lower case without braces.
         vm_name: Name of the virtual machine.
-        vm_state: Its state, such as ``Running``.
+        vm_state: Its state, such as ``Running``; None if the host gave no value.
         kind: Which service; None for a component that this version of the package does not know.
         component_id: GUID of the component, lower case without braces.
-        name: What the host calls it, in the host's language.
-        enabled: Whether it is switched on, on the host.
+        name: What the host calls it, in the host's language; None if the host gave no value.
+        enabled: Whether it is switched on, on the host; None if the host gave no value, which is not the same as False.
         primary: Primary operational status, a member name of :class:`OperationalStatus` or what else the host wrote;
             None if there is none, as for a virtual machine that is off.
         primary_text: The host's text for it, in the host's language; never used for a decision.
@@ -368,14 +394,15 @@ class ServiceState(_Value):
         "Name on the host",
     )
     _derived: ClassVar[tuple[str, ...]] = ("health",)
+    _always_there: ClassVar[frozenset[str]] = frozenset({"vm_state", "name", "enabled"})
 
     vm_id: str
     vm_name: str
-    vm_state: str
+    vm_state: str | None
     kind: ServiceKind | None
     component_id: str
-    name: str
-    enabled: bool
+    name: str | None
+    enabled: bool | None
     primary: str | None
     primary_text: str | None
     secondary: str | None
@@ -390,6 +417,8 @@ class ServiceState(_Value):
         ProtocolMismatch do not count as problems: Microsoft documents both as working (``Msvm_HeartbeatComponent``,
         KB4014894).
         """
+        if self.enabled is None or self.vm_state is None:
+            return Health.UNKNOWN
         if not self.enabled:
             return Health.DISABLED
         if self.vm_state.removesuffix("Critical") in _STATES_WITHOUT_GUEST:
@@ -402,12 +431,14 @@ class ServiceState(_Value):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the statuses say, in English sentences; empty for a plain Ok."""
-        return tuple(_NOTES[status] for status in (self.primary, self.secondary) if status in _NOTES)
+        unread = ("The host gave no value for Enabled.",) if self.enabled is None else ()
+        return unread + tuple(_NOTES[status] for status in (self.primary, self.secondary) if status in _NOTES)
 
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
         label = self.kind.label if self.kind is not None else self.component_id
-        return (self.vm_name, label, self.enabled, self.health.value, self.primary, self.secondary, self.name)
+        enabled, name = self._shown("enabled", self.enabled), self._shown("name", self.name)
+        return (self.vm_name, label, enabled, self.health.value, self.primary, self.secondary, name)
 
 
 @attrs.frozen(kw_only=True)
@@ -563,14 +594,14 @@ class VMInventory(_Value):
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
         problems = [state for state in self.services if state.health is Health.PROBLEM]
-        return (
-            self.info.name,
-            self.info.state,
-            self.info.heartbeat,
-            f"{sum(state.enabled for state in self.services)} of {len(self.services)}",
-            ", ".join(state.kind.label if state.kind is not None else state.name for state in problems),
-            self.info.id,
+        name, state, heartbeat, *_ = self.info.table_row()
+        enabled = f"{sum(state.enabled is True for state in self.services)} of {len(self.services)}"
+        if unread := sum(state.enabled is None for state in self.services):
+            enabled += f", {unread} {NOT_KNOWN}"
+        labels = (
+            state.kind.label if state.kind is not None else state.name or state.component_id for state in problems
         )
+        return (name, state, heartbeat, enabled, ", ".join(labels), self.info.id)
 
 
 @attrs.frozen(kw_only=True)

@@ -18,7 +18,7 @@ __all__ = ["VM", "VMServices"]
 
 
 class VM:
-    """A handle on a virtual machine; ``host.vms[...]`` and ``host.vms.list()`` make them.
+    """A handle on a virtual machine; ``host.vms[...]``, ``host.vms.list()`` and ``host.vm(id)`` make them.
 
     Two are equal when they mean the same id through the same session.
     """
@@ -39,7 +39,7 @@ class VM:
 
     @property
     def name(self) -> str:
-        """Its name when the handle was made. Names can change and repeat."""
+        """Its name when the handle was made, or the id where only that was known. Names can change and repeat."""
         return self._name
 
     @property
@@ -83,7 +83,7 @@ class VM:
         return hash((self._session, self._id))
 
     def __repr__(self) -> str:
-        return f"<VM {self._name!r} {self._id}>"
+        return f"<VM {self._name!r} {self._id}>" if self._name != self._id else f"<VM {self._id}>"
 
 
 class VMServices:
@@ -120,7 +120,8 @@ class VMServices:
     def list(self, *, timeout: Timeout = None) -> Rows[ServiceState]:
         """The state of each, in the host's order. One round trip.
 
-        Six; five on hosts older than Windows Server 2012 R2, which have no Guest Service Interface.
+        ``errors`` of the rows has what the host gave no value for. Six; five on hosts older than Windows Server 2012
+        R2, which have no Guest Service Interface.
 
         Args:
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
@@ -131,7 +132,7 @@ class VMServices:
             TransportError: There is no usable answer.
             DecodeError: The answer has an unknown shape.
         """
-        return Rows(ServiceState, self._session.run(services.list_services(self._vm.id), timeout))
+        return self._session.run(services.list_services(self._vm.id), timeout)
 
     def _ipython_key_completions_(self) -> tuple[str, ...]:
         return tuple(kind.label for kind in HOST_MANAGED)

@@ -35,12 +35,14 @@ class ErrorEntry:
         category: PowerShell's error category.
         message: The host's sentence.
         target: What it is about, as the script says it, or None for the whole question.
+        target_object: PowerShell's TargetObject: what it is about, as the machine says it, or None if it says nothing.
     """
 
     id: str
     category: str
     message: str
     target: str | None
+    target_object: str | None = None
 
 
 @attrs.frozen
@@ -103,6 +105,7 @@ def _error_entry(entry: JsonObject, path: str) -> ErrorEntry:
         category=text(entry, "category", path),
         message=text(entry, "message", path),
         target=optional_text(entry, "target", path),
+        target_object=optional_text(entry, "target_object", path),
     )
 
 

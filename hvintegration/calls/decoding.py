@@ -19,7 +19,10 @@ __all__ = [
     "is_object",
     "list_field",
     "object_field",
+    "optional_flag",
+    "optional_integer",
     "optional_text",
+    "optional_texts",
     "text",
     "texts",
 ]
@@ -68,11 +71,27 @@ def flag(record: JsonObject, name: str, path: str) -> bool:
     return value
 
 
+def optional_flag(record: JsonObject, name: str, path: str) -> bool | None:
+    """A field that is true, false or null."""
+    value = record.get(name)
+    if value is not None and value is not True and value is not False:
+        _wrong(f"{path}.{name}", "true, false or null", value)
+    return value
+
+
 def integer(record: JsonObject, name: str, path: str) -> int:
     """A field that is a whole number."""
     value = record.get(name)
     if type(value) is not int:
         _wrong(f"{path}.{name}", "a whole number", value)
+    return value
+
+
+def optional_integer(record: JsonObject, name: str, path: str) -> int | None:
+    """A field that is a whole number or null."""
+    value = record.get(name)
+    if value is not None and type(value) is not int:
+        _wrong(f"{path}.{name}", "a whole number or null", value)
     return value
 
 
@@ -113,6 +132,11 @@ def texts(record: JsonObject, name: str, path: str) -> tuple[str, ...]:
         if type(value) is not str:
             _wrong(f"{path}.{name}[{index}]", "a text", value)
     return tuple(values)
+
+
+def optional_texts(record: JsonObject, name: str, path: str) -> tuple[str, ...] | None:
+    """A field that is a list of texts or null."""
+    return None if record.get(name) is None else texts(record, name, path)
 
 
 def decode_list(items: list[Json], path: str, decode: Callable[[JsonObject, str], T]) -> tuple[T, ...]:

@@ -6,6 +6,7 @@ Who knows more of the machine has a function of their own from a :class:`Refusal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Self, TypedDict
 
@@ -26,6 +27,7 @@ from hvintegration.models import Failure
 __all__ = ["Facts", "Refusal", "failure_of", "is_refusal_of_scripts", "remote_error", "result_of", "short_id"]
 
 _COMMAND_MISSING = frozenset({"CouldNotAutoLoadModule", "CommandNotFoundException", "Modules_ModuleNotFound"})
+_MODULE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
 _SCRIPTS_REFUSED = frozenset({"ScriptsNotAllowed", "ScriptBlockNotSupportedInLanguageMode"})
 
 
@@ -49,6 +51,7 @@ class Refusal:
         message: The machine's sentence.
         doing: What was being done, for the message, such as ``read virtual machines``.
         target: What it is about, if that is known.
+        target_object: What the machine itself says that it is about, or None.
     """
 
     address: str
@@ -57,6 +60,7 @@ class Refusal:
     message: str
     doing: str
     target: str | None = None
+    target_object: str | None = None
 
     @classmethod
     def of(cls, entry: ErrorEntry, *, address: str, doing: str, target: str | None = None) -> Self:
@@ -68,6 +72,7 @@ class Refusal:
             message=entry.message,
             doing=doing,
             target=entry.target or target,
+            target_object=entry.target_object,
         )
 
     @property
@@ -95,6 +100,15 @@ class Refusal:
         """Whether a command, or the module that it is in, is missing."""
         return short_id(self.error_id) in _COMMAND_MISSING
 
+    @property
+    def missing_module(self) -> str | None:
+        r"""The module that a command was asked of and that cannot be loaded, if the machine says which.
+
+        The scripts call every command by its module's name, as in ``Hyper-V\Get-VM``.
+        """
+        module, separator, _ = (self.target_object or "").partition("\\")
+        return module if self.lacks_command and separator and _MODULE.fullmatch(module) else None
+
 
 def short_id(error_id: str) -> str:
     """The identifier before the comma of a FullyQualifiedErrorId."""
@@ -113,13 +127,21 @@ def remote_error(
 
     Args:
         refusal: What the machine said.
-        needs: What is missing where a command is, if the caller knows.
+        needs: What is missing where a command is, if the caller knows; a module that the machine names goes first.
         hint: What to do next, if the caller knows.
     """
     address, doing, about, said = refusal.address, refusal.doing, refusal.about, refusal.said
     if refusal.denies_permission:
         return PermissionDeniedError(
             f"{address} does not let this user {doing}{about}{said}", **refusal.facts, hint=hint
+        )
+    if (module := refusal.missing_module) is not None and hint is None:
+        return UnsupportedError(
+            f"{address} cannot {doing}{about}{said}",
+            needs=f"the module {module} of PowerShell",
+            **refusal.facts,
+            hint="Look at the environment variable PSModulePath there: a Windows PowerShell that was started from "
+            "PowerShell 7 inherits folders whose modules it cannot load.",
         )
     if refusal.lacks_command:
         return UnsupportedError(f"{address} cannot {doing}{about}{said}", needs=needs, **refusal.facts, hint=hint)
@@ -160,7 +182,7 @@ def failure_of(entry: ErrorEntry, *, address: str, names: Mapping[str, str]) -> 
         address=address,
         vm_id=vm_id,
         vm_name=names[vm_id] if vm_id is not None else None,
-        target=entry.target,
+        target=entry.target_object,
         error_id=entry.id,
         category=entry.category,
         message=entry.message,

@@ -99,13 +99,15 @@ class HostSteps:
         except RemoteError as error:
             self._info = error
         else:
-            return f"{info.name}, PowerShell {info.powershell_version} ({info.powershell_edition})"
+            powershell = f"PowerShell {info.powershell_version} ({info.powershell_edition})"
+            return f"{info.name}, {powershell}" if info.name is not None else powershell
         return "The host answers."
 
     def _module(self, _deadline: Deadline) -> str:
         if isinstance(self._info, UnsupportedError):
             raise self._info
-        return f"Hyper-V {self._info.module_version}" if isinstance(self._info, HostInfo) else "Hyper-V"
+        version = self._info.module_version if isinstance(self._info, HostInfo) else None
+        return f"Hyper-V {version}" if version is not None else "Hyper-V"
 
     def _rights(self, _deadline: Deadline) -> str:
         if isinstance(self._info, RemoteError):

@@ -20,12 +20,12 @@ def read_host() -> Operation[HostInfo]:
     result = result_of(answer, "read the host")
     path = "$.result"
     return HostInfo(
-        name=text(result, "name", path),
+        name=optional_text(result, "name", path),
         os_caption=optional_text(result, "os_caption", path),
         os_version=optional_text(result, "os_version", path),
         os_build=optional_text(result, "os_build", path),
         language=optional_text(result, "language", path),
-        module_version=text(result, "module_version", path),
+        module_version=optional_text(result, "module_version", path),
         powershell_version=text(result, "powershell_version", path),
         powershell_edition=text(result, "powershell_edition", path),
         language_mode=text(result, "language_mode", path),

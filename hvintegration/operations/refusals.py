@@ -8,13 +8,25 @@ from hvintegration.calls.decoding import JsonObject
 from hvintegration.calls.refusals import Refusal, remote_error, short_id
 from hvintegration.errors import CommandFailedError, RemoteError, ServiceNotFoundError, VMNotFoundError
 
-__all__ = ["COMPONENT_NOT_FOUND", "HYPERV_MODULE", "hyperv_error", "is_absent", "is_busy", "result_of"]
+__all__ = [
+    "COMPONENT_NOT_FOUND",
+    "COMPONENT_NOT_READ",
+    "HYPERV_MODULE",
+    "hyperv_error",
+    "is_absent",
+    "is_busy",
+    "is_unanswered",
+    "result_of",
+]
 
 COMPONENT_NOT_FOUND = "ComponentNotFound"
 """Error id of the package's own script: the virtual machine has no component of that GUID."""
 
 HYPERV_MODULE = "the Hyper-V module for PowerShell"
 """What a host without the module needs."""
+
+COMPONENT_NOT_READ = "ComponentNotRead"
+"""Likewise: it has none that could be read, but one whose GUID could not be."""
 
 _OBJECT_NOT_FOUND = "ObjectNotFound"
 
@@ -26,7 +38,7 @@ def hyperv_error(refusal: Refusal) -> RemoteError:
             refusal,
             hint="Use an elevated session, or a member of the host's Hyper-V Administrators group (SID S-1-5-32-578).",
         )
-    if refusal.lacks_command:
+    if refusal.lacks_command and refusal.missing_module in {None, "Hyper-V"}:
         return remote_error(
             refusal,
             needs=HYPERV_MODULE,
@@ -39,7 +51,13 @@ def hyperv_error(refusal: Refusal) -> RemoteError:
             **refusal.facts,
             hint="Hosts older than Windows Server 2012 R2 have no Guest Service Interface.",
         )
-    if short == _OBJECT_NOT_FOUND and refusal.target is None:
+    if short == COMPONENT_NOT_READ:
+        return CommandFailedError(
+            f"{refusal.address} failed to {refusal.doing}{refusal.about}: it gave no value for Id of an integration "
+            "service.",
+            **refusal.facts,
+        )
+    if is_unanswered(refusal.error_id, refusal.target_object):
         return CommandFailedError(
             f"{refusal.address} failed to {refusal.doing}{refusal.said}",
             **refusal.facts,
@@ -63,9 +81,14 @@ def result_of(answer: Answer, doing: str) -> JsonObject:
     return refusals.result_of(answer, doing, hyperv_error)
 
 
-def is_absent(error_id: str) -> bool:
-    """Whether the virtual machine or its component is not there."""
-    return short_id(error_id) in {_OBJECT_NOT_FOUND, COMPONENT_NOT_FOUND}
+def is_absent(error_id: str, target_object: str | None) -> bool:
+    """Whether the host says of a virtual machine or of its component that it is not there."""
+    return short_id(error_id) in {_OBJECT_NOT_FOUND, COMPONENT_NOT_FOUND} and target_object is not None
+
+
+def is_unanswered(error_id: str, target_object: str | None) -> bool:
+    """Whether the management service of the host does not answer: it finds nothing, and names nothing that is gone."""
+    return short_id(error_id) == _OBJECT_NOT_FOUND and target_object is None
 
 
 def is_busy(error_id: str) -> bool:

@@ -8,10 +8,11 @@ import attrs
 
 from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.call import Call
-from hvintegration.calls.decoding import Json, JsonObject, as_object, flag, list_field
+from hvintegration.calls.decoding import Json, JsonObject, as_object, flag, list_field, optional_flag
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
 from hvintegration.calls.refusals import Refusal, failure_of
 from hvintegration.errors import (
+    CommandFailedError,
     ConfigurationError,
     DecodeError,
     InvalidStateError,
@@ -19,8 +20,8 @@ from hvintegration.errors import (
     TransportTimeoutError,
     WaitTimeoutError,
 )
-from hvintegration.models import ChangeOutcome, Failure, Health, ServiceChange, ServiceState
-from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, result_of
+from hvintegration.models import ChangeOutcome, Failure, Health, Rows, ServiceChange, ServiceState
+from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, is_unanswered, result_of
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
 from hvintegration.operations.vms import VMRecord, decode_vms, list_vms, pick_vm, read_one
 from hvintegration.scripts import SET_SERVICES
@@ -44,8 +45,8 @@ class RequestedChange:
     """A change as the caller names it.
 
     Attributes:
-        vm_id: GUID of the virtual machine, lower case without braces, or None where only its name is given.
-        vm_name: Its name; or the id again, where only that is given.
+        vm_id: GUID of the virtual machine, lower case without braces; None where the caller gives a text.
+        vm_name: Its name; or the text, which is a name or an id.
         kind: Which service.
         enable: True to enable, False to disable.
     """
@@ -76,10 +77,10 @@ class ResolvedChange:
         return f"{'enable' if self.enable else 'disable'} {self.kind.label} of {self.vm_name or self.vm_id}"
 
 
-def list_services(vm_id: str) -> Operation[tuple[ServiceState, ...]]:
-    """Every integration service of a virtual machine: one round trip."""
+def list_services(vm_id: str) -> Operation[Rows[ServiceState]]:
+    """Every integration service of a virtual machine, and what of them could not be read: one round trip."""
     record = yield from read_one(vm_id, services=True)
-    return record.services or ()
+    return Rows(ServiceState, record.services or (), record.unread)
 
 
 def read_service(vm_id: str, kind: ServiceKind) -> Operation[ServiceState]:
@@ -92,6 +93,10 @@ def _service_in(record: VMRecord, kind: ServiceKind) -> ServiceState:
     for state in record.services or ():
         if state.kind is kind:
             return state
+    for failure in record.unread if record.has_unknown_services else ():
+        raise CommandFailedError(
+            f"{record.address} failed to read {kind.label} of {record.name}: {failure.message}", address=record.address
+        )
     raise ServiceNotFoundError(
         f"The virtual machine {record.name} on {record.address} has no {kind.label}.",
         address=record.address,
@@ -132,7 +137,7 @@ def _cannot_become_ok(kind: ServiceKind, state: ServiceState, address: str) -> I
         f"{kind.label} of {state.vm_name} cannot become ok: {why}.",
         address=address,
         action="wait until ok",
-        current="disabled" if disabled else state.vm_state,
+        current="disabled" if disabled else state.vm_state or "",
         expected="enabled" if disabled else "Running",
         hint="Enable it first." if disabled else "Start the virtual machine first.",
     )
@@ -157,6 +162,7 @@ def switch_service(change: ResolvedChange) -> Operation[ServiceState]:
         message=error.message,
         doing=str(change) if failed else f"read the state after it was asked to {change}",
         target=made.vm_name or made.vm_id,
+        target_object=error.target,
     )
     raise hyperv_error(refusal)
 
@@ -175,11 +181,11 @@ def set_services(changes: Sequence[ResolvedChange], *, dry_run: bool) -> Operati
 
 
 def resolve_changes(requested: Sequence[RequestedChange]) -> Operation[tuple[ResolvedChange, ...]]:
-    """The same by id: no round trip, or one if a virtual machine is given by name.
+    """The same by id: no round trip, or one if a virtual machine is given as a text.
 
     Raises:
         ConfigurationError: A service has no switch on the host.
-        VMNotFoundError: There is no virtual machine of a given name.
+        VMNotFoundError: There is no virtual machine of a given id or name.
         AmbiguousError: There are several of a given name.
     """
     _refuse_guest_services(requested)
@@ -187,7 +193,7 @@ def resolve_changes(requested: Sequence[RequestedChange]) -> Operation[tuple[Res
     names = [change.vm_name for change in requested if change.vm_id is None]
     if names:
         records = yield from list_vms()
-        ids = {name: pick_vm(name, records).id for name in names}
+        ids = {name: pick_vm(name, records).id for name in dict.fromkeys(names)}
     return tuple(
         ResolvedChange(change.vm_id or ids[change.vm_name], change.vm_name, change.kind, change.enable)
         for change in requested
@@ -195,7 +201,7 @@ def resolve_changes(requested: Sequence[RequestedChange]) -> Operation[tuple[Res
 
 
 def change_services(requested: Sequence[RequestedChange], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
-    """As :func:`set_services`, after one round trip more if a virtual machine is given by name."""
+    """As :func:`set_services`, after one round trip more if a virtual machine is given as a text."""
     changes = yield from resolve_changes(requested)
     return (yield from set_services(changes, dry_run=dry_run))
 
@@ -248,8 +254,16 @@ class _Switching:
     def is_made(self, seen: ServiceChange) -> bool | None:
         if seen.outcome is not ChangeOutcome.FAILED:
             return seen.outcome is not ChangeOutcome.WOULD_CHANGE
-        was_read = seen.before is not None or seen.state is not None
-        return False if was_read or is_absent(_error_id(seen)) else None
+        was_read = seen.before is not None or (seen.state is not None and seen.state.enabled is not None)
+        gone = seen.error is not None and is_absent(seen.error.error_id, seen.error.target)
+        return False if was_read or gone else None
+
+    def doubt(self, result: ServiceChange) -> Failure | None:
+        # Its cmdlet was called, since it was not as wanted before; and the management service went away meanwhile.
+        if result.outcome is not ChangeOutcome.FAILED or result.before is None or result.error is None:
+            return None
+        was_read = result.state is not None and result.state.enabled is not None
+        return result.error if not was_read and is_unanswered(result.error.error_id, result.error.target) else None
 
     def confirmed(self, seen: ServiceChange) -> ServiceChange:
         return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED, before=None)
@@ -269,53 +283,128 @@ def _decoded(
     entries = list_field(result, "changes", "$.result")
     if len(entries) != len(changes):
         raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
+    vms, unknown = decode_vms(result, answer)
     after = _After(
         address=answer.address,
-        vms={vm.id: vm for vm in decode_vms(result, answer)},
+        vms={vm.id: vm for vm in vms},
         errors={entry.target: entry for entry in answer.errors},
+        unknown={failure.vm_id: failure for failure in unknown},
     )
+    reports = [_report(entry, f"$.result.changes[{index}]") for index, entry in enumerate(entries)]
+    if not any(report.begun for report in reports):
+        for said in answer.errors:
+            if is_unanswered(said.id, said.target_object):
+                raise hyperv_error(Refusal.of(said, address=answer.address, doing="change integration services"))
     return {
-        change: _outcome(change, index, entry, after, dry_run=dry_run)
-        for index, (change, entry) in enumerate(zip(changes, entries, strict=True))
+        change: _outcome(change, index, report, after, dry_run=dry_run)
+        for index, (change, report) in enumerate(zip(changes, reports, strict=True))
     }
 
 
 @attrs.frozen
+class _Report:
+    """What an answer says of one change.
+
+    Attributes:
+        found: Whether there is a component to switch.
+        before: Whether it was enabled before; None if that could not be read.
+        begun: Whether the cmdlet that switches it was called.
+        passed_on: Whether the component that the cmdlet passed on was enabled; None if that could not be read.
+    """
+
+    found: bool
+    before: bool | None = None
+    begun: bool = False
+    passed_on: bool | None = None
+
+
+def _report(entry: Json, path: str) -> _Report:
+    if entry is None:
+        return _Report(found=False)
+    done = as_object(entry, path)
+    return _Report(
+        found=True,
+        before=optional_flag(done, "before", path),
+        begun=flag(done, "begun", path),
+        passed_on=optional_flag(done, "after", path),
+    )
+
+
+@attrs.frozen
 class _After:
-    """What an answer says besides what it says of each change: the virtual machines after, and errors by target."""
+    """What an answer says besides what it says of each change: the virtual machines after, and what went wrong.
+
+    Attributes:
+        address: Who said so.
+        vms: The virtual machines by id.
+        errors: What the host says that went wrong, by the index of a change or the id of a virtual machine.
+        unknown: What it gave no value for, so that a virtual machine is missing, by its id.
+    """
 
     address: str
     vms: dict[str, VMRecord]
     errors: dict[str | None, ErrorEntry]
+    unknown: dict[str | None, Failure]
 
 
-def _outcome(change: ResolvedChange, index: int, entry: Json, after: _After, *, dry_run: bool) -> ServiceChange:
-    path = f"$.result.changes[{index}]"
-    done = None if entry is None else as_object(entry, path)
+def _outcome(change: ResolvedChange, index: int, report: _Report, after: _After, *, dry_run: bool) -> ServiceChange:
+    seen = attrs.evolve(_seen_after(change, index, after), before=report.before)
+    if report.found and not report.begun:
+        return _not_begun(seen, after, dry_run=dry_run)
+    if report.found and str(index) not in after.errors:
+        return _begun(seen, after, passed_on=report.passed_on)
+    if _is_as_wanted(seen):
+        return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED)
+    return _explained(seen, after, "The host says neither what happened nor why not.")
+
+
+def _seen_after(change: ResolvedChange, index: int, after: _After) -> ServiceChange:
+    """The change, with the state after all changes and with what the host says that went wrong, taken as not made."""
     vm = after.vms.get(change.vm_id)
     services = vm.services if vm is not None else None
     state = next((state for state in services or () if state.kind is change.kind), None)
+    seen = attrs.evolve(_failed(change), vm_name=vm.name if vm is not None else change.vm_name, state=state)
     said = after.errors.get(str(index)) or after.errors.get(change.vm_id)
-    name = vm.name if vm is not None else change.vm_name
-    before = None if done is None else flag(done, "before", path)
-    made = attrs.evolve(_failed(change), vm_name=name, before=before, state=state)
     if said is not None:
         failure = failure_of(said, address=after.address, names={})
-        made = attrs.evolve(made, error=attrs.evolve(failure, vm_id=change.vm_id, vm_name=name))
-    if made.error is None and (done is None or state is None):
-        message = "The host says neither what happened nor why not."
-        made = attrs.evolve(made, error=_own_failure(made, after.address, message))
-    if done is None:
-        reached = state is not None and state.enabled is change.enable
-        return attrs.evolve(made, outcome=ChangeOutcome.CONFIRMED) if reached else made
-    if not flag(done, "changed", path):
-        return attrs.evolve(made, outcome=ChangeOutcome.UNCHANGED)
-    if dry_run:
-        return attrs.evolve(made, outcome=ChangeOutcome.WOULD_CHANGE)
-    if state is not None and state.enabled is not change.enable:
-        message = "The host reported success, but the service is as it was before."
-        return attrs.evolve(made, error=_own_failure(made, after.address, message))
-    return attrs.evolve(made, outcome=ChangeOutcome.CHANGED)
+        return attrs.evolve(seen, error=attrs.evolve(failure, vm_id=seen.vm_id, vm_name=seen.vm_name))
+    if state is not None and state.enabled is None:
+        return _explained(seen, after, f"The host gave no value for Enabled of {change.kind.label}.")
+    if state is None and vm is not None and vm.has_unknown_services:
+        return _explained(seen, after, "The host gave no value for Id of an integration service.")
+    return attrs.evolve(seen, error=after.unknown.get(change.vm_id))
+
+
+def _not_begun(seen: ServiceChange, after: _After, *, dry_run: bool) -> ServiceChange:
+    """What became of a change whose cmdlet was not called."""
+    if seen.before is seen.enable or (seen.before is None and _is_as_wanted(seen)):
+        return attrs.evolve(_with_state(seen, after), outcome=ChangeOutcome.UNCHANGED)
+    if seen.before is not None and dry_run:
+        return attrs.evolve(_with_state(seen, after), outcome=ChangeOutcome.WOULD_CHANGE)
+    return _explained(seen, after, f"The host gave no value for Enabled of {seen.kind.label}: nothing was changed.")
+
+
+def _begun(seen: ServiceChange, after: _After, *, passed_on: bool | None) -> ServiceChange:
+    """What became of a change whose cmdlet ended well; *passed_on* is what it passed on as enabled."""
+    last = seen.state.enabled if seen.state is not None else None
+    read = [enabled for enabled in (passed_on, last) if enabled is not None]
+    if read and seen.enable not in read:
+        return _explained(seen, after, "The host reported success, but the service is as it was before.")
+    return attrs.evolve(_with_state(seen, after), outcome=ChangeOutcome.CHANGED)
+
+
+def _is_as_wanted(seen: ServiceChange) -> bool:
+    return seen.state is not None and seen.state.enabled is seen.enable
+
+
+def _with_state(seen: ServiceChange, after: _After) -> ServiceChange:
+    """The change, with an error if there is no state after it."""
+    return seen if seen.state is not None else _explained(seen, after, "The host does not say how it is now.")
+
+
+def _explained(seen: ServiceChange, after: _After, message: str) -> ServiceChange:
+    """The change, with *message* for an error if it has none."""
+    return seen if seen.error is not None else attrs.evolve(seen, error=_own_failure(seen, after.address, message))
 
 
 def _failed(change: ResolvedChange) -> ServiceChange:

@@ -18,7 +18,9 @@ from hvintegration.errors import (
     OutcomeUnknownError,
     RemoteError,
     TransportError,
+    excerpt,
 )
+from hvintegration.models import Failure
 
 __all__ = ["FIRST_PAUSE", "LEAST_FOR_A_CHANGE", "LONGEST_PAUSE", "SENDS", "KindOfChange", "Loss", "make_changes"]
 
@@ -57,6 +59,10 @@ class KindOfChange(Protocol[C, R]):
 
     def is_busy(self, result: R) -> bool:
         """Whether it was not made because something else is going on there, so that asking later may succeed."""
+        ...
+
+    def doubt(self, result: R) -> Failure | None:
+        """Why nobody knows whether it was made, though the machine answered; None if that is known."""
         ...
 
     def is_made(self, seen: R) -> bool | None:
@@ -141,11 +147,11 @@ class _Progress(Generic[C, R]):
         if not self.answered:
             self.results |= results
 
-    def unknown(self, changes: Sequence[C], lost: Loss, reason: str) -> OutcomeUnknownError:
+    def unknown(self, changes: Sequence[C], address: str, reason: str) -> OutcomeUnknownError:
         """The error that says of *changes* that nobody knows, and what is known of the others."""
         doubtful = set(changes)
         known = tuple(result for change, result in self.results.items() if change not in doubtful)
-        return OutcomeUnknownError(address=lost.address, asked=tuple(map(str, changes)), reason=reason, known=known)
+        return OutcomeUnknownError(address=address, asked=tuple(map(str, changes)), reason=reason, known=known)
 
 
 def _attempt(kind: KindOfChange[C, R], progress: _Progress[C, R], *, dry_run: bool) -> Operation[Loss | None]:
@@ -158,6 +164,10 @@ def _attempt(kind: KindOfChange[C, R], progress: _Progress[C, R], *, dry_run: bo
         return (yield from _settle(kind, progress, lost))
     progress.results |= results
     progress.answered = True
+    doubts = {change: doubt for change in progress.unmade if (doubt := kind.doubt(results[change])) is not None}
+    if doubts:
+        first, *_ = doubts.values()
+        raise progress.unknown(tuple(doubts), first.address, excerpt(first.message))
     progress.unmade = [change for change in progress.unmade if kind.is_busy(results[change])]
     return None
 
@@ -178,10 +188,10 @@ def _settle(kind: KindOfChange[C, R], progress: _Progress[C, R], lost: Loss) -> 
     except SessionClosed:
         if progress.nothing_is_known:
             raise lost from None
-        raise progress.unknown(asked, lost, "the session was closed before it could be read back") from lost
+        raise progress.unknown(asked, lost.address, "the session was closed before it could be read back") from lost
     except (HvError, DeadlineReached) as error:
         reason = str(error) if isinstance(error, HvError) else "there was no time left to read it back"
-        raise progress.unknown(asked, lost, reason) from lost
+        raise progress.unknown(asked, lost.address, reason) from lost
 
     made = {change: kind.is_made(seen[change]) for change in asked}
     progress.unmade = [change for change in asked if made[change] is False]
@@ -193,5 +203,5 @@ def _settle(kind: KindOfChange[C, R], progress: _Progress[C, R], lost: Loss) -> 
     if doubtful:
         running = "it is not so now, but what was sent may still be running there"
         reason = "it could not be read back" if None in made.values() else running
-        raise progress.unknown(doubtful, lost, reason) from lost
+        raise progress.unknown(doubtful, lost.address, reason) from lost
     return lost.judged(may_have_run=False, fenced=lost.fenced) if isinstance(lost, TransportError) else lost

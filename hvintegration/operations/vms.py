@@ -12,20 +12,28 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import (
     JsonObject,
+    as_object,
     decode_list,
-    flag,
-    integer,
     list_field,
     object_field,
+    optional_flag,
+    optional_integer,
     optional_text,
-    text,
-    texts,
+    optional_texts,
 )
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import Refusal, failure_of
-from hvintegration.errors import AmbiguousError, ConfigurationError, DecodeError, Hint, VMNotFoundError, excerpt
+from hvintegration.errors import (
+    AmbiguousError,
+    CommandFailedError,
+    ConfigurationError,
+    DecodeError,
+    Hint,
+    VMNotFoundError,
+    excerpt,
+)
 from hvintegration.models import Failure, ServiceState, VMInfo
-from hvintegration.operations.refusals import hyperv_error, result_of
+from hvintegration.operations.refusals import hyperv_error, is_absent, result_of
 from hvintegration.scripts import GET_VMS
 from hvintegration.service_kind import ServiceKind, component_id_of
 
@@ -58,32 +66,45 @@ class VMRecord:
         address: Who said so.
         id: GUID, lower case without braces.
         name: Its name.
-        state: Member name of ``VMState``.
+        state: Member name of ``VMState``; None if the host gave no value.
         info: Details, if they were asked for and could be read.
-        services: Its integration services, likewise.
+        services: Its integration services, likewise, without those whose id the host gave no value for.
+        unread: What the host gave no value for though there always is one.
+        has_unknown_services: Whether the id of one of its services is among that.
     """
 
     address: str
     id: str
     name: str
-    state: str
-    info: VMInfo | None
-    services: tuple[ServiceState, ...] | None
+    state: str | None
+    info: VMInfo | None = None
+    services: tuple[ServiceState, ...] | None = None
+    unread: tuple[Failure, ...] = ()
+    has_unknown_services: bool = False
 
 
 @attrs.frozen
 class VMRecords:
-    """The virtual machines of an answer, and its errors, raw and as values."""
+    """The virtual machines of an answer, and its errors, raw and as values.
+
+    Attributes:
+        vms: Those whose id and name the host gave a value for.
+        unknown: An entry for each of the others.
+        errors: What the host itself says that went wrong.
+        answer: Where that is from.
+    """
 
     vms: tuple[VMRecord, ...]
+    unknown: tuple[Failure, ...]
     errors: tuple[ErrorEntry, ...]
     answer: Answer
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """The errors as values that know the names of the virtual machines."""
+        """All that could not be read, as values that know the names of the virtual machines."""
         names = {vm.id: vm.name for vm in self.vms}
-        return tuple(failure_of(entry, address=self.answer.address, names=names) for entry in self.errors)
+        said = tuple(failure_of(entry, address=self.answer.address, names=names) for entry in self.errors)
+        return said + self.unknown + tuple(failure for vm in self.vms for failure in vm.unread)
 
 
 def read_vms(
@@ -98,10 +119,10 @@ def read_vms(
     answer = yield Call(GET_VMS, document)
     assert isinstance(answer, Answer)
     result = result_of(answer, "read virtual machines")
-    vms = decode_vms(result, answer)
+    vms, unknown = decode_vms(result, answer)
     if not vms:
         for entry in answer.errors:
-            if entry.category == "PermissionDenied" or (entry.target is None and vm_id is None):
+            if entry.category == "PermissionDenied" or entry.target_object is None:
                 raise hyperv_error(Refusal.of(entry, address=answer.address, doing="read virtual machines"))
     explained = {entry.target for entry in answer.errors}
     for index, vm in enumerate(vms):
@@ -109,7 +130,7 @@ def read_vms(
             if wanted and value is None and vm.id not in explained:
                 path = f"$.result.vms[{index}].{part}"
                 raise DecodeError(path=path, expected="an answer or an error", found="null", address=answer.address)
-    return VMRecords(vms, answer.errors, answer)
+    return VMRecords(vms, unknown, answer.errors, answer)
 
 
 def list_vms() -> Operation[VMRecords]:
@@ -131,16 +152,22 @@ def find_vm(wanted: str) -> Operation[VMRecord]:
         for vm in records.vms:
             if vm.id == guid:
                 return vm
+        _raise_what_hides(wanted, records)
     return pick_vm(wanted, (yield from read_vms(name=wanted)))
 
 
 def pick_vm(wanted: str, records: VMRecords) -> VMRecord:
-    """The one of that name.
+    """The one of that id; where there is none, the one of that name.
 
     Raises:
         VMNotFoundError: There is none.
-        AmbiguousError: There are several.
+        AmbiguousError: There are several of that name.
+        CommandFailedError: It is not among what could be read.
     """
+    guid = normal_guid(wanted)
+    for vm in records.vms:
+        if vm.id == guid:
+            return vm
     fits = [vm for vm in records.vms if vm.name == wanted]
     fits = fits or [vm for vm in records.vms if vm.name.lower() == wanted.lower()]
     address = records.answer.address
@@ -155,19 +182,31 @@ def pick_vm(wanted: str, records: VMRecords) -> VMRecord:
     return fits[0]
 
 
+def _raise_what_hides(wanted: str, records: VMRecords) -> None:
+    """Raise what keeps *wanted*, which is not among *records*, from being known not to be there."""
+    address = records.answer.address
+    for entry in records.errors:
+        if not is_absent(entry.id, entry.target_object) and not entry.id.startswith("InvalidParameter"):
+            raise hyperv_error(Refusal.of(entry, address=address, doing="find a virtual machine"))
+    for failure in records.unknown:
+        raise CommandFailedError(
+            f"{address} failed to find a virtual machine named {excerpt(wanted)!r}: {failure.message}",
+            address=address,
+        )
+
+
 def _raise_not_found(wanted: str, records: VMRecords) -> NoReturn:
+    _raise_what_hides(wanted, records)
     address = records.answer.address
     said = records.errors[0] if records.errors else ErrorEntry("", "", "", None)
-    if said.id.startswith(("InvalidParameter", "ObjectNotFound")) or not said.id:
-        raise VMNotFoundError(
-            f"{address} has no virtual machine named {excerpt(wanted)!r}, or this user may not see it.",
-            address=address,
-            error_id=said.id,
-            category=said.category,
-            host_message=said.message,
-            hint=Hint.of("{} all that this user may see.", Hint("host.vms.list() shows", "'hvintegration vms' lists")),
-        )
-    raise hyperv_error(Refusal.of(said, address=address, doing="find a virtual machine"))
+    raise VMNotFoundError(
+        f"{address} has no virtual machine named {excerpt(wanted)!r}, or this user may not see it.",
+        address=address,
+        error_id=said.id,
+        category=said.category,
+        host_message=said.message,
+        hint=Hint.of("{} all that this user may see.", Hint("host.vms.list() shows", "'hvintegration vms' lists")),
+    )
 
 
 def read_vm(vm_id: str) -> Operation[VMInfo]:
@@ -184,76 +223,125 @@ def read_one(vm_id: str, *, info: bool = False, services: bool = False) -> Opera
         raise hyperv_error(
             Refusal.of(entry, address=records.answer.address, doing="read the virtual machine", target=vm_id)
         )
+    for failure in records.unknown:
+        raise CommandFailedError(
+            f"{failure.address} failed to read the virtual machine ({vm_id}): {failure.message}",
+            address=failure.address,
+        )
     if len(records.vms) != 1 or records.vms[0].id != vm_id:
-        raise VMNotFoundError(
+        raise CommandFailedError(
             f"{records.answer.address} did not answer for the virtual machine {vm_id}.", address=records.answer.address
         )
     return records.vms[0]
 
 
-def decode_vms(result: JsonObject, answer: Answer) -> tuple[VMRecord, ...]:
-    """The virtual machines in the ``vms`` list of an answer's result.
+def decode_vms(result: JsonObject, answer: Answer) -> tuple[tuple[VMRecord, ...], tuple[Failure, ...]]:
+    """The virtual machines in the ``vms`` list of an answer's result, and an entry for each that has no id or no name.
 
     Raises:
         DecodeError: Something in it has another shape; it says where.
     """
-    read_at = answer.received_at
+    unknown: list[Failure] = []
 
-    def decode(entry: JsonObject, path: str) -> VMRecord:
-        vm = VMRecord(
-            address=answer.address,
-            id=text(entry, "id", path).lower(),
-            name=text(entry, "name", path),
-            state=text(entry, "state", path),
-            info=None,
-            services=None,
-        )
-        return attrs.evolve(
-            vm,
-            info=None if entry.get("info") is None else _info(entry, path, vm, read_at),
-            services=None if entry.get("services") is None else _services(entry, path, vm, read_at),
-        )
+    def decode(entry: JsonObject, path: str) -> VMRecord | None:
+        vm_id, name = optional_text(entry, "id", path), optional_text(entry, "name", path)
+        if vm_id is None or name is None:
+            about = vm_id.lower() if vm_id is not None else None, name
+            unknown.append(_no_value("Id" if vm_id is None else "Name", "a virtual machine", answer.address, *about))
+            return None
+        return _record(entry, path, answer, vm_id.lower(), name)
 
-    return decode_list(list_field(result, "vms", "$.result"), "$.result.vms", decode)
+    found = decode_list(list_field(result, "vms", "$.result"), "$.result.vms", decode)
+    return tuple(vm for vm in found if vm is not None), tuple(unknown)
+
+
+def _no_value(what: str, owner: str, address: str, vm_id: str | None, vm_name: str | None) -> Failure:
+    """What a property of a live object is that is never null, and yet was: its getter failed, silently."""
+    return Failure(
+        address=address,
+        vm_id=vm_id,
+        vm_name=vm_name,
+        target=None,
+        error_id="",
+        category="",
+        message=f"The host gave no value for {what} of {owner}.",
+    )
+
+
+def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str) -> VMRecord:
+    unread: list[Failure] = []
+
+    def note(what: str, owner: str = "the virtual machine") -> None:
+        unread.append(_no_value(what, owner, answer.address, vm_id, name))
+
+    vm = VMRecord(address=answer.address, id=vm_id, name=name, state=optional_text(entry, "state", path))
+    if vm.state is None:
+        note("State")
+    info = None if entry.get("info") is None else _info(entry, path, vm, answer.received_at)
+    if info is not None and info.generation is None:
+        note("Generation")
+    if entry.get("services") is None:
+        return attrs.evolve(vm, info=info, unread=tuple(unread))
+
+    services: list[ServiceState] = []
+    items = list_field(entry, "services", path)
+    for index, item in enumerate(items):
+        place = f"{path}.services[{index}]"
+        service = _service(as_object(item, place), place, vm, answer.received_at)
+        if service is None:
+            note("Id", "an integration service")
+            continue
+        services.append(service)
+        if service.enabled is None or service.name is None:
+            for what in ("Enabled",) * (service.enabled is None) + ("Name",) * (service.name is None):
+                note(what, service.kind.label if service.kind is not None else service.component_id)
+    return attrs.evolve(
+        vm,
+        info=info,
+        services=tuple(services),
+        unread=tuple(unread),
+        has_unknown_services=len(services) < len(items),
+    )
 
 
 def _info(entry: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> VMInfo:
     info = object_field(entry, "info", path)
     path = f"{path}.info"
-    version = text(info, "integration_services_version", path)
+    version = optional_text(info, "integration_services_version", path)
     return VMInfo(
         id=vm.id,
         name=vm.name,
         state=vm.state,
-        status=text(info, "status", path),
+        status=optional_text(info, "status", path),
         heartbeat=optional_text(info, "heartbeat", path),
-        generation=integer(info, "generation", path),
-        version=text(info, "version", path),
-        uptime=integer(info, "uptime_seconds", path),
-        notes=text(info, "notes", path),
-        addresses=texts(info, "addresses", path),
-        clustered=flag(info, "clustered", path),
+        generation=optional_integer(info, "generation", path),
+        version=optional_text(info, "version", path),
+        uptime=optional_integer(info, "uptime_seconds", path),
+        notes=optional_text(info, "notes", path),
+        addresses=optional_texts(info, "addresses", path),
+        clustered=optional_flag(info, "clustered", path),
         integration_services_version=None if version in {"", "0.0"} else version,
         read_at=read_at,
     )
 
 
-def _services(entry: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> tuple[ServiceState, ...]:
-    def decode(service: JsonObject, path: str) -> ServiceState:
-        component_id = component_id_of(text(service, "id", path))
-        return ServiceState(
-            vm_id=vm.id,
-            vm_name=vm.name,
-            vm_state=vm.state,
-            kind=ServiceKind.of_component(component_id),
-            component_id=component_id,
-            name=text(service, "name", path),
-            enabled=flag(service, "enabled", path),
-            primary=optional_text(service, "primary", path),
-            primary_text=optional_text(service, "primary_text", path),
-            secondary=optional_text(service, "secondary", path),
-            secondary_text=optional_text(service, "secondary_text", path),
-            read_at=read_at,
-        )
-
-    return decode_list(list_field(entry, "services", path), f"{path}.services", decode)
+def _service(service: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> ServiceState | None:
+    """The state of a service; None if the host gave no value for its id."""
+    identifier = optional_text(service, "id", path)
+    if identifier is None:
+        return None
+    component_id = component_id_of(identifier)
+    return ServiceState(
+        vm_id=vm.id,
+        vm_name=vm.name,
+        vm_state=vm.state,
+        kind=ServiceKind.of_component(component_id),
+        component_id=component_id,
+        name=optional_text(service, "name", path),
+        enabled=optional_flag(service, "enabled", path),
+        primary=optional_text(service, "primary", path),
+        primary_text=optional_text(service, "primary_text", path),
+        secondary=optional_text(service, "secondary", path),
+        secondary_text=optional_text(service, "secondary_text", path),
+        read_at=read_at,
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from hvintegration.operations.refusals import COMPONENT_NOT_FOUND
+from hvintegration.operations.refusals import COMPONENT_NOT_FOUND, COMPONENT_NOT_READ
 from hvintegration.simulator.hyperv import CmdletError, Component, HyperV, VirtualMachine
 
 __all__ = ["FUNCTIONS", "answer"]
@@ -75,9 +75,9 @@ def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: l
                 "version": vm.version,
                 "uptime_seconds": vm.uptime_seconds,
                 "notes": vm.notes,
-                "addresses": list(vm.addresses),
+                "addresses": None if vm.addresses is None else list(vm.addresses),
                 "clustered": vm.is_clustered,
-                "integration_services_version": "0.0",
+                "integration_services_version": vm.integration_services_version,
             }
         if request["services"]:
             entry["services"] = list(map(_service_record, hyperv.get_vm_integration_service(vm)))
@@ -102,12 +102,13 @@ def _set_services(hyperv: HyperV, request: Request, failures: list[dict[str, Any
                 unreadable[vm_id] = error
         component = None
         if vm_id in machines:
-            fits = [item for item in components[vm_id] if item.kind.component_id == change["component_id"]]
+            readable = [item for item in components[vm_id] if item.id is not None]
+            fits = [item for item in readable if item.kind.component_id == change["component_id"]]
             component = fits[-1] if fits else None
             if component is None:
-                failures.append(
-                    {"id": COMPONENT_NOT_FOUND, "category": "ObjectNotFound", "message": "", "target": str(index)}
-                )
+                reason = COMPONENT_NOT_FOUND if readable == components[vm_id] else COMPONENT_NOT_READ
+                absent = CmdletError(reason, "ObjectNotFound", "", change["component_id"])
+                failures.append(_failure(absent, str(index)))
         else:
             failures.append(_failure(unreadable[vm_id], str(index)))
         plan.append(component)
@@ -132,32 +133,36 @@ def _change(
     if component is None:
         return None
     enabled = request["changes"][index]["enabled"]
-    differs = component.enabled is not enabled
-    if differs and not request["dry_run"]:
+    outcome = {"before": component.enabled, "begun": False, "after": None}
+    if component.enabled not in {None, enabled} and not request["dry_run"]:
+        outcome["begun"] = True
         try:
-            hyperv.set_vm_integration_service(component, enabled=enabled)
+            outcome["after"] = hyperv.set_vm_integration_service(component, enabled=enabled).enabled
         except CmdletError as error:
             failures.append(_failure(error, str(index)))
-            return None
-    return {"before": component.enabled, "changed": differs}
+    return outcome
 
 
 def _service_record(component: Component) -> dict[str, Any]:
-    primary, secondary = (*component.statuses, None, None)[:2]
-    primary_text, secondary_text = (*component.texts, None, None)[:2]
     return {
         "id": component.id,
         "name": component.name,
         "enabled": component.enabled,
-        "primary": primary,
-        "primary_text": primary_text,
-        "secondary": secondary,
-        "secondary_text": secondary_text,
+        "primary": component.primary,
+        "primary_text": component.primary_text,
+        "secondary": component.secondary,
+        "secondary_text": component.secondary_text,
     }
 
 
 def _failure(error: CmdletError, target: str | None) -> dict[str, Any]:
-    return {"id": error.error_id, "category": error.category, "message": error.message, "target": target}
+    return {
+        "id": error.error_id,
+        "category": error.category,
+        "message": error.message,
+        "target": target,
+        "target_object": error.target,
+    }
 
 
 FUNCTIONS: Final[dict[str, Function]] = {

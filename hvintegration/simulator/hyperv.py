@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -34,32 +34,36 @@ class CmdletError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Component:
-    """An integration service, as ``Get-VMIntegrationService`` shows it."""
+    """An integration service, as ``Get-VMIntegrationService`` shows it; what cannot be read is None."""
 
     machine_id: str
     kind: ServiceKind
-    id: str
-    name: str
-    enabled: bool
-    statuses: tuple[str, ...]
-    texts: tuple[str, ...]
+    id: str | None
+    name: str | None
+    enabled: bool | None
+    primary: str | None
+    primary_text: str | None
+    secondary: str | None
+    secondary_text: str | None
 
 
 @attrs.frozen(kw_only=True)
 class VirtualMachine:
-    """A virtual machine, as ``Get-VM`` shows it."""
+    """A virtual machine, as ``Get-VM`` shows it; what cannot be read is None."""
 
-    id: str
-    name: str
-    state: str
-    status: str
+    machine_id: str
+    id: str | None
+    name: str | None
+    state: str | None
+    status: str | None
     heartbeat: str | None
-    generation: int
-    version: str
-    uptime_seconds: int
-    notes: str
-    addresses: tuple[str, ...]
-    is_clustered: bool
+    generation: int | None
+    version: str | None
+    uptime_seconds: int | None
+    notes: str | None
+    addresses: tuple[str, ...] | None
+    is_clustered: bool | None
+    integration_services_version: str | None
 
 
 STATUS_NUMBERS: Final = {
@@ -170,20 +174,21 @@ class HyperV:
             if not machines:
                 _report(_refusal(world, "GetVM", "vm_not_found", about=name, target=name), problems)
         reached = [machine for machine in machines if self._reach(world, "Get-VM", machine, problems)]
-        return [self._virtual_machine(machine) for machine in reached]
+        return [_without(self._virtual_machine(machine), self._unreadable("Get-VM", machine)) for machine in reached]
 
     def get_vm_integration_service(self, vm: VirtualMachine) -> list[Component]:
         """``Get-VMIntegrationService -VM``."""
         cmdlet = "GetVMIntegrationService"
         world = self._world(cmdlet)
-        machine = self._by_id(world, cmdlet, vm.id, None)
+        machine = self._by_id(world, cmdlet, vm.machine_id, None)
         assert machine is not None
         self._reach(world, "Get-VMIntegrationService", machine, None)
         self._pause(machine.delay_ms / 1000)
-        return [self._component(world, machine, kind) for kind in HOST_MANAGED]
+        hidden = self._unreadable("Get-VMIntegrationService", machine)
+        return [_without(self._component(world, machine, kind), hidden) for kind in HOST_MANAGED]
 
-    def set_vm_integration_service(self, component: Component, *, enabled: bool) -> None:
-        """``Enable-`` or ``Disable-VMIntegrationService -VMIntegrationService``."""
+    def set_vm_integration_service(self, component: Component, *, enabled: bool) -> Component:
+        """``Enable-`` or ``Disable-VMIntegrationService -VMIntegrationService -Passthru``."""
         verb = "Enable" if enabled else "Disable"
         cmdlet = f"{verb}VMIntegrationService"
         world = self._world(cmdlet)
@@ -191,13 +196,15 @@ class HyperV:
         assert machine is not None
         self._reach(world, f"{verb}-VMIntegrationService", machine, None)
 
-        def switch(changed: World) -> None:
+        def switch(changed: World) -> Component:
             for candidate in changed.machines:
                 if candidate.id == component.machine_id:
                     _switch(changed, candidate, component.kind, enabled=enabled)
-                    return
+                    return self._component(changed, candidate, component.kind)
+            return component
 
-        self._access.change(switch)
+        hidden = self._unreadable(f"{verb}-VMIntegrationService", machine)
+        return _without(self._access.change(switch), hidden)
 
     # -- what all cmdlets do --------------------------------------------------------------------------------------
 
@@ -207,6 +214,8 @@ class HyperV:
         self._settling.look(world)
         if world.access == "denied":
             raise _refusal(world, cmdlet, "access_denied", about=world.computer, target=None)
+        if world.access == "unavailable":
+            raise _refusal(world, cmdlet, "vm_gone", about=world.computer, target=None)
         return world
 
     def _by_id(self, world: World, cmdlet: str, vm_id: str, problems: list[CmdletError] | None) -> Machine | None:
@@ -228,7 +237,9 @@ class HyperV:
             raise ConnectionLostError(
                 f"The interpreter at {self._address} ended.", address=self._address, may_have_run=True, fenced=True
             )
-        if fault.action == "remove":
+        if fault.action == "unavailable":
+            error = _refusal(world, cmdlet, "vm_gone", about=world.computer, target=None)
+        elif fault.action == "remove":
             error = _refusal(world, cmdlet, "vm_gone", about=world.computer, target=machine.name)
         else:
             error_id = f"{fault.id},Microsoft.HyperV.PowerShell.Commands.{cmdlet}"
@@ -240,14 +251,10 @@ class HyperV:
         """The first fault that fits; it is used up by one, and what it removes is removed."""
 
         def fits(fault: Fault) -> bool:
-            return (
-                (fault.cmdlet is None or fault.cmdlet.lower() == name.lower())
-                and (fault.machine is None or fault.machine == machine.name)
-                and (fault.times is None or fault.times > 0)
-            )
+            return fault.action != "unreadable" and _fits(fault, name, machine)
 
         found = next(filter(fits, self._access.read().faults), None)
-        if found is None or (found.times is None and found.action != "remove"):
+        if found is None or (found.times is None and found.action not in {"remove", "unavailable"}):
             return found
 
         def use_up(world: World) -> Fault | None:
@@ -256,9 +263,26 @@ class HyperV:
                 found.times -= 1
             if found is not None and found.action == "remove":
                 world.machines[:] = [other for other in world.machines if other.name != machine.name]
+            if found is not None and found.action == "unavailable":
+                world.access = "unavailable"
             return found
 
         return self._access.change(use_up)
+
+    def _unreadable(self, name: str, machine: Machine) -> frozenset[str]:
+        """The properties whose getters fail in what that cmdlet shows of the machine."""
+
+        def fits(fault: Fault) -> bool:
+            return fault.action == "unreadable" and _fits(fault, name, machine)
+
+        def use_up(world: World) -> None:
+            for fault in filter(fits, world.faults):
+                fault.times = None if fault.times is None else fault.times - 1
+
+        found = list(filter(fits, self._access.read().faults))
+        if any(fault.times is not None for fault in found):
+            self._access.change(use_up)
+        return frozenset(fault.property for fault in found)
 
     # -- what they show -------------------------------------------------------------------------------------------
 
@@ -266,6 +290,7 @@ class HyperV:
         running = machine.state == "Running"
         reports = running and machine.setting(ServiceKind.KVP).enabled and _guest_side_runs(machine, ServiceKind.KVP)
         return VirtualMachine(
+            machine_id=machine.id,
             id=machine.id,
             name=machine.name,
             state=machine.state,
@@ -277,6 +302,7 @@ class HyperV:
             notes=machine.notes,
             addresses=tuple(machine.addresses) if reports else (),
             is_clustered=machine.is_clustered,
+            integration_services_version="0.0",
         )
 
     def _heartbeat(self, machine: Machine) -> str:
@@ -292,19 +318,17 @@ class HyperV:
     def _component(self, world: World, machine: Machine, kind: ServiceKind) -> Component:
         assert kind.component_id is not None
         setting = machine.setting(kind)
-        statuses = self._statuses(machine, kind)
-        texts = [_TEXTS.get(status, status) for status in statuses]
-        for index, override in enumerate((setting.primary_text, setting.secondary_text)):
-            if override is not None and index < len(texts):
-                texts[index] = override
+        primary, secondary = (*self._statuses(machine, kind), None, None)[:2]
         return Component(
             machine_id=machine.id,
             kind=kind,
             id=f"Microsoft:{machine.id.upper()}\\{kind.component_id.upper()}",
             name=world.names.get(kind.key) or _shipped_name(kind, world.locale),
             enabled=setting.enabled,
-            statuses=statuses,
-            texts=tuple(texts),
+            primary=primary,
+            primary_text=_text(primary, setting.primary_text),
+            secondary=secondary,
+            secondary_text=_text(secondary, setting.secondary_text),
         )
 
     def _statuses(self, machine: Machine, kind: ServiceKind) -> tuple[str, ...]:
@@ -327,6 +351,53 @@ class HyperV:
         if heartbeat and machine.guest == "windows" and primary == "Ok":
             return (primary, "Ok")
         return (primary,)
+
+
+def _fits(fault: Fault, name: str, machine: Machine) -> bool:
+    """Whether it strikes when that cmdlet reaches the machine."""
+    return (
+        (fault.cmdlet is None or fault.cmdlet.lower() == name.lower())
+        and (fault.machine is None or fault.machine == machine.name)
+        and (fault.times is None or fault.times > 0)
+    )
+
+
+_PROPERTIES: Final = {
+    "Id": "id",
+    "Name": "name",
+    "State": "state",
+    "Status": "status",
+    "Heartbeat": "heartbeat",
+    "Generation": "generation",
+    "Version": "version",
+    "Uptime": "uptime_seconds",
+    "Notes": "notes",
+    "NetworkAdapters": "addresses",
+    "IsClustered": "is_clustered",
+    "IntegrationServicesVersion": "integration_services_version",
+    "Enabled": "enabled",
+    "PrimaryOperationalStatus": "primary",
+    "PrimaryStatusDescription": "primary_text",
+    "SecondaryOperationalStatus": "secondary",
+    "SecondaryStatusDescription": "secondary_text",
+}
+"""What of ours shows a property of PowerShell's objects."""
+
+Shown = TypeVar("Shown", Component, VirtualMachine)
+
+
+def _without(shown: Shown, hidden: frozenset[str]) -> Shown:
+    """It, with nothing in place of the properties that cannot be read."""
+    ours = {field.name for field in attrs.fields(type(shown))}
+    nothing: dict[str, Any] = {
+        _PROPERTIES[name]: None for name in hidden & _PROPERTIES.keys() if _PROPERTIES[name] in ours
+    }
+    return attrs.evolve(shown, **nothing)
+
+
+def _text(status: str | None, override: str | None) -> str | None:
+    """What is shown for a status."""
+    return None if status is None else override if override is not None else _TEXTS.get(status, status)
 
 
 def _report(error: CmdletError, problems: list[CmdletError] | None) -> None:

@@ -82,13 +82,16 @@ class Fault:
     """Something that goes wrong when a cmdlet reaches a machine.
 
     Attributes:
-        action: ``delay``, ``error``, ``exit`` (PowerShell dies) or ``remove`` (the machine vanishes).
+        action: ``delay``, ``error``, ``exit`` (PowerShell dies), ``remove`` (the machine vanishes), ``unavailable``
+            (the management service stops, see ``World.access``) or ``unreadable`` (a getter of what the cmdlet shows
+            fails).
         cmdlet: The cmdlet, such as ``Get-VMIntegrationService``; any if None.
         machine: Name of the machine; any if None.
         seconds: How long a delay takes.
         id: Error id of an error.
         category: PowerShell's category of an error.
         message: Sentence of an error.
+        property: What an ``unreadable`` one is about, such as ``Enabled`` or ``State``.
         times: How often it strikes; always if None.
     """
 
@@ -99,6 +102,7 @@ class Fault:
     id: str = "OperationFailed"
     category: str = "NotSpecified"
     message: str = "The operation failed."
+    property: str = ""
     times: int | None = None
 
 
@@ -172,7 +176,8 @@ class World:
         names: Names of services by key, for any other language.
         messages: Error sentences by ``vm_not_found``, ``vm_id_not_found``, ``vm_gone``, ``access_denied``; ``{0}``
             stands for what it is about.
-        access: ``full``, or ``denied`` for a caller who may not manage Hyper-V.
+        access: ``full``; ``denied`` for a caller who may not manage Hyper-V; or ``unavailable`` while the management
+            service of the host does not run.
         os: Its operating system.
         machines: Its virtual machines.
         faults: What goes wrong.

@@ -56,7 +56,7 @@ class Interruptions:
     chance: random.Random
     silent: int
     timeout: float
-    enabled: dict[tuple[str, str], bool] = attrs.field(factory=dict[tuple[str, str], bool])
+    enabled: dict[tuple[str, str], bool | None] = attrs.field(factory=dict[tuple[str, str], bool | None])
     ids: dict[str, str] = attrs.field(factory=dict[str, str])
     known: int = 0
     unsure: str = ""
@@ -120,7 +120,7 @@ class Interruptions:
         self.unsure = wanted if error.may_have_run else ""
         self._look_for_late_changes()
 
-    def _judge(self, change: ServiceChange, wanted: str, before: bool) -> None:  # noqa: FBT001 - one of three facts
+    def _judge(self, change: ServiceChange, wanted: str, before: bool | None) -> None:  # noqa: FBT001 - one of three facts
         made = self._catch_up()
         assert made in ([], [wanted])
         match change.outcome:
@@ -170,7 +170,7 @@ def _nothing(*_: object) -> None:
     pass
 
 
-def _enabled(inventory: Inventory) -> dict[tuple[str, str], bool]:
+def _enabled(inventory: Inventory) -> dict[tuple[str, str], bool | None]:
     return {
         (found.info.name, state.kind.key): state.enabled
         for found in inventory.vms

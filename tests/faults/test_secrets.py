@@ -50,7 +50,7 @@ def test_success_logs_nothing_of_it(endpoint: WSManEndpoint, records: Records) -
         shown = [host, host.session, endpoint.transport(), host.vms, host.vms["demovm"], host.session.stats]
 
     assert inventory.vms[0].info.notes == NOTES
-    assert ADDRESS in inventory.vms[0].info.addresses
+    assert inventory.vms[0].info.addresses == (ADDRESS,)
     assert "hvintegration.session" in records.names
     assert_clean(str([str(warning.message) for warning in warned]), "the warnings")
     for thing in shown:

@@ -202,7 +202,7 @@ def test_who_handles_the_log_keeps_nobody_waiting() -> None:
     class Slow(logging.Handler):
         def handle(self, _record: logging.LogRecord) -> bool:
             if threading.current_thread() is threading.main_thread():
-                other = threading.Thread(target=lambda: names.append(host.info(timeout=10).name))
+                other = threading.Thread(target=lambda: names.append(str(host.info(timeout=10).name)))
                 other.start()
                 other.join(10)
             return True

@@ -13,6 +13,7 @@ from hvintegration.calls.decoding import Json, JsonObject, as_object, integer, l
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import remote_error, result_of, short_id
 from hvintegration.errors import DecodeError
+from hvintegration.models import Failure
 from hvintegration.operations.settling import Loss, make_changes
 from hvintegration.scripts import Effect, Script
 
@@ -75,6 +76,10 @@ class Dimming:
 
     def is_busy(self, result: Dimmed) -> bool:
         return short_id(result.why) == "InvalidState"
+
+    def doubt(self, result: Dimmed) -> Failure | None:
+        del result
+        return None
 
     def is_made(self, seen: Dimmed) -> bool | None:
         if seen.brightness is not None:

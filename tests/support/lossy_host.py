@@ -101,10 +101,13 @@ def _services_answer(dones: Sequence[Done]) -> tuple[object, Sequence[str]]:
         }
         for vm_id in VMS
     ]
-    changes = [
-        None if done.error else {"before": done.before, "changed": done.before is not done.wanted} for done in dones
-    ]
+    changes = [None if done.error else _report(done) for done in dones]
     return {"changes": changes, "vms": vms}, [str(index) for index in range(len(dones))]
+
+
+def _report(done: Done) -> dict[str, object]:
+    begun = done.after != done.before
+    return {"before": done.before, "begun": begun, "after": done.after if begun else None}
 
 
 def _service_wanted(result: ServiceChange) -> tuple[Key, Value]:
@@ -341,6 +344,9 @@ def _raise(loss: Raises) -> NoReturn:
 
 
 def _answer(result: object, errors: Sequence[tuple[str, str | None]]) -> Answer:
-    entries = [{"id": error_id, "category": "", "message": "", "target": target} for error_id, target in errors]
+    entries = [
+        {"id": error_id, "category": "", "message": "", "target": target, "target_object": target}
+        for error_id, target in errors
+    ]
     document = json.dumps({"schema": 1, "result": result, "errors": entries})
     return parse_answer(document, address="hv01", received_at=NOW)

@@ -48,7 +48,7 @@ def use(directory: Path) -> None:
         assert_type(rows.errors, tuple[hv.Failure, ...])
         for vm in rows:
             assert_type(vm.id, str)
-            assert_type(vm.info().addresses, tuple[str, ...])
+            assert_type(vm.info().addresses, tuple[str, ...] | None)
 
         vm = host.vms["demovm"]
         assert_type(vm, hv.VM)
@@ -84,6 +84,10 @@ def use(directory: Path) -> None:
         assert_type(changes, hv.Rows[hv.ServiceChange])
         assert_type(changes[0].outcome, hv.ChangeOutcome)
         assert_type(changes[0].error, hv.Failure | None)
+        host.set_services({"demovm": {"vss": True}, "web": {"kvp": False}})
+        host.set_services({vm: {hv.ServiceKind.KVP: False}})
+        host.set_services([(vm.services["vss"], True)])
+        assert_type(host.vm("3f1b1a52-0000-4000-8000-000000000001"), hv.VM)
         host.set_services((vm, kind, True) for kind in ("kvp", hv.ServiceKind.VSS))
 
         try:

@@ -54,6 +54,10 @@ state.enabled = True
 state.health = hv.Health.OK
 state.status
 host.set_services([("demovm", "vss")])
+host.set_services([("demovm", True)])
+host.set_services({"demovm": {"vss": "on"}})
+host.set_services({"demovm": True})
+host.vm(7)
 host.set_services([("demovm", "vss", "on")])
 host.set_services([(vm.info(), "vss", True)])
 host.set_services("demovm", "vss", True)

@@ -86,8 +86,8 @@ def answer(result: object, *errors: dict[str, Any]) -> Answer:
 
 
 def problem(error_id: str, target: str | None = None, *, category: str = "", message: str = "") -> dict[str, Any]:
-    """An entry of an answer's error list."""
-    return {"id": error_id, "category": category, "message": message, "target": target}
+    """An entry of an answer's error list; the host names the same target as the script."""
+    return {"id": error_id, "category": category, "message": message, "target": target, "target_object": target}
 
 
 def service_json(vm_id: str, component_id: str, **changes: object) -> dict[str, Any]:

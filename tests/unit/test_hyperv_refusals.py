@@ -17,7 +17,7 @@ from hvintegration.errors import (
     UnsupportedError,
     VMNotFoundError,
 )
-from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, result_of
+from hvintegration.operations.refusals import HYPERV_MODULE, hyperv_error, is_absent, is_busy, is_unanswered, result_of
 
 from .driving import HOST, answer, problem
 
@@ -27,7 +27,15 @@ GET_VM = ",Microsoft.HyperV.PowerShell.Commands.GetVM"
 def refusal(
     error_id: str, category: str = "NotSpecified", message: str = "Nein.", target: str | None = None
 ) -> Refusal:
-    return Refusal(address=HOST, error_id=error_id, category=category, message=message, doing="read it", target=target)
+    return Refusal(
+        address=HOST,
+        error_id=error_id,
+        category=category,
+        message=message,
+        doing="read it",
+        target=target,
+        target_object=target,
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +131,7 @@ def test_the_text_is_one_line_that_a_terminal_can_show(error_id: str, target: st
 
 
 def test_an_entry_becomes_an_error_about_its_target() -> None:
-    entry = ErrorEntry("ObjectNotFound", "ObjectNotFound", "Weg.", "b637")
+    entry = ErrorEntry("ObjectNotFound", "ObjectNotFound", "Weg.", "b637", "b637")
     error = hyperv_error(Refusal.of(entry, address=HOST, doing="read it"))
     assert str(error) == "hv01 has no such virtual machine (b637): Weg."
 
@@ -164,17 +172,45 @@ def test_busy_is_told_by_the_id(error_id: str, *, busy: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error_id", "absent"),
+    ("error_id", "names", "absent", "unanswered"),
     [
-        ("ObjectNotFound" + GET_VM, True),
-        ("ComponentNotFound", True),
-        ("ObjectNotFoundHere", False),
-        ("AccessDenied", False),
-        ("", False),
+        ("ObjectNotFound" + GET_VM, "b637", True, False),
+        ("ObjectNotFound" + GET_VM, None, False, True),
+        ("ComponentNotFound", "b637", True, False),
+        ("ObjectNotFoundHere", "b637", False, False),
+        ("AccessDenied", None, False, False),
+        ("", None, False, False),
     ],
 )
-def test_absence_is_told_by_the_id(error_id: str, *, absent: bool) -> None:
-    assert is_absent(error_id) is absent
+def test_gone_is_only_what_the_host_names(error_id: str, names: str | None, *, absent: bool, unanswered: bool) -> None:
+    assert (is_absent(error_id, names), is_unanswered(error_id, names)) == (absent, unanswered)
+
+
+@pytest.mark.parametrize("target", [None, "demovm"], ids=["nothing asked for", "asked for one"])
+def test_a_management_service_that_does_not_answer_is_no_virtual_machine_that_is_gone(target: str | None) -> None:
+    entry = ErrorEntry("ObjectNotFound" + GET_VM, "ObjectNotFound", "Nicht gefunden.", target, None)
+    error = hyperv_error(Refusal.of(entry, address=HOST, doing="read it"))
+    assert (type(error), "Virtual Machine Management service" in str(error.hint)) == (CommandFailedError, True)
+
+
+@pytest.mark.parametrize(
+    ("target_object", "needs", "hint"),
+    [
+        ("Hyper-V\\Get-VM", HYPERV_MODULE, "Hyper-V-PowerShell"),
+        ("Get-VM", HYPERV_MODULE, "Hyper-V-PowerShell"),
+        (None, HYPERV_MODULE, "Hyper-V-PowerShell"),
+        (
+            "Microsoft.PowerShell.Utility\\ConvertTo-Json",
+            "the module Microsoft.PowerShell.Utility of PowerShell",
+            "PSModulePath",
+        ),
+    ],
+)
+def test_the_module_that_could_not_be_loaded_is_named(target_object: str | None, needs: str, hint: str) -> None:
+    said = ErrorEntry("CouldNotAutoLoadModule", "ObjectNotFound", "Nein.", None, target_object)
+    error = hyperv_error(Refusal.of(said, address=HOST, doing="read it"))
+    assert isinstance(error, UnsupportedError)
+    assert (error.needs, hint in str(error.hint)) == (needs, True)
 
 
 def test_busy_may_be_asked_again() -> None:

@@ -451,3 +451,39 @@ def test_an_inventory_shows_its_virtual_machines_and_errors() -> None:
 
 def test_an_inventory_has_all_services_in_one_sequence() -> None:
     assert INVENTORY.services == Rows(ServiceState, [state(), state(enabled=False)], INVENTORY.errors)
+
+
+# -- what the host gave no value for -------------------------------------------------------------------------------
+
+
+def test_what_was_not_read_is_shown_as_not_known_and_never_as_off_or_empty() -> None:
+    unread = state(vm_state=None, name=None, enabled=None)
+    assert (unread.health, unread.to_dict()["enabled"]) == (Health.UNKNOWN, None)
+    assert unread.table_row()[2:4] == ("unknown", "unknown")
+    assert unread.table_row()[6] == "unknown"
+    assert unread.notes[0] == "The host gave no value for Enabled."
+    assert "enabled         unknown\n" in str(unread)
+
+
+@pytest.mark.parametrize("field", ["enabled", "vm_state"])
+def test_health_is_not_known_without_the_switch_or_the_machines_state(field: str) -> None:
+    assert state(**{field: None}).health is Health.UNKNOWN
+    assert state(enabled=False, vm_state=None).health is Health.UNKNOWN
+
+
+def test_details_that_were_not_read_are_shown_as_not_known() -> None:
+    fields = ("state", "heartbeat", "generation", "version", "uptime", "addresses", "clustered", "status", "notes")
+    unread = info(**dict.fromkeys(fields))
+    assert [value for name, value in unread.table().rows if name in fields] == ["unknown"] * len(fields)
+    assert unread.table_row()[1:4] == ("unknown",) * 3
+    assert unread.table_row()[5:] == ("unknown",) * 2
+
+
+@pytest.mark.parametrize(("vm_state", "shown"), [("Running", "unknown"), ("Off", None)])
+def test_only_what_is_off_has_no_heartbeat(vm_state: str, shown: str | None) -> None:
+    assert info(state=vm_state, heartbeat=None).table_row()[2] == shown
+
+
+def test_an_inventory_counts_switches_that_were_not_read_apart() -> None:
+    services = Rows(ServiceState, [state(), state(enabled=None)])
+    assert VMInventory(info=info(), services=services).table_row()[3] == "1 of 2, 1 unknown"

@@ -198,7 +198,7 @@ def test_neither_a_result_nor_an_error_is_an_error() -> None:
 def test_a_failure_names_the_virtual_machine_if_it_is_known(
     target: str | None, vm_id: str | None, vm_name: str | None
 ) -> None:
-    entry = ErrorEntry("OperationFailed", "NotSpecified", "Nein.", target)
+    entry = ErrorEntry("OperationFailed", "NotSpecified", "Nein.", target, target)
     assert failure_of(entry, address=HOST, names={"id-1": "demovm"}) == Failure(
         address=HOST,
         vm_id=vm_id,

@@ -10,7 +10,7 @@ from hvintegration import scripts
 from hvintegration.scripts import GET_HOST, GET_VMS, SCRIPTS, SET_SERVICES, Effect, Script
 
 FOLDER = importlib.resources.files(scripts) / "powershell"
-OWN_FUNCTIONS = {"ConvertTo-Failure", "ConvertTo-ServiceRecord"}
+OWN_FUNCTIONS = {"ConvertTo-Failure", "ConvertTo-ServiceRecord", "ConvertTo-Texts"}
 
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 

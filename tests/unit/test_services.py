@@ -64,11 +64,13 @@ OFF_A = ResolvedChange(A, "demovm", VSS, enable=False)
 ENABLE = ",Microsoft.HyperV.PowerShell.Commands.EnableVMIntegrationService"
 BUSY = "InvalidState" + ENABLE
 
-MADE = {"before": False, "changed": True}
-ALREADY = {"before": True, "changed": False}
+MADE = {"before": False, "begun": True, "after": True}
+IGNORED = {"before": False, "begun": True, "after": False}
+UNMADE = {"before": False, "begun": False, "after": None}
+ALREADY = {"before": True, "begun": False, "after": None}
 
 
-def vm(vm_id: str = A, *, enabled: bool = True, name: str = "demovm") -> dict[str, Any]:
+def vm(vm_id: str = A, *, enabled: bool | None = True, name: str = "demovm") -> dict[str, Any]:
     """A virtual machine whose six services all are, or are not, enabled."""
     services = [service_json(vm_id, str(kind.component_id), enabled=enabled) for kind in HOST_MANAGED]
     return vm_json(vm_id, name, services=services)
@@ -109,7 +111,7 @@ def garbled(*, fenced: bool = True) -> ProtocolError:
 UNREADABLE = answer({"changes": "x", "vms": []})
 DONE = said([MADE], [vm()])
 SEEN_DONE = said([ALREADY], [vm()])
-SEEN_NOT_DONE = said([{"before": False, "changed": True}], [vm(enabled=False)])
+SEEN_NOT_DONE = said([UNMADE], [vm(enabled=False)])
 STILL_BUSY = said([None], [vm(enabled=False)], problem(BUSY, "0", category="InvalidOperation", message="Später."))
 VM_GONE = said([None], [], problem("ObjectNotFound,x", "0", category="ObjectNotFound", message="Weg."))
 NO_COMPONENT = said([None], [vm_json(A, services=[])], problem("ComponentNotFound", "0", category="ObjectNotFound"))
@@ -146,7 +148,7 @@ def test_services_are_listed_in_one_round_trip_in_the_hosts_order() -> None:
 
 
 def test_a_virtual_machine_can_have_no_services() -> None:
-    assert drive(list_services(A), [listed()]).value == ()
+    assert list(drive(list_services(A), [listed()]).value) == []
 
 
 def test_services_that_were_not_read_are_not_no_services() -> None:
@@ -247,7 +249,7 @@ def test_a_service_that_is_disabled_meanwhile_is_not_waited_for() -> None:
     ("reply", "kind"),
     [
         (lost(), ConnectionLostError),
-        (answer({"vms": []}), VMNotFoundError),
+        (answer({"vms": []}, problem("ObjectNotFound", A)), VMNotFoundError),
         (listed(), ServiceNotFoundError),
         (answer(None, problem("AccessDenied")), PermissionDeniedError),
         (answer({"vms": 1}), DecodeError),
@@ -278,7 +280,9 @@ def test_a_change_is_one_round_trip_by_id_and_component() -> None:
 def test_many_changes_are_one_round_trip_with_an_outcome_each() -> None:
     disabled = service_json(A, str(VSS.component_id), enabled=False)
     entry = vm_json(A, services=[heartbeat(), disabled])
-    outcome = setting([said([MADE, {"before": True, "changed": True}, ALREADY], [entry, vm(B)])], ON_A, OFF_A, ON_B)
+    outcome = setting(
+        [said([MADE, {"before": True, "begun": True, "after": False}, ALREADY], [entry, vm(B)])], ON_A, OFF_A, ON_B
+    )
     assert outcome.yielded == (write(ON_A, OFF_A, ON_B),)
     assert outcomes(outcome) == [ChangeOutcome.CHANGED, ChangeOutcome.CHANGED, ChangeOutcome.UNCHANGED]
     assert [(change.vm_id, change.kind, change.enable) for change in outcome.value] == [
@@ -307,7 +311,7 @@ def test_a_contradiction_is_refused_before_anything_is_sent(*, dry_run: bool) ->
 
 
 def test_a_dry_run_reads_and_says_what_would_be() -> None:
-    answered = said([{"before": False, "changed": True}, ALREADY], [vm(A, enabled=False), vm(B)])
+    answered = said([UNMADE, ALREADY], [vm(A, enabled=False), vm(B)])
     outcome = setting([answered], ON_A, ON_B, dry_run=True)
     assert outcome.yielded == (read_back(ON_A, ON_B),)
     assert outcomes(outcome) == [ChangeOutcome.WOULD_CHANGE, ChangeOutcome.UNCHANGED]
@@ -373,10 +377,111 @@ def test_an_error_at_the_write_is_confirmed_where_the_state_is_as_wanted() -> No
 
 
 def test_success_without_effect_is_a_failure() -> None:
-    (failed,) = setting([said([MADE], [vm(enabled=False)])]).value
+    (failed,) = setting([said([IGNORED], [vm(enabled=False)])]).value
     assert failed.error is not None
     assert (failed.outcome, failed.error.vm_id) == (ChangeOutcome.FAILED, A)
     assert failed.error.message == "The host reported success, but the service is as it was before."
+
+
+def test_what_somebody_else_undid_since_was_made_and_is_shown_as_it_is_now() -> None:
+    (made,) = setting([said([MADE], [vm(enabled=False)])]).value
+    assert made.state is not None
+    assert (made.outcome, made.state.enabled, made.error) == (ChangeOutcome.CHANGED, False, None)
+
+
+@pytest.mark.parametrize("after", [False, None], ids=["as before", "nothing"])
+def test_what_a_cmdlet_passes_on_may_be_stale_or_nothing_if_the_service_is_as_wanted(*, after: bool | None) -> None:
+    outcome = setting([said([MADE | {"after": after}], [vm()])])
+    assert outcomes(outcome) == [ChangeOutcome.CHANGED]
+
+
+def test_a_switch_that_was_refused_after_it_was_begun_is_a_failure() -> None:
+    begun = {"before": False, "begun": True, "after": None}
+    no = problem("OperationFailed" + ENABLE, "0", category="NotSpecified", message="Nein.")
+    (failed,) = setting([said([begun], [vm(enabled=False)], no)]).value
+    assert failed.error is not None
+    assert (failed.outcome, failed.before, failed.error.message) == (ChangeOutcome.FAILED, False, "Nein.")
+
+
+# -- set_services: what could not be read --------------------------------------------------------------------------
+
+NOT_READ = {"before": None, "begun": False, "after": None}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_of_a_switch_that_could_not_be_read_nothing_is_changed(*, dry_run: bool) -> None:
+    (failed,) = setting([said([NOT_READ], [vm(enabled=None)])], dry_run=dry_run).value
+    assert failed.error is not None
+    assert (failed.outcome, failed.before) == (ChangeOutcome.FAILED, None)
+    assert failed.error.message == "The host gave no value for Enabled of Heartbeat."
+
+
+def test_a_switch_that_could_be_read_at_last_and_is_as_wanted_is_unchanged() -> None:
+    (made,) = setting([said([NOT_READ], [vm()])]).value
+    assert (made.outcome, made.before, made.error) == (ChangeOutcome.UNCHANGED, None, None)
+
+
+def test_a_switch_that_could_be_read_at_last_and_is_not_as_wanted_was_not_changed() -> None:
+    (failed,) = setting([said([NOT_READ], [vm(enabled=False)])]).value
+    assert failed.error is not None
+    assert (failed.outcome, failed.error.message) == (
+        ChangeOutcome.FAILED,
+        "The host gave no value for Enabled of Heartbeat: nothing was changed.",
+    )
+
+
+def test_a_made_change_that_could_not_be_read_afterwards_says_so() -> None:
+    (made,) = setting([said([MADE], [vm(enabled=None)])]).value
+    assert (made.outcome, made.state and made.state.health) == (ChangeOutcome.CHANGED, Health.UNKNOWN)
+    assert made.error is not None
+    assert made.error.message == "The host gave no value for Enabled of Heartbeat."
+
+
+def test_a_switch_that_cannot_be_read_back_is_unknown() -> None:
+    error = setting([timed_out(), said([NOT_READ], [vm(enabled=None)])]).error(OutcomeUnknownError)
+    assert error.asked == ("enable Heartbeat of demovm",)
+
+
+def test_a_component_whose_id_could_not_be_read_is_not_missing() -> None:
+    unread = problem("ComponentNotRead", "0", category="ObjectNotFound")
+    error = drive(switch_service(ON_A), [said([None], [vm_json(A, services=[])], unread)]).error(CommandFailedError)
+    assert "gave no value for Id" in str(error)
+
+
+# -- set_services: a management service that does not answer -------------------------------------------------------
+
+
+def unanswered(target: str) -> dict[str, Any]:
+    return problem("ObjectNotFound" + ENABLE, target, category="ObjectNotFound", message="Weg.") | {
+        "target_object": None
+    }
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_management_service_that_does_not_answer_is_an_error_and_not_a_missing_machine(*, dry_run: bool) -> None:
+    outcome = setting([said([None, None], [], unanswered("0"), unanswered("1"))], ON_A, ON_B, dry_run=dry_run)
+    assert "Virtual Machine Management service" in str(outcome.error(CommandFailedError).hint)
+
+
+def test_a_management_service_that_goes_away_while_it_changes_leaves_the_outcome_unknown() -> None:
+    begun = {"before": False, "begun": True, "after": None}
+    outcome = setting([said([MADE, begun], [vm(A)], unanswered("1"), unanswered(B))], ON_A, ON_B)
+    error = outcome.error(OutcomeUnknownError)
+    assert (error.asked, "Weg." in str(error)) == (("enable Heartbeat of second",), True)
+    assert [(change.vm_id, change.outcome) for change in error.known if isinstance(change, ServiceChange)] == [
+        (A, ChangeOutcome.CHANGED)
+    ]
+
+
+def test_a_management_service_that_is_back_when_the_state_is_read_leaves_nothing_unknown() -> None:
+    begun = {"before": False, "begun": True, "after": None}
+    outcome = setting([said([begun], [vm(A)], unanswered("0"))])
+    assert outcomes(outcome) == [ChangeOutcome.CONFIRMED]
+
+
+def test_a_management_service_that_does_not_answer_when_reading_back_leaves_the_outcome_unknown() -> None:
+    outcome = setting([timed_out(), said([None], [], unanswered("0"))])
+    assert outcome.error(OutcomeUnknownError).asked == ("enable Heartbeat of demovm",)
 
 
 def test_a_change_whose_state_could_not_be_read_is_made_and_says_so() -> None:
@@ -386,11 +491,19 @@ def test_a_change_whose_state_could_not_be_read_is_made_and_says_so() -> None:
     assert (made.outcome, made.state, made.error.message, made.error.vm_id) == (ChangeOutcome.CHANGED, None, "Weg.", A)
 
 
-@pytest.mark.parametrize("entry", [None, MADE, ALREADY], ids=["nothing", "made", "already"])
-def test_silence_about_the_state_is_no_success_without_a_word(entry: object) -> None:
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (None, "The host says neither what happened nor why not."),
+        (MADE, "The host does not say how it is now."),
+        (ALREADY, "The host does not say how it is now."),
+    ],
+    ids=["nothing", "made", "already"],
+)
+def test_silence_about_the_state_is_no_success_without_a_word(entry: object, message: str) -> None:
     (made,) = setting([said([entry], [])]).value
     assert made.error is not None
-    assert made.error.message == "The host says neither what happened nor why not."
+    assert made.error.message == message
 
 
 @pytest.mark.parametrize(
@@ -574,14 +687,14 @@ def test_an_unknown_outcome_after_an_answer_of_another_shape_names_the_host() ->
 
 
 def test_of_a_batch_only_what_is_not_done_is_sent_again() -> None:
-    seen = said([ALREADY, {"before": False, "changed": True}], [vm(A), vm(B, enabled=False)])
+    seen = said([ALREADY, UNMADE], [vm(A), vm(B, enabled=False)])
     outcome = setting([lost(), seen, said([MADE], [vm(B)])], ON_A, ON_B)
     assert outcome.yielded == (write(ON_A, ON_B), read_back(ON_A, ON_B), write(ON_B))
     assert outcomes(outcome) == [ChangeOutcome.CONFIRMED, ChangeOutcome.CHANGED]
 
 
 def test_of_a_batch_what_is_not_done_fails_beside_what_is_confirmed() -> None:
-    seen = said([ALREADY, {"before": False, "changed": True}], [vm(A), vm(B, enabled=False, name="zwei")])
+    seen = said([ALREADY, UNMADE], [vm(A), vm(B, enabled=False, name="zwei")])
     outcome = setting([timed_out(), seen], ON_A, ON_B)
     done, failed = outcome.value
     assert failed.error is not None
@@ -594,14 +707,14 @@ def test_of_a_batch_what_is_not_done_fails_beside_what_is_confirmed() -> None:
 
 
 def test_of_a_batch_only_what_is_unsettled_is_unknown() -> None:
-    seen = said([ALREADY, {"before": False, "changed": True}], [vm(A), vm(B, enabled=False)])
+    seen = said([ALREADY, UNMADE], [vm(A), vm(B, enabled=False)])
     assert setting([lost(fenced=False), seen], ON_A, ON_B).error(OutcomeUnknownError).asked == (
         "enable Heartbeat of second",
     )
 
 
 def test_of_a_batch_what_was_confirmed_is_told_although_there_is_no_time_to_send_the_rest_again() -> None:
-    seen = said([ALREADY, {"before": False, "changed": True}], [vm(A), vm(B, enabled=False)])
+    seen = said([ALREADY, UNMADE], [vm(A), vm(B, enabled=False)])
     outcome = setting([lost(), seen, DeadlineReached()], ON_A, ON_B)
     assert outcomes(outcome) == [ChangeOutcome.CONFIRMED, ChangeOutcome.FAILED]
 
@@ -654,16 +767,16 @@ def with_entries(*entries: object) -> dict[str, Any]:
         (with_entries(MADE, MADE), "$.result.changes", "1 entries"),
         (with_entries("x"), "$.result.changes[0]", "an object"),
         (with_entries([]), "$.result.changes[0]", "an object"),
-        (with_entries({"changed": True}), "$.result.changes[0].before", "true or false"),
-        (with_entries({"before": None, "changed": True}), "$.result.changes[0].before", "true or false"),
-        (with_entries({"before": False}), "$.result.changes[0].changed", "true or false"),
-        (with_entries({"before": False, "changed": 1}), "$.result.changes[0].changed", "true or false"),
+        (with_entries(UNMADE | {"before": 0}), "$.result.changes[0].before", "true, false or null"),
+        (with_entries(MADE | {"after": 1}), "$.result.changes[0].after", "true, false or null"),
+        (with_entries({"before": False}), "$.result.changes[0].begun", "true or false"),
+        (with_entries(UNMADE | {"begun": None}), "$.result.changes[0].begun", "true or false"),
         ({"changes": [MADE]}, "$.result.vms", "a list"),
         ({"changes": [MADE], "vms": [None]}, "$.result.vms[0]", "an object"),
         (
             {"changes": [MADE], "vms": [vm_json(A, services=[heartbeat(enabled=1)])]},
             "$.result.vms[0].services[0].enabled",
-            "true or false",
+            "true, false or null",
         ),
     ],
 )
@@ -700,7 +813,7 @@ def test_switching_is_fine_where_the_state_is_as_wanted_in_spite_of_an_error() -
         (NO_COMPONENT, ServiceNotFoundError, "ComponentNotFound"),
         (said([None], [vm(enabled=False)], problem("AccessDenied", "0")), PermissionDeniedError, "AccessDenied"),
         (said([None], [vm(enabled=False)], problem("OperationFailed", "0")), CommandFailedError, "OperationFailed"),
-        (said([MADE], [vm(enabled=False)]), CommandFailedError, ""),
+        (said([IGNORED], [vm(enabled=False)]), CommandFailedError, ""),
         (said([None], [vm(enabled=False)]), CommandFailedError, ""),
         (said([MADE], [], problem("OperationFailed", A)), CommandFailedError, "OperationFailed"),
     ],

@@ -256,7 +256,7 @@ def test_details_that_could_not_be_read_are_an_error() -> None:
     ids=["none", "another", "two"],
 )
 def test_an_answer_about_something_else_is_not_taken(entries: tuple[dict[str, Any], ...]) -> None:
-    assert drive(read_vm(A), [vms(*entries)]).error(VMNotFoundError).address == HOST
+    assert drive(read_vm(A), [vms(*entries)]).error(CommandFailedError).address == HOST
 
 
 def test_details_that_are_missing_without_an_error_are_refused() -> None:
@@ -306,24 +306,28 @@ SERVICE = service_json(A, HEARTBEAT)
         ({}, "$.result.vms", "a list"),
         ({"vms": {}}, "$.result.vms", "a list"),
         ({"vms": ["x"]}, "$.result.vms[0]", "an object"),
-        ({"vms": [vm_of(id=None)]}, "$.result.vms[0].id", "a text"),
-        ({"vms": [vm_of(), vm_of(name=7)]}, "$.result.vms[1].name", "a text"),
-        ({"vms": [vm_of(state=2)]}, "$.result.vms[0].state", "a text"),
+        ({"vms": [vm_of(id=1)]}, "$.result.vms[0].id", "a text or null"),
+        ({"vms": [vm_of(), vm_of(name=7)]}, "$.result.vms[1].name", "a text or null"),
+        ({"vms": [vm_of(state=2)]}, "$.result.vms[0].state", "a text or null"),
         ({"vms": [vm_of(info=[])]}, "$.result.vms[0].info", "an object"),
-        ({"vms": [vm_of(info=info_json(status=None))]}, "$.result.vms[0].info.status", "a text"),
+        ({"vms": [vm_of(info=info_json(status=0))]}, "$.result.vms[0].info.status", "a text or null"),
         ({"vms": [vm_of(info=info_json(heartbeat=6))]}, "$.result.vms[0].info.heartbeat", "a text or null"),
-        ({"vms": [vm_of(info=info_json(generation="2"))]}, "$.result.vms[0].info.generation", "a whole number"),
-        ({"vms": [vm_of(info=info_json(uptime_seconds=1.5))]}, "$.result.vms[0].info.uptime_seconds", "a whole number"),
-        ({"vms": [vm_of(info=info_json(clustered=0))]}, "$.result.vms[0].info.clustered", "true or false"),
+        ({"vms": [vm_of(info=info_json(generation="2"))]}, "$.result.vms[0].info.generation", "a whole number or null"),
+        (
+            {"vms": [vm_of(info=info_json(uptime_seconds=1.5))]},
+            "$.result.vms[0].info.uptime_seconds",
+            "a whole number or null",
+        ),
+        ({"vms": [vm_of(info=info_json(clustered=0))]}, "$.result.vms[0].info.clustered", "true, false or null"),
         ({"vms": [vm_of(info=info_json(addresses="::1"))]}, "$.result.vms[0].info.addresses", "a list"),
         ({"vms": [vm_of(info=info_json(addresses=["", 1]))]}, "$.result.vms[0].info.addresses[1]", "a text"),
         ({"vms": [vm_of(services={})]}, "$.result.vms[0].services", "a list"),
         ({"vms": [vm_of(services=[SERVICE, None])]}, "$.result.vms[0].services[1]", "an object"),
-        ({"vms": [vm_of(services=[SERVICE | {"id": 1}])]}, "$.result.vms[0].services[0].id", "a text"),
+        ({"vms": [vm_of(services=[SERVICE | {"id": 1}])]}, "$.result.vms[0].services[0].id", "a text or null"),
         (
             {"vms": [vm_of(services=[SERVICE | {"enabled": "True"}])]},
             "$.result.vms[0].services[0].enabled",
-            "true or false",
+            "true, false or null",
         ),
         (
             {"vms": [vm_of(services=[SERVICE | {"primary": 2}])]},

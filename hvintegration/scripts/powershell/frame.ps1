@@ -16,23 +16,32 @@ $failures = @()
 
 function ConvertTo-Failure($Record, $Target) {
     @{
-        id       = [string] $Record.FullyQualifiedErrorId
-        category = [string] $Record.CategoryInfo.Category
-        message  = [string] $Record.Exception.Message
-        target   = if ($null -eq $Target) { $null } else { [string] $Target }
+        id            = [string] $Record.FullyQualifiedErrorId
+        category      = [string] $Record.CategoryInfo.Category
+        message       = [string] $Record.Exception.Message
+        target        = if ($null -eq $Target) { $null } else { [string] $Target }
+        target_object = if ($null -eq $Record.TargetObject) { $null } else { [string] $Record.TargetObject }
     }
 }
 
+# A property of a live object whose getter throws is $null, without an error. So each is read once, and $null stays $null.
+function ConvertTo-Texts($Record) {
+    foreach ($key in @($Record.Keys)) { if ($null -ne $Record[$key]) { $Record[$key] = [string] $Record[$key] } }
+    $Record
+}
+
 function ConvertTo-ServiceRecord($Component) {
-    @{
-        id             = [string] $Component.Id
-        name           = [string] $Component.Name
-        enabled        = [bool] $Component.Enabled
-        primary        = if ($null -eq $Component.PrimaryOperationalStatus) { $null } else { [string] $Component.PrimaryOperationalStatus }
-        primary_text   = if ($null -eq $Component.PrimaryStatusDescription) { $null } else { [string] $Component.PrimaryStatusDescription }
-        secondary      = if ($null -eq $Component.SecondaryOperationalStatus) { $null } else { [string] $Component.SecondaryOperationalStatus }
-        secondary_text = if ($null -eq $Component.SecondaryStatusDescription) { $null } else { [string] $Component.SecondaryStatusDescription }
+    $enabled = $Component.Enabled
+    $record = ConvertTo-Texts @{
+        id = $Component.Id
+        name           = $Component.Name
+        primary        = $Component.PrimaryOperationalStatus
+        primary_text   = $Component.PrimaryStatusDescription
+        secondary      = $Component.SecondaryOperationalStatus
+        secondary_text = $Component.SecondaryStatusDescription
     }
+    $record.enabled = if ($null -eq $enabled) { $null } else { [bool] $enabled }
+    $record
 }
 
 try {

@@ -1,5 +1,6 @@
 # {vm_id, name, info, services} -> {vms: [{id, name, state, info, services}]}
 # vm_id or name (after a colon) select; both null: every virtual machine. info and services say what to read of each.
+# What is null could not be read; a virtual machine that is off has no heartbeat.
 $problems = $null
 if ($null -ne $request.vm_id) {
     $found = @(Hyper-V\Get-VM -Id $request.vm_id -ErrorAction SilentlyContinue -ErrorVariable problems)
@@ -21,27 +22,35 @@ $result = @{
     vms = @(foreach ($vm in $found) {
         $id = $null
         try {
-            $id = [string] $vm.Id
-            $entry = @{
-                id       = $id
-                name     = [string] $vm.Name
-                state    = [string] $vm.State
-                info     = $null
-                services = $null
-            }
+            $entry = ConvertTo-Texts @{ id = $vm.Id; name = $vm.Name; state = $vm.State }
+            $id = $entry.id
+            $entry.info = $null
+            $entry.services = $null
             try {
                 if ($request.info) {
-                    $entry.info = @{
-                        status                       = [string] $vm.Status
-                        heartbeat                    = if ($null -eq $vm.Heartbeat) { $null } else { [string] $vm.Heartbeat }
-                        generation                   = [int] $vm.Generation
-                        version                      = [string] $vm.Version
-                        uptime_seconds               = [long] $vm.Uptime.TotalSeconds
-                        notes                        = [string] $vm.Notes
-                        addresses                    = @(foreach ($adapter in $vm.NetworkAdapters) { foreach ($address in $adapter.IPAddresses) { [string] $address } })
-                        clustered                    = [bool] $vm.IsClustered
-                        integration_services_version = [string] $vm.IntegrationServicesVersion
+                    $info = ConvertTo-Texts @{
+                        status                       = $vm.Status
+                        heartbeat                    = $vm.Heartbeat
+                        version                      = $vm.Version
+                        notes                        = $vm.Notes
+                        integration_services_version = $vm.IntegrationServicesVersion
                     }
+                    $generation = $vm.Generation
+                    $uptime = $vm.Uptime
+                    $clustered = $vm.IsClustered
+                    $info.generation = if ($null -eq $generation) { $null } else { [int] $generation }
+                    $info.uptime_seconds = if ($null -eq $uptime) { $null } else { [long] $uptime.TotalSeconds }
+                    $info.clustered = if ($null -eq $clustered) { $null } else { [bool] $clustered }
+                    $adapters = $vm.NetworkAdapters
+                    $unread = $null -eq $adapters
+                    $addresses = @(foreach ($adapter in $adapters) {
+                        $reported = $adapter.IPAddresses
+                        if ($null -eq $reported) { $unread = $true }
+                        foreach ($address in $reported) { [string] $address }
+                    })
+                    $info.addresses = $null
+                    if (-not $unread) { $info.addresses = $addresses }
+                    $entry.info = $info
                 }
                 if ($request.services) {
                     $components = @(Hyper-V\Get-VMIntegrationService -VM $vm)

@@ -1,5 +1,7 @@
-# {changes: [{vm_id, component_id, enabled}], dry_run} -> {changes: [{before, changed}], vms: [{id, name, state, services}]}
-# The answer has one entry for each change, in order; a failed one is null and has an error whose target is its index.
+# {changes: [{vm_id, component_id, enabled}], dry_run} -> {changes: [{before, begun, after}], vms: [{id, name, state, services}]}
+# The answer has one entry for each change, in order: whether it was enabled before, whether its cmdlet was called, and
+# whether the component that the cmdlet passed on was enabled. What is null could not be read. An entry is null if its
+# component could not be got. An error about a change has its index as target.
 $order = @()
 $machines = @{}
 $components = @{}
@@ -21,11 +23,20 @@ $plan = @(for ($index = 0; $index -lt $request.changes.Count; $index++) {
     }
     $component = $null
     if ($machines.ContainsKey($id)) {
+        $reason = 'ComponentNotFound'
         foreach ($candidate in $components[$id]) {
-            if (([string] $candidate.Id).Split('\')[-1] -eq [string] $change.component_id) { $component = $candidate }
+            $name = $candidate.Id
+            if ($null -eq $name) { $reason = 'ComponentNotRead' }
+            elseif (([string] $name).Split('\')[-1] -eq [string] $change.component_id) { $component = $candidate }
         }
         if ($null -eq $component) {
-            $failures += @{ id = 'ComponentNotFound'; category = 'ObjectNotFound'; message = ''; target = [string] $index }
+            $failures += @{
+                id            = $reason
+                category      = 'ObjectNotFound'
+                message       = ''
+                target        = [string] $index
+                target_object = [string] $change.component_id
+            }
         }
     }
     else {
@@ -38,14 +49,15 @@ $index = 0
 $changes = @(foreach ($step in $plan) {
     $outcome = $null
     if ($null -ne $step.component) {
+        $before = $step.component.Enabled
+        $outcome = @{ before = $before; begun = $false; after = $null }
         try {
-            $before = [bool] $step.component.Enabled
-            $differs = $before -ne $step.enable
-            if ($differs -and -not $request.dry_run) {
-                if ($step.enable) { Hyper-V\Enable-VMIntegrationService -VMIntegrationService $step.component }
-                else { Hyper-V\Disable-VMIntegrationService -VMIntegrationService $step.component }
+            if ($null -ne $before -and $before -ne $step.enable -and -not $request.dry_run) {
+                $outcome.begun = $true
+                $passed = if ($step.enable) { Hyper-V\Enable-VMIntegrationService -VMIntegrationService $step.component -Passthru }
+                else { Hyper-V\Disable-VMIntegrationService -VMIntegrationService $step.component -Passthru }
+                $outcome.after = $passed.Enabled
             }
-            $outcome = @{ before = $before; changed = $differs }
         }
         catch {
             $failures += ConvertTo-Failure $_ $index
@@ -60,12 +72,9 @@ $result = @{
     vms     = @(foreach ($id in $order) {
         try {
             $machine = $machines[$id]
-            @{
-                id       = $id
-                name     = [string] $machine.Name
-                state    = [string] $machine.State
-                services = @(foreach ($component in (Hyper-V\Get-VMIntegrationService -VM $machine)) { ConvertTo-ServiceRecord $component })
-            }
+            $entry = ConvertTo-Texts @{ id = $id; name = $machine.Name; state = $machine.State }
+            $entry.services = @(foreach ($component in (Hyper-V\Get-VMIntegrationService -VM $machine)) { ConvertTo-ServiceRecord $component })
+            $entry
         }
         catch {
             $failures += ConvertTo-Failure $_ $id

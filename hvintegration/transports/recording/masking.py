@@ -19,7 +19,8 @@ SECRET: Final = "***"  # noqa: S105  # what is written in place of one
 
 _KEPT: Final = frozenset(
     {
-        *("id", "vm_id", "component_id", "name", "state", "heartbeat", "primary", "secondary", "target", "category"),
+        *("id", "vm_id", "component_id", "name", "state", "heartbeat", "primary", "secondary", "category"),
+        *("target", "target_object"),
         *("version", "integration_services_version", "os_caption", "os_version", "os_build", "language"),
         *("module_version", "powershell_version", "powershell_edition", "language_mode"),
         *("address", "error_id", "needs", "action", "current", "expected", "offered", "candidates"),

@@ -245,6 +245,7 @@ class RunspacePool:
             category=str(getattr(category, "name", "") or ""),
             message=str(getattr(exception, "Message", "") or ""),
             doing=f"run {self._script.name}",
+            target_object=target if isinstance(target := getattr(record, "TargetObject", None), str) else None,
         )
         error = remote_error(refusal)
         if self._by_name and isinstance(error, UnsupportedError):
