@@ -255,7 +255,7 @@ def _public(key: bytes) -> _Public | None:
         return None
     if certificate:
         _, rest = _field(rest)  # A random one.
-    fields = []
+    fields: list[bytes] = []
     for _ in range(_FIELDS[kind]):
         field, rest = _field(rest)
         if not field or (kind in _NUMBERS and field[0] >= 0x80):  # noqa: PLR2004 - a negative number
