@@ -8,22 +8,35 @@ import stat
 
 from hvintegration.errors import one_line
 
-__all__ = ["read_text", "reason"]
+__all__ = ["read_bytes", "read_text", "reason"]
 
 
-def read_text(path: str | os.PathLike[str], most: int, *, errors: str = "strict") -> str:
+def read_text(path: str | os.PathLike[str], most: int) -> str:
     """The text of a file in UTF-8, with or without a byte order mark; its line ends as they are.
 
     Raises:
         OSError: It cannot be read, is no regular file (a pipe, say, that nobody may write to), or has more than *most*
             characters.
-        UnicodeDecodeError: It is no text, unless *errors* says what to do then.
+        UnicodeDecodeError: It is no text.
     """
-    with open(path, encoding="utf-8-sig", errors=errors, newline="\n", opener=_open_regular) as file:
+    with open(path, encoding="utf-8-sig", newline="\n", opener=_open_regular) as file:
         text = file.read(most + 1)
     if len(text) > most:
         raise OSError(errno.EFBIG, f"it is longer than {most} characters")
     return text
+
+
+def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
+    """What is in a file.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or has more than *most* bytes.
+    """
+    with open(path, "rb", opener=_open_regular) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is longer than {most} bytes")
+    return content
 
 
 def _open_regular(path: str, flags: int) -> int:

@@ -11,10 +11,12 @@ import pytest
 
 from hvintegration import SSH, Credential
 from hvintegration.addresses import connect
-from hvintegration.errors import ConfigurationError, for_command
+from hvintegration.errors import ConfigurationError, UntrustedHostError, for_command
 from hvintegration.host import Host
 from hvintegration.transports.ssh.client import strong
+from hvintegration.transports.ssh.host_keys import fingerprint, system_known_hosts, user_known_hosts
 from hvintegration.transports.ssh.target import Target, parse_target
+from tests.support.known_hosts_cases import ED25519, Server
 
 
 def test_importing_and_constructing_load_no_library() -> None:
@@ -118,6 +120,89 @@ def test_no_known_hosts_files_are_none(tmp_path: Path) -> None:
     assert (none.trust.files, one.trust.files) == ((), (tmp_path,))
 
 
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        ("", ["~/.ssh/known_hosts", "~/.ssh/known_hosts2", *map(str, system_known_hosts())]),
+        ("UserKnownHostsFile ~/a ~/b", ["~/a", "~/b", *map(str, system_known_hosts())]),
+        ('UserKnownHostsFile ~/a "~/b c"', ["~/a", "~/b c", *map(str, system_known_hosts())]),
+        ('UserKnownHostsFile "~/a" "~/b"', ["~/a", "~/b", *map(str, system_known_hosts())]),
+        ('UserKnownHostsFile "~/with blank"', ["~/with blank", *map(str, system_known_hosts())]),
+        ("UserKnownHostsFile none", list(map(str, system_known_hosts()))),
+        ("UserKnownHostsFile ~/%h_%n_%k_%p_%r%%", ["~/hv01.example_hv01_hv01_22_a%", *map(str, system_known_hosts())]),
+        ("UserKnownHostsFile %d/a ${OTHER}/b", ["~/a", "~/other/b", *map(str, system_known_hosts())]),
+        ("GlobalKnownHostsFile ~/a", ["~/.ssh/known_hosts", "~/.ssh/known_hosts2", "~/a"]),
+        ("GlobalKnownHostsFile none\n UserKnownHostsFile None", []),
+    ],
+)
+def test_the_files_that_the_configuration_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, files: list[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("OTHER", str(tmp_path / "other"))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / "with blank").touch()
+    (tmp_path / ".ssh" / "config").write_text(f"Host hv01\n HostName hv01.example\n {line}\n")
+
+    (hop,) = Target("hv01", username="a", use_config=True).hops()
+    (told,) = Target("hv01", username="a", use_config=True, known_hosts=(tmp_path / "told",)).hops()
+
+    assert list(hop.trust.files) == [Path(file).expanduser() for file in files]
+    assert told.trust.files == (tmp_path / "told",)
+    for trust in (hop.trust, told.trust):  # What is revoked counts, whatever files are named.
+        assert {*hop.trust.files, *user_known_hosts(), *system_known_hosts()} == set(trust.revoking)
+
+
+def test_what_is_revoked_by_this_user_s_files_is_so_whatever_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / "known").write_bytes(Server("hv01").line)
+    for name in ("known_hosts", "known_hosts2"):
+        file = tmp_path / ".ssh" / name
+        for target in (
+            Target("hv01", 2222, "a", known_hosts=(tmp_path / "known",)),
+            Target("hv01", 2222, "a", pins=(fingerprint(ED25519),), known_hosts=()),
+        ):
+            (hop,) = target.hops()
+            hop.trust.check("ssh-ed25519", ED25519, "ssh://hv01")
+            file.write_bytes(b"@revoked * " + Server().entry)
+            with pytest.raises(UntrustedHostError, match="revoked"):
+                hop.trust.check("ssh-ed25519", ED25519, "ssh://hv01")
+            file.unlink()
+
+
+def test_a_list_of_revoked_keys_is_taken_from_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text("RevokedHostKeys ~/revoked\n")
+    (tmp_path / "revoked").write_bytes(Server().entry)
+
+    (hop,) = Target("hv01", 2222, "a", pins=(fingerprint(ED25519),), use_config=True).hops()
+
+    with pytest.raises(UntrustedHostError, match="revoked"):
+        hop.trust.check("ssh-ed25519", ED25519, "ssh://hv01")
+
+
+@pytest.mark.parametrize("file", ["~/%C", "~/%", "${NOBODY_HAS_IT}/a"])
+def test_a_file_of_the_configuration_that_cannot_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text(f"UserKnownHostsFile {file}\n")
+
+    with pytest.raises(ConfigurationError, match=r"UserKnownHostsFile .*: nothing is known here for [%$]"):
+        Target("hv01", username="a", use_config=True).hops()
+
+
 @pytest.mark.parametrize("port", ["abc", "0", "99999", "9" * 5000])
 def test_a_port_of_the_configuration_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -154,7 +239,7 @@ def test_the_configuration_counts_only_when_asked_for(tmp_path: Path, monkeypatc
 
     assert (plain.host, plain.port, plain.username) == ("hv01", 22, "a")
     assert (configured.host, configured.port, configured.username) == ("hv01.example", 2222, "b")
-    assert (configured.trust.host, configured.trust.files) == ("other", (tmp_path / "mine",))
+    assert (configured.trust.alias, configured.trust.files) == ("other", (tmp_path / "mine", *system_known_hosts()))
     assert (gate.host, gate.port, gate.username) == ("gate", 23, "c")
 
 

@@ -107,6 +107,7 @@ class SshClient:
         self._address = address
         self._jump = SshClient(before, address) if before else None
         self._found: list[tuple[int, Any]] = []
+        self._peer: str | None = None
         self._carrier: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
         self._closers: list[Callable[[], object]] = []
@@ -188,11 +189,12 @@ class SshClient:
         Raises:
             ConnectError: It is no SSH server, or offers weak algorithms only.
             ConnectionLostError: The connection is lost.
-            UntrustedHostError: It has another key.
+            UntrustedHostError: It has another key, or one that is revoked.
+            ConfigurationError: A file that says which keys are trusted cannot be used.
             TransportTimeoutError: There was no time left.
         """
         key = self._do("exchange keys", lambda: self._greet(deadline), deadline)
-        self._endpoint.trust.check(key.get_name(), key.asbytes(), self._address)
+        self._endpoint.trust.check(key.get_name(), key.asbytes(), self._address, self._peer)
         return f"{key.get_name()} {fingerprint(key.asbytes())}"
 
     def authenticate(self, deadline: Deadline) -> str:
@@ -340,6 +342,7 @@ class SshClient:
                 failure = error
                 dialled.close()
             else:
+                self._peer = place[0]
                 dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 return dialled
@@ -353,7 +356,7 @@ class SshClient:
         options = transport.get_security_options()
         for kind in _STRONG:
             setattr(options, kind, strong(kind, getattr(options, kind)))
-        known = [name for key in self._endpoint.trust.known() for name in _ALGORITHMS_OF.get(key.kind, (key.kind,))]
+        known = [name for kind in self._endpoint.trust.kinds() for name in _ALGORITHMS_OF.get(kind, (kind,))]
         # Kinds of keys that are known of this host come first: another kind would look like a changed key.
         options.key_types = sorted(options.key_types, key=lambda name: name not in known)
         transport.banner_timeout = transport.handshake_timeout = deadline.left() + 1

@@ -1,29 +1,24 @@
-"""Which host keys are trusted: OpenSSH's known_hosts files, and pinned fingerprints."""
+"""Which host keys are trusted: those of OpenSSH's known_hosts files, and pinned fingerprints."""
 
 from __future__ import annotations
 
 import base64
-import binascii
-import errno
-import fnmatch
 import hashlib
-import hmac
 import os
 import re
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import attrs
 
 from hvintegration.errors import ConfigurationError, Hint, UntrustedHostError, argument
-from hvintegration.files import read_text, reason
+from hvintegration.transports.ssh.known_hosts import KnownKey, known_keys, listed_keys, revocations
 
-__all__ = ["KnownKey", "Trust", "default_known_hosts", "fingerprint", "parse_pin", "user_folder"]
+__all__ = ["Trust", "fingerprint", "parse_pin", "system_known_hosts", "user_folder", "user_known_hosts"]
 
-MOST_CHARACTERS: Final = 16 * 1024 * 1024
-"""Length that a known_hosts file may have to be read."""
-
+_PORT: Final = 22  # Names of hosts are without it.
 _PIN: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
@@ -55,28 +50,17 @@ def user_folder() -> Path | None:
         return None
 
 
-def default_known_hosts() -> tuple[Path, ...]:
-    """The files of this user and of this system."""
+def user_known_hosts() -> tuple[Path, ...]:
+    """The files of this user."""
+    folder = user_folder()
+    return () if folder is None else (folder / "known_hosts", folder / "known_hosts2")
+
+
+def system_known_hosts() -> tuple[Path, ...]:
+    """The files of this system."""
     program_data = os.environ.get("PROGRAMDATA")  # On Windows only.
-    system = Path(program_data, "ssh") if program_data else Path("/etc/ssh")
-    user = user_folder()
-    own = () if user is None else (user / "known_hosts", user / "known_hosts2")
-    return (*own, system / "ssh_known_hosts", system / "ssh_known_hosts2")
-
-
-@attrs.frozen
-class KnownKey:
-    """A key that a file has for a host.
-
-    Attributes:
-        kind: Such as ``ssh-ed25519``.
-        key: The public key.
-        revoked: Whether the file says that it must not be trusted.
-    """
-
-    kind: str
-    key: bytes
-    revoked: bool
+    folder = Path(program_data, "ssh") if program_data else Path("/etc/ssh")
+    return folder / "ssh_known_hosts", folder / "ssh_known_hosts2"
 
 
 @attrs.frozen
@@ -84,46 +68,61 @@ class Trust:
     """What is known of a host's key.
 
     Attributes:
-        host: The host's name, as the files have it.
+        host: The host's name.
         port: Its port.
         pins: Fingerprints of which the key must have one; the files do not count then, but for revoked keys.
         files: The files to look into; a missing one is none.
+        alias: The name that the files have it under, if that is another one.
+        revoking: More files, of which only what they revoke counts.
+        revoked: Files of ssh_config's RevokedHostKeys.
     """
 
     host: str
     port: int
     pins: tuple[str, ...]
     files: Sequence[Path]
+    alias: str | None = None
+    revoking: Sequence[Path] = ()
+    revoked: Sequence[Path] = ()
 
-    def known(self) -> list[KnownKey]:
-        """The keys that the files have for this host."""
-        name = self.host.lower() if self.port == 22 else f"[{self.host.lower()}]:{self.port}"  # noqa: PLR2004 - SSH's
-        return [known for file in self.files for known in _known_in(file, name)]
+    def kinds(self) -> set[str]:
+        """The kinds of the keys that the files have for this host, if they count.
 
-    def check(self, kind: str, key: bytes, address: str) -> None:
+        Raises:
+            ConfigurationError: A file is too long.
+        """
+        return set() if self.pins else {known.kind for known in self._known()[0]}
+
+    def check(self, kind: str, key: bytes, address: str, peer: str | None = None) -> None:
         """Make sure that the host may have this key.
+
+        Args:
+            kind: The kind of the key.
+            key: The public key.
+            address: The address for errors.
+            peer: The IP address that was connected to, if that is known.
 
         Raises:
             UntrustedHostError: It is revoked, not the pinned one, not the known one, or the host is unknown.
-            ConfigurationError: A file of known keys is too long.
+            ConfigurationError: A file is too long, or does not tell which keys it revokes.
         """
         offered = fingerprint(key)
-        known = self.known()
-        trusted = [entry for entry in known if not entry.revoked]
+        known, names = self._known()
         compare = "Compare it with what `ssh-keygen -lf` shows on the host. If it is the host's, pass {}{}"
         pin = argument("host_key", offered)
-        if any(entry.revoked and entry.key == key for entry in known):
+        revoked_by = self._revoked_by(key, names, peer)
+        if revoked_by is not None:
             why, expected = "a key that is revoked", None
-            hint: str = "A known_hosts file says that nobody may trust it any more. Ask who runs the host."
+            hint: str = f"{revoked_by} says that nobody may trust it any more. Ask who runs the host."
         elif self.pins:
             if offered in self.pins:
                 return
             why, expected = "another key than the pinned one", ", ".join(self.pins)
             hint = Hint.of(compare, pin, ". Otherwise somebody is in between.")
-        elif any(entry.key == key for entry in trusted):
+        elif any(entry.allows(key) for entry in known):
             return
-        elif trusted:
-            why, expected = "another key than the known one", ", ".join(fingerprint(entry.key) for entry in trusted)
+        elif known:
+            why, expected = "another key than the known one", ", ".join(fingerprint(entry.key) for entry in known)
             hint = Hint.of(
                 compare, pin, " or replace the one in the known_hosts file. Otherwise somebody is in between."
             )
@@ -141,43 +140,43 @@ class Trust:
             hint=hint,
         )
 
+    def _known(self) -> tuple[list[KnownKey], list[bytes]]:
+        """The keys that the files have for this host, and the names of it that they were looked for under."""
+        keys = [known for file in self.files for known in known_keys(file)]
+        host = _canonical(self.host)
+        if self.alias is not None:
+            names = [self.alias.lower()]
+        elif self.port == _PORT:
+            names = [host]
+        else:  # A line without a port counts where none with it exists.
+            names = [f"[{host}]:{self.port}", host]
+        looked_for: list[bytes] = []
+        for name in map(_encoded, names):
+            looked_for.append(name)
+            if found := [known for known in keys if known.is_for(name)]:
+                return found, looked_for
+        return [], looked_for
 
-def _known_in(file: Path, name: str) -> Iterator[KnownKey]:
+    def _revoked_by(self, key: bytes, names: Sequence[bytes], peer: str | None) -> str | None:
+        """What revokes *key*, for this host under whatever name; None if nothing does."""
+        host = _canonical(self.host).rstrip(".")
+        hosts = [host, f"{host}.", *([peer] if peer else [])]
+        others = [_encoded(name) for host in hosts for name in (host, f"[{host}]:{self.port}")]
+        for file in dict.fromkeys((*self.files, *self.revoking)):
+            for line in revocations(file):
+                if line.revokes(key, names, others):
+                    return line.place
+        return next((str(file) for file in self.revoked if key in listed_keys(file)), None)
+
+
+def _canonical(host: str) -> str:
+    """*host* as OpenSSH looks it up: a name without capitals, an address as systems write it."""
     try:
-        lines = read_text(file, MOST_CHARACTERS, errors="replace").splitlines()
-    except OSError as error:  # As for ssh, a file that is absent has no keys, and neither has /dev/null.
-        if error.errno == errno.EFBIG:
-            raise ConfigurationError(f"{file} cannot be read: {reason(error)}.") from error
-        return
-    for line in lines:
-        fields = line.split()
-        marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
-        if len(fields) < 3 or fields[0].startswith("#") or marker == "@cert-authority":  # noqa: PLR2004 - three fields
-            continue
-        try:
-            key = base64.b64decode(fields[2], validate=True)
-        except binascii.Error:
-            continue
-        if _is_for(fields[0], name):
-            yield KnownKey(fields[1], key, marker == "@revoked")
+        ((*_, place), *_) = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return socket.getnameinfo(place, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
+    except (OSError, UnicodeError):
+        return host.lower()
 
 
-def _is_for(patterns: str, name: str) -> bool:
-    if patterns.startswith("|1|"):
-        return _is_hash_of(patterns, name)
-    found = False
-    for pattern in patterns.lower().split(","):
-        # OpenSSH knows * and ?, but no sets: a bracket stands for itself.
-        if fnmatch.fnmatchcase(name, pattern.removeprefix("!").replace("[", "[[]")):
-            if pattern.startswith("!"):
-                return False
-            found = True
-    return found
-
-
-def _is_hash_of(hashed: str, name: str) -> bool:
-    try:
-        salt, digest = (base64.b64decode(part, validate=True) for part in hashed.split("|")[2:])
-    except ValueError:
-        return False
-    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
+def _encoded(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")

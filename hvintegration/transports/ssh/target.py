@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +12,7 @@ import attrs
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, Hint
-from hvintegration.transports.ssh.host_keys import Trust, default_known_hosts, user_folder
+from hvintegration.transports.ssh.host_keys import Trust, system_known_hosts, user_folder, user_known_hosts
 
 if TYPE_CHECKING:
     from hvintegration.transports.ssh.client import Endpoint
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Target", "expanded", "parse_target"]
 
 PORT: Final = 22
+_NAMES: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
+_PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}|%(.?)")
 
 
 @attrs.frozen
@@ -69,11 +73,7 @@ class Target:
         jumps = self.jumps
         if not jumps and config.get("proxyjump", "none") != "none":
             jumps = tuple(parse_target(jump.strip()) for jump in config["proxyjump"].split(","))
-        known_hosts = self.known_hosts
-        if known_hosts is None and "userknownhostsfile" in config:
-            known_hosts = tuple(map(expanded, config["userknownhostsfile"].split()))
-        if known_hosts is None:
-            known_hosts = default_known_hosts()
+        username = self.username or config.get("user") or _this_user()
         key_files = self.key_files
         if key_files is None and "identityfile" in config:
             key_files = tuple(path for file in config["identityfile"] if (path := expanded(file)).is_file())
@@ -84,8 +84,8 @@ class Target:
             Endpoint(
                 host=host,
                 port=port,
-                username=self.username or config.get("user") or _this_user(),
-                trust=Trust(config.get("hostkeyalias", host), port, self.pins, known_hosts),
+                username=username,
+                trust=self._trust(config, host, port, username),
                 credential=self.credential,
                 key_files=key_files,
                 passphrase=self.passphrase,
@@ -93,6 +93,30 @@ class Target:
                 proxy_command=None if proxy_command == "none" else proxy_command,
             ),
         ]
+
+    def _trust(self, config: Mapping[str, str], host: str, port: int, username: str) -> Trust:
+        """Which key the server may have. What this user's and this system's files revoke counts, whatever is named."""
+        alias, home = config.get("hostkeyalias"), user_folder()
+        tokens = {"%": "%", "h": host, "k": alias or self.host, "n": self.host, "p": str(port), "r": username}
+        if home is not None:
+            tokens["d"] = str(home.parent)
+
+        def named(option: str) -> tuple[Path, ...] | None:
+            value = config.get(option.lower())
+            return None if value is None else _files(option, value, tokens)
+
+        user, system = user_known_hosts(), system_known_hosts()
+        own, shared = named("UserKnownHostsFile"), named("GlobalKnownHostsFile")
+        configured = (*(user if own is None else own), *(system if shared is None else shared))
+        return Trust(
+            host,
+            port,
+            self.pins,
+            configured if self.known_hosts is None else self.known_hosts,
+            alias,
+            revoking=(*configured, *user, *system),
+            revoked=named("RevokedHostKeys") or (),
+        )
 
 
 def parse_target(text: str) -> Target:
@@ -120,6 +144,31 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise ConfigurationError(f"{os.fspath(path)}: nobody has that home.") from None
+
+
+def _files(option: str, value: str, tokens: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files that an option of the configuration names.
+
+    Raises:
+        ConfigurationError: There is something in a name that is not known here.
+    """
+
+    def meant(found: re.Match[str]) -> str:
+        variable, token = found.groups()
+        known = tokens.get(token) if variable is None else os.environ.get(variable)
+        if known is None:
+            raise ConfigurationError(
+                f"{option} {value}: nothing is known here for {found[0]}.",
+                hint=f"Let {option} name its files without it.",
+            )
+        return known
+
+    if value.lower() == "none":
+        return ()
+    # The reader of the configuration has taken the quotation marks off a value that is all in them.
+    whole = [value] if expanded(value).is_file() else []
+    names = whole or [quoted or plain for quoted, plain in _NAMES.findall(value)]
+    return tuple(Path(_PLACEHOLDER.sub(meant, str(expanded(name)))) for name in names if name.strip())
 
 
 def _port(text: str) -> int:

@@ -46,15 +46,15 @@ class SSH(KeptTransport):
         username: The user there, if no credential says it; this system's user name if None.
         host_key: The fingerprint that the host's key must have, as ``ssh-keygen -lf`` shows it (``SHA256:...``), or
             several. Then known_hosts files are not needed.
-        known_hosts: The known_hosts files, instead of this user's and this system's.
+        known_hosts: The known_hosts files, instead of this user's and this system's. What these revoke counts anyway.
         key_files: Files of private keys to try, instead of the agent and this user's own.
         passphrase: What opens the key files.
         use_agent: Whether the SSH agent may be asked.
         jump_hosts: Servers to connect through, in order: each an ``SSH``, or ``user@host:port``. The key of each is
             checked.
         use_config: Whether to read ``~/.ssh/config``: HostName, Port, User, IdentityFile, UserKnownHostsFile,
-            HostKeyAlias, ProxyJump and ProxyCommand count. It may run programs (ProxyCommand, Match exec), and is
-            therefore not read unless asked for.
+            GlobalKnownHostsFile, HostKeyAlias, RevokedHostKeys, ProxyJump and ProxyCommand count. It may run programs
+            (ProxyCommand, Match exec), and is therefore not read unless asked for.
         program: The PowerShell to start there, as the host's shell takes it, in quotes if it has to be.
 
     Raises:
