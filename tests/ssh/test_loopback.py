@@ -253,6 +253,16 @@ def test_a_password_that_is_asked_for_is_given() -> None:
     assert str(refused.value).endswith("with a password. It accepts: keyboard-interactive.")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a program of sh")
+def test_why_a_program_did_not_start_is_told_each_time() -> None:
+    ways: frozenset[Way] = frozenset({"subsystem", "process"})
+    program = ["/bin/sh", "-c", "exec >&-; echo Der Start ist fehlgeschlagen. >&2"]
+    with SSHServer(demo_world(), ways=ways, program=program) as server, contextlib.closing(connect(server)) as ssh:
+        for _ in range(20):
+            with pytest.raises(ConnectError, match=r"did not start: .* ended: Der Start ist fehlgeschlagen\."):
+                Host(ssh).info()
+
+
 def test_nobody_listens() -> None:
     with pytest.raises(ConnectError, match="cannot connect"):
         Host(SSH("127.0.0.1", port=1)).info(timeout=5)

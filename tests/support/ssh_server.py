@@ -28,6 +28,7 @@ from paramiko.common import (
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
     OPEN_SUCCEEDED,
 )
+from paramiko.server import InteractiveQuery
 
 from hvintegration import World
 from hvintegration.errors import ConnectionLostError
@@ -481,16 +482,16 @@ class _Manners(paramiko.ServerInterface):
     def get_allowed_auths(self, username: str) -> str:
         return "keyboard-interactive" if self._server.questions else "password"
 
-    def check_auth_interactive(self, username: str, submethods: str) -> int | paramiko.InteractiveQuery:
+    def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:
         return self._next_question()
 
-    def check_auth_interactive_response(self, responses: list[str]) -> int | paramiko.InteractiveQuery:
+    def check_auth_interactive_response(self, responses: list[str]) -> int | InteractiveQuery:
         self._answers += responses
         return self._next_question()
 
-    def _next_question(self) -> int | paramiko.InteractiveQuery:
+    def _next_question(self) -> int | InteractiveQuery:
         for question in self._questions:
-            return paramiko.InteractiveQuery(*question)
+            return InteractiveQuery(*question)
         return AUTH_SUCCESSFUL if self._answers == [self._server.password] else AUTH_FAILED
 
     def check_auth_password(self, username: str, password: str) -> int:

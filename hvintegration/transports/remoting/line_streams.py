@@ -17,6 +17,8 @@ __all__ = ["LineStreams", "Sink", "Source"]
 _CHUNK: Final = 64 * 1024
 _LINES_AHEAD: Final = 64
 _COMPLAINT_LENGTH: Final = 4096
+_SECONDS_TO_HEAR_WHY: Final = 1.0
+"""How long to read on why it ended. Complaints have a stream of their own, which another program may hold open."""
 
 
 class Source(Protocol):
@@ -65,6 +67,7 @@ class LineStreams:
             self._room.put(None)
         self._unsent: queue.SimpleQueue[tuple[bytes, OneTimeEvent] | None] = queue.SimpleQueue()
         self._complaints = b""
+        self._heard = OneTimeEvent()
         self._over = False
         self._ended = OneTimeEvent()
 
@@ -128,16 +131,19 @@ class LineStreams:
         """Deliver all lines; why there are no more."""
         rest = b""
         with contextlib.suppress(OSError), contextlib.closing(output):
-            while not self._over and (chunk := output.read(_CHUNK)):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._deliver(line)
-                if len(rest) > MAX_LINE:
-                    return ProtocolError(
-                        f"The interpreter at {self._address} wrote a line of more than {MAX_LINE} bytes.",
-                        address=self._address,
-                        received=rest[:400].decode("ascii", "replace"),
-                    )
+            with contextlib.suppress(OSError):
+                while not self._over and (chunk := output.read(_CHUNK)):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        self._deliver(line)
+                    if len(rest) > MAX_LINE:
+                        return ProtocolError(
+                            f"The interpreter at {self._address} wrote a line of more than {MAX_LINE} bytes.",
+                            address=self._address,
+                            received=rest[:400].decode("ascii", "replace"),
+                        )
+            if not self._over:  # Before it is closed: a channel ends for both of its outputs then.
+                self._heard.wait(Deadline(_SECONDS_TO_HEAR_WHY))
         complaint = excerpt(self._complaints.decode("utf-8", "replace").strip() or rest.decode("utf-8", "replace"))
         return ConnectionLostError(
             f"The interpreter at {self._address} ended{': ' + complaint if complaint else '.'}",
@@ -164,6 +170,9 @@ class LineStreams:
                 written.happen()
 
     def _listen(self, complaints: Source) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(complaints):
-            while chunk := complaints.read(_CHUNK):
-                self._complaints = (self._complaints + chunk)[-_COMPLAINT_LENGTH:]
+        try:
+            with contextlib.suppress(OSError), contextlib.closing(complaints):
+                while chunk := complaints.read(_CHUNK):
+                    self._complaints = (self._complaints + chunk)[-_COMPLAINT_LENGTH:]
+        finally:
+            self._heard.happen()
