@@ -195,6 +195,19 @@ def test_why_a_program_did_not_start_is_told_each_time(program: str) -> None:
             Host(local).info()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="programs of sh")
+def test_a_time_out_tells_the_last_complaint() -> None:
+    from hvintegration import Local
+
+    local = Local(["/bin/sh", "-c", r"printf 'Eins.\nKein \033[2JPaket: <Data>\n\n' >&2; cat > /dev/null"])
+    with pytest.raises(TransportTimeoutError) as late, Host(local) as host:
+        host.info(timeout=1)
+
+    assert str(late.value) == (
+        "No answer came from local:/bin/sh within 1 second; the last on its standard error is: Kein  [2JPaket: <Data>"
+    )
+
+
 def test_a_program_that_is_no_powershell_is_said_not_to_start() -> None:
     from hvintegration import Local
 

@@ -263,6 +263,18 @@ def test_why_a_program_did_not_start_is_told_each_time() -> None:
                 Host(ssh).info()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a program of sh")
+@pytest.mark.parametrize("way", ["subsystem", "program", "process"])
+def test_a_time_out_tells_the_last_complaint(way: Way) -> None:
+    program = ["/bin/sh", "-c", "echo Eins. >&2; echo Zwei. >&2; cat > /dev/null"]
+    with (
+        SSHServer(demo_world(), ways=frozenset({way}), program=program) as server,
+        contextlib.closing(connect(server)) as ssh,
+        pytest.raises(TransportTimeoutError, match=r"the last on its standard error is: Zwei\.$"),
+    ):
+        Host(ssh).info(timeout=2)
+
+
 def test_nobody_listens() -> None:
     with pytest.raises(ConnectError, match="cannot connect"):
         Host(SSH("127.0.0.1", port=1)).info(timeout=5)

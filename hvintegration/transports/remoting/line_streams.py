@@ -117,7 +117,11 @@ class LineStreams:
         self._room.put(None)
 
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
-        return TransportTimeoutError(address=self._address, after=deadline.given)
+        *_, last = ["", *self._complained().splitlines()]
+        return TransportTimeoutError(address=self._address, after=deadline.given, complaint=excerpt(last))
+
+    def _complained(self) -> str:
+        return self._complaints.decode("utf-8", "replace").strip()
 
     # -- the threads ----------------------------------------------------------------------------------------------
 
@@ -144,7 +148,7 @@ class LineStreams:
                         )
             if not self._over:  # Before it is closed: a channel ends for both of its outputs then.
                 self._heard.wait(Deadline(_SECONDS_TO_HEAR_WHY))
-        complaint = excerpt(self._complaints.decode("utf-8", "replace").strip() or rest.decode("utf-8", "replace"))
+        complaint = excerpt(self._complained() or rest.decode("utf-8", "replace"))
         return ConnectionLostError(
             f"The interpreter at {self._address} ended{': ' + complaint if complaint else '.'}",
             address=self._address,
