@@ -52,6 +52,7 @@ class Interpreter(Protocol):
         Raises:
             _AbsentError: It cannot be reached in this way.
             TransportError: It was not ready in time.
+            RemoteError: It is there, and opens no session.
         """
         ...
 
@@ -104,6 +105,7 @@ def find_interpreter(
     Raises:
         ConnectError: It offers none.
         TransportError: There was no time left, or the connection is lost.
+        RemoteError: It has one that opens no session.
     """
     ways: tuple[Interpreter, ...] = (_OneByOne(client, Language.SH, f"sh {loader_arguments()}", address),)
     if language is Language.POWERSHELL:
