@@ -22,7 +22,8 @@ from hvintegration.transports.ssh.client import ChannelRefusedError, SshClient
 __all__ = ["Interpreter", "find_interpreter", "stop_process"]
 
 WINDOWS_POWERSHELL: Final = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
-"""By its full path, which every shell takes as it is: no search path of the host decides what runs."""
+"""By its full path: no search path of the host decides what runs. cmd and PowerShell take it as it is; POSIX shells, as
+Git's and Cygwin's, take it in single quotes only."""
 
 _SECONDS_TO_END: Final = 0.4
 
@@ -107,20 +108,22 @@ def find_interpreter(
         TransportError: There was no time left, or the connection is lost.
         RemoteError: It has one that opens no session.
     """
-    ways: tuple[Interpreter, ...] = (_OneByOne(client, Language.SH, f"sh {loader_arguments()}", address),)
-    if language is Language.POWERSHELL:
-        started = f"{program or WINDOWS_POWERSHELL} {bootstrap_arguments()}"
-        ways = (
-            _Remoting(client, None, address),
-            _Remoting(client, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile", address),
-            _OneByOne(client, Language.POWERSHELL, started, address),
-        )
-    for way in ways[:-1]:
-        try:
-            return _opened(way, deadline)
-        except _AbsentError:
-            continue
-    return _opened(ways[-1], deadline)
+    if language is Language.SH:
+        return _opened(_OneByOne(client, language, f"sh {loader_arguments()}", address), deadline)
+    for command in (None, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile"):
+        with contextlib.suppress(_AbsentError):
+            return _opened(_Remoting(client, command, address), deadline)
+    try:
+        return _opened(_one_by_one(client, program or WINDOWS_POWERSHELL, address), deadline)
+    except ConnectError:
+        if program is None:
+            with contextlib.suppress(ConnectError):  # The first one says what is the matter.
+                return _opened(_one_by_one(client, f"'{WINDOWS_POWERSHELL}'", address), deadline)
+        raise
+
+
+def _one_by_one(client: SshClient, program: str, address: str) -> Interpreter:
+    return _OneByOne(client, Language.POWERSHELL, f"{program} {bootstrap_arguments()}", address)
 
 
 def _opened(interpreter: Interpreter, deadline: Deadline) -> Interpreter:
