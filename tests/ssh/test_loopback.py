@@ -275,6 +275,19 @@ def test_a_time_out_tells_the_last_complaint(way: Way) -> None:
         Host(ssh).info(timeout=2)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a program of sh")
+def test_a_time_out_tells_what_the_way_before_it_complained() -> None:
+    """As where a shell is forced upon every command: it ends at the first packet, and waits where none is sent."""
+    ways: frozenset[Way] = frozenset({"subsystem", "process"})
+    program = ["/bin/sh", "-c", "read line; echo Kein Paket. >&2"]
+    with (
+        SSHServer(demo_world(), ways=ways, program=program) as server,
+        contextlib.closing(connect(server)) as ssh,
+        pytest.raises(TransportTimeoutError, match=r"2 seconds; the last on its standard error is: Kein Paket\.$"),
+    ):
+        Host(ssh).info(timeout=2)
+
+
 def test_nobody_listens() -> None:
     with pytest.raises(ConnectError, match="cannot connect"):
         Host(SSH("127.0.0.1", port=1)).info(timeout=5)

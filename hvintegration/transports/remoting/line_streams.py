@@ -102,6 +102,12 @@ class LineStreams:
             raise line
         return line
 
+    @property
+    def complaint(self) -> str:
+        """The last line that came as a complaint so far, as far as it fits into an error; empty if none came."""
+        *_, last = ["", *self._complained().splitlines()]
+        return excerpt(last)
+
     def finish(self) -> None:
         """Say that nothing more will be sent, which ends a healthy interpreter."""
         self._unsent.put(None)
@@ -117,8 +123,7 @@ class LineStreams:
         self._room.put(None)
 
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
-        *_, last = ["", *self._complained().splitlines()]
-        return TransportTimeoutError(address=self._address, after=deadline.given, complaint=excerpt(last))
+        return TransportTimeoutError(address=self._address, after=deadline.given, complaint=self.complaint)
 
     def _complained(self) -> str:
         return self._complaints.decode("utf-8", "replace").strip()

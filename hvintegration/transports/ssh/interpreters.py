@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final, Protocol
 
 import paramiko
@@ -12,7 +12,14 @@ import paramiko
 from hvintegration.calls.call import Call
 from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConnectError, ConnectionLostError, HvError, TransportError, UnsupportedError
+from hvintegration.errors import (
+    ConnectError,
+    ConnectionLostError,
+    HvError,
+    TransportError,
+    TransportTimeoutError,
+    UnsupportedError,
+)
 from hvintegration.scripts import GET_PROCESS, Language, bootstrap_arguments, loader_arguments
 from hvintegration.transports.remoting.line_streams import LineStreams
 from hvintegration.transports.remoting.one_call import OneCall, RemoteProcess
@@ -45,6 +52,11 @@ class Interpreter(Protocol):
     @property
     def requests(self) -> int:
         """Messages of its protocol sent so far."""
+        ...
+
+    @property
+    def complaint(self) -> str:
+        """The last that came on its standard error, cut short, or an empty text."""
         ...
 
     def open(self, deadline: Deadline) -> None:
@@ -108,22 +120,35 @@ def find_interpreter(
         TransportError: There was no time left, or the connection is lost.
         RemoteError: It has one that opens no session.
     """
+    refusal: ConnectError | None = None
+    complaint = ""
+    for way in _ways(language, client, program, address):
+        try:
+            return _opened(way, deadline)
+        except _AbsentError:
+            pass
+        except ConnectError as error:
+            refusal = refusal or error
+        except TransportTimeoutError:
+            if way.complaint or not complaint:
+                raise
+            # One that waits in silence for what never comes, where the one before it has complained.
+            raise TransportTimeoutError(address=address, after=deadline.given, complaint=complaint) from None
+        complaint = way.complaint or complaint
+    assert refusal is not None
+    raise refusal
+
+
+def _ways(language: Language, client: SshClient, program: str | None, address: str) -> Sequence[Interpreter]:
+    """What is tried, in order. Those without remoting, which come last, say why if there is none."""
     if language is Language.SH:
-        return _opened(_OneByOne(client, language, f"sh {loader_arguments()}", address), deadline)
-    for command in (None, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile"):
-        with contextlib.suppress(_AbsentError):
-            return _opened(_Remoting(client, command, address), deadline)
-    try:
-        return _opened(_one_by_one(client, program or WINDOWS_POWERSHELL, address), deadline)
-    except ConnectError:
-        if program is None:
-            with contextlib.suppress(ConnectError):  # The first one says what is the matter.
-                return _opened(_one_by_one(client, f"'{WINDOWS_POWERSHELL}'", address), deadline)
-        raise
-
-
-def _one_by_one(client: SshClient, program: str, address: str) -> Interpreter:
-    return _OneByOne(client, Language.POWERSHELL, f"{program} {bootstrap_arguments()}", address)
+        return (_OneByOne(client, language, f"sh {loader_arguments()}", address),)
+    programs = (WINDOWS_POWERSHELL, f"'{WINDOWS_POWERSHELL}'") if program is None else (program,)
+    return (
+        _Remoting(client, None, address),
+        _Remoting(client, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile", address),
+        *(_OneByOne(client, language, f"{started} {bootstrap_arguments()}", address) for started in programs),
+    )
 
 
 def _opened(interpreter: Interpreter, deadline: Deadline) -> Interpreter:
@@ -172,6 +197,10 @@ class _Remoting:
     @property
     def requests(self) -> int:
         return self._remoting.requests
+
+    @property
+    def complaint(self) -> str:
+        return self._streams.complaint
 
     def open(self, deadline: Deadline) -> None:
         try:
@@ -240,6 +269,10 @@ class _OneByOne:
     @property
     def requests(self) -> int:
         return self._requests
+
+    @property
+    def complaint(self) -> str:
+        return "" if self._streams is None else self._streams.complaint
 
     def open(self, deadline: Deadline) -> None:
         self._streams = _ChannelStreams(self._client, self._address)
