@@ -256,9 +256,10 @@ def test_a_password_that_is_asked_for_is_given() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="a program of sh")
 def test_why_a_program_did_not_start_is_told_each_time() -> None:
     ways: frozenset[Way] = frozenset({"subsystem", "process"})
-    program = ["/bin/sh", "-c", "exec >&-; echo Der Start ist fehlgeschlagen. >&2"]
+    # Not at once: this server may close a channel before it has said that the program was started.
+    program = ["/bin/sh", "-c", "sleep 0.2; exec >&-; echo Der Start ist fehlgeschlagen. >&2"]
     with SSHServer(demo_world(), ways=ways, program=program) as server, contextlib.closing(connect(server)) as ssh:
-        for _ in range(20):
+        for _ in range(10):
             with pytest.raises(ConnectError, match=r"did not start: .* ended: Der Start ist fehlgeschlagen\."):
                 Host(ssh).info()
 
