@@ -429,13 +429,15 @@ class TransportTimeoutError(TransportError, TimeoutError):
         address: str,
         after: float,
         doing: str = "",
+        complaint: str = "",
         may_have_run: bool = True,
         fenced: bool = False,
         hint: str | None = None,
     ) -> None:
         unit = "second" if after == 1 else "seconds"
         super().__init__(
-            f"No answer came from {address} within {after:g} {unit}{f'; it was to {doing}' if doing else ''}.",
+            f"No answer came from {address} within {after:g} {unit}{f'; it was to {doing}' if doing else ''}"
+            f"{f'; the last on its standard error is: {complaint}' if complaint else '.'}",
             address=address,
             may_have_run=may_have_run,
             fenced=fenced,

@@ -32,7 +32,7 @@ import pytest
 from hvintegration import Credential, Health, Host, OperationalStatus, ServiceKind, transport_for
 from hvintegration.calls import reserve
 from hvintegration.calls.call import Call
-from hvintegration.clock import Deadline
+from hvintegration.clock import MOST_SECONDS, Deadline
 from hvintegration.errors import (
     AmbiguousError,
     ConfigurationError,
@@ -149,6 +149,12 @@ class _CallContract:
             host.info(timeout=1e-6)
 
         assert host.info().name
+
+    def test_the_longest_time_can_be_waited_for_and_a_longer_one_is_said_to_be_none(self, host: Host) -> None:
+        assert host.info(timeout=MOST_SECONDS).name
+        for timeout in (1e10, 1e300):
+            with pytest.raises(ConfigurationError, match=r"^Invalid timeout"):
+                host.info(timeout=timeout)
 
     def test_verbs_cost_the_round_trips_that_they_say(self, host: Host) -> None:
         listed = host.vms.list()

@@ -27,7 +27,7 @@ import attrs
 from hvintegration.addresses import transport_for
 from hvintegration.cli.demo import demonstrate
 from hvintegration.cli.screen import OutputLostError, RichMissingError, Screen, complain, hint, progress, write
-from hvintegration.clock import Deadline
+from hvintegration.clock import MOST_SECONDS, Deadline
 from hvintegration.credential import Credential
 from hvintegration.display import Table, clean
 from hvintegration.errors import (
@@ -298,8 +298,10 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"invalid time {text!r}: it is not a number of seconds above zero")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"invalid time {text!r}: it is not a number of seconds above zero and up to {MOST_SECONDS}"
+        )
     return seconds
 
 

@@ -763,6 +763,10 @@ def test_an_outcome_that_is_unknown(on: Command, world: World) -> None:
         (["vms", "--timeout", "-1"], "invalid time '-1': it is not a number of seconds above zero"),
         (["vms", "--timeout", "nan"], "invalid time 'nan': it is not a number of seconds above zero"),
         (["vms", "--timeout", "soon"], "invalid time 'soon': it is not a number of seconds above zero"),
+        *(
+            (["vms", "--timeout", time], f"invalid time '{time}': it is not a number of seconds above zero and up to")
+            for time in ("1e10", "1e300", "inf")
+        ),
         (["--host", "nowhere", "vms"], "Invalid address 'nowhere': it begins with no known scheme."),
         (["--host", "sim:/nosuch/world.json", "vms"], "cannot be read"),
         (["--host", "sim:", "services", ""], "cannot be the name or id"),

@@ -6,6 +6,7 @@ next call works.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,39 @@ def test_a_program_that_is_not_there_is_said_to_be_missing() -> None:
 
     with pytest.raises(ConnectError, match="/no/such/pwsh could not be started"):
         Host(Local("/no/such/pwsh")).info()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs of sh")
+@pytest.mark.parametrize(
+    "program",
+    [
+        "echo Der Start ist fehlgeschlagen. >&2",
+        "echo Der Start ist fehlgeschlagen. >&2; sleep 0.01",
+        "exec >&-; echo Der Start ist fehlgeschlagen. >&2",
+        "exec >&-; sleep 0.01; echo Der Start ist fehlgeschlagen. >&2",
+        "exec <&-; echo Der Start ist fehlgeschlagen. >&2; exit 1",
+    ],
+)
+def test_why_a_program_did_not_start_is_told_each_time(program: str) -> None:
+    from hvintegration import Local
+
+    local = Local(["/bin/sh", "-c", program])
+    for _ in range(100):
+        with pytest.raises(ConnectError, match=r"did not start: .* ended: Der Start ist fehlgeschlagen\."):
+            Host(local).info()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs of sh")
+def test_a_time_out_tells_the_last_complaint() -> None:
+    from hvintegration import Local
+
+    local = Local(["/bin/sh", "-c", r"printf 'Eins.\nKein \033[2JPaket: <Data>\n\n' >&2; cat > /dev/null"])
+    with pytest.raises(TransportTimeoutError) as late, Host(local) as host:
+        host.info(timeout=1)
+
+    assert str(late.value) == (
+        "No answer came from local:/bin/sh within 1 second; the last on its standard error is: Kein  [2JPaket: <Data>"
+    )
 
 
 def test_a_program_that_is_no_powershell_is_said_not_to_start() -> None:

@@ -204,6 +204,91 @@ def test_a_wrong_password_is_not_repeated_in_the_error(ssh: Callable[..., SSH]) 
     assert for_command(hint).startswith("Pass --user USER, --option key_files=... or an agent's keys;")
 
 
+def test_a_new_password_that_is_demanded_is_said_to_be() -> None:
+    with SSHServer(demo_world()) as server:
+        server.misbehave("change", at="authentication")
+        host = Host(connect(server))
+
+        with pytest.raises(AuthenticationError) as refused:
+            host.info()
+
+        said = "does not let in the user 'admin' with this password: it wants a new password."
+        assert str(refused.value).endswith(said)
+        assert server.password not in f"{refused.value} {refused.value.hint}"
+        assert server.counts["authentication"] == 1
+
+
+EXPIRED = ("Password Expired", "Your password has expired.", "Enter new password:", "Enter it again:")
+
+
+@pytest.mark.parametrize(
+    ("questions", "last"),
+    [
+        ([EXPIRED], "Password Expired Your password has expired. Enter new password: Enter it again:"),
+        ([("", "", "Password: "), EXPIRED], " ".join(EXPIRED)),
+        ([("", "", "Password: "), ("", "You must change it.\n", "New\x1b[2J password: ")], "must change it.  New"),
+        ([("", "", "Password: "), ("", "", "Code: ")], "Code:"),
+    ],
+)
+def test_what_a_server_asks_besides_the_password_is_told(questions: list[tuple[str, ...]], last: str) -> None:
+    with (
+        SSHServer(demo_world(), questions=questions) as server,
+        pytest.raises(AuthenticationError, match="it asks for more, such as a new one or a code") as refused,
+    ):
+        Host(connect(server)).info()
+
+    assert last in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert server.password not in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_password_that_is_asked_for_is_given() -> None:
+    questions = [("Welcome", "", "Password: "), ("", "Last login: never")]
+    with SSHServer(demo_world(), questions=questions) as server:
+        assert Host(connect(server)).info().name
+
+    who = Credential("admin", "wr0ng!")
+    with SSHServer(demo_world(), questions=questions) as server, pytest.raises(AuthenticationError) as refused:
+        Host(SSH(server.host, port=server.port, credential=who, host_key=server.fingerprint)).info()
+    assert str(refused.value).endswith("with a password. It accepts: keyboard-interactive.")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program of sh")
+def test_why_a_program_did_not_start_is_told_each_time() -> None:
+    ways: frozenset[Way] = frozenset({"subsystem", "process"})
+    # Not at once: this server may close a channel before it has said that the program was started.
+    program = ["/bin/sh", "-c", "sleep 0.2; exec >&-; echo Der Start ist fehlgeschlagen. >&2"]
+    with SSHServer(demo_world(), ways=ways, program=program) as server, contextlib.closing(connect(server)) as ssh:
+        for _ in range(10):
+            with pytest.raises(ConnectError, match=r"did not start: .* ended: Der Start ist fehlgeschlagen\."):
+                Host(ssh).info()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program of sh")
+@pytest.mark.parametrize("way", ["subsystem", "program", "process"])
+def test_a_time_out_tells_the_last_complaint(way: Way) -> None:
+    program = ["/bin/sh", "-c", "echo Eins. >&2; echo Zwei. >&2; cat > /dev/null"]
+    with (
+        SSHServer(demo_world(), ways=frozenset({way}), program=program) as server,
+        contextlib.closing(connect(server)) as ssh,
+        pytest.raises(TransportTimeoutError, match=r"the last on its standard error is: Zwei\.$"),
+    ):
+        Host(ssh).info(timeout=2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program of sh")
+def test_a_time_out_tells_what_the_way_before_it_complained() -> None:
+    """As where a shell is forced upon every command: it ends at the first packet, and waits where none is sent."""
+    ways: frozenset[Way] = frozenset({"subsystem", "process"})
+    program = ["/bin/sh", "-c", "read line; echo Kein Paket. >&2"]
+    with (
+        SSHServer(demo_world(), ways=ways, program=program) as server,
+        contextlib.closing(connect(server)) as ssh,
+        pytest.raises(TransportTimeoutError, match=r"2 seconds; the last on its standard error is: Kein Paket\.$"),
+    ):
+        Host(ssh).info(timeout=2)
+
+
 def test_nobody_listens() -> None:
     with pytest.raises(ConnectError, match="cannot connect"):
         Host(SSH("127.0.0.1", port=1)).info(timeout=5)

@@ -19,6 +19,7 @@ from hvintegration.errors import ConnectError, RemoteError, TransportTimeoutErro
 from hvintegration.simulator import Fault, Machine, demo_world
 from hvintegration.simulator.store import FileStore
 from hvintegration.testing import HOSTILE_NAMES, TransportContract, machine_id
+from hvintegration.transports.ssh.interpreters import WINDOWS_POWERSHELL
 from tests.support.endpoints import wait_until
 from tests.support.kept import Kept
 from tests.support.other_script import powershell
@@ -59,6 +60,30 @@ def reach(
     yield reach
     for _, ssh in reached.values():
         ssh.close()
+
+
+def test_windows_powershell_is_found_from_a_shell_that_eats_backslashes(
+    engine: str, start_sshd: Callable[..., Sshd], tmp_path: Path, world_file: Path
+) -> None:
+    program = tmp_path / WINDOWS_POWERSHELL
+    program.write_text(f'#!/bin/sh\nexec {engine} "$@"\n')
+    program.chmod(0o755)
+
+    server = start_sshd(f"SetEnv PATH={tmp_path}:/usr/bin:/bin HYPERV_WORLD={world_file}")
+    with Host(server.ssh()) as host:
+        steps = host.check().steps
+        assert host.info().name == "HV01"
+
+    assert f"a process for each call, '{WINDOWS_POWERSHELL}'" in [step.detail for step in steps]
+
+
+def test_where_neither_is_found_the_first_refusal_counts(start_sshd: Callable[..., Sshd]) -> None:
+    with (
+        Host(start_sshd("SetEnv PATH=/nonexistent").ssh()) as host,
+        pytest.raises(ConnectError, match=r"PowerShell did not start: .*C:WindowsSystem32WindowsPowerShell") as absent,
+    ):
+        host.info()
+    assert "program=" in str(absent.value.hint)
 
 
 @pytest.fixture(params=WAYS)

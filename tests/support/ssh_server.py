@@ -28,6 +28,7 @@ from paramiko.common import (
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
     OPEN_SUCCEEDED,
 )
+from paramiko.server import InteractiveQuery
 
 from hvintegration import World
 from hvintegration.errors import ConnectionLostError
@@ -50,6 +51,7 @@ Kind: TypeAlias = Literal[
     "refuse",
     "page",  # bytes of another protocol
     "new-key",  # another host key, this once
+    "change",  # a new password is demanded
     "end",  # PowerShell, or the connection, ends in good order, without an answer
     "reset",  # the connection is lost
     "complaints",  # many megabytes of error output, and then what is right
@@ -63,6 +65,7 @@ Way: TypeAlias = Literal["subsystem", "program", "process"]
 MEGABYTES_OF_COMPLAINTS: Final = 100
 _READY: Final = "<hvintegration process={0} started=1>\n"
 _ANSWER: Final = "<hvintegration answer>\n{0}\n<hvintegration end>\n"
+SSH_MSG_USERAUTH_PASSWD_CHANGEREQ: Final = 60
 _BROKEN: Final = (OSError, EOFError, paramiko.SSHException)
 
 
@@ -284,6 +287,8 @@ class SSHServer(Closing):
         username: Who may come in.
         password: With which password.
         ways: How PowerShell can be reached.
+        questions: What is asked of whoever comes instead of the password, one after the other: each a title, an
+            instruction and prompts. The first right answer is the password, and there is none to another question.
         program: What is started for each PowerShell instead of the simulator, with its arguments. It knows no faults
             but its own from ``start`` on.
     """
@@ -297,9 +302,11 @@ class SSHServer(Closing):
         username: str = "admin",
         password: str = "Loopback-1",
         ways: frozenset[Way] = frozenset({"subsystem"}),
+        questions: Sequence[tuple[str, ...]] = (),
         program: Sequence[str] = (),
     ) -> None:
         self.world = world
+        self.questions = questions
         self.program = program
         self.username = username
         self.password = password
@@ -455,6 +462,8 @@ class _Manners(paramiko.ServerInterface):
     def __init__(self, server: SSHServer, transport: paramiko.Transport) -> None:
         self._server = server
         self._transport = transport
+        self._questions = iter(server.questions)
+        self._answers: list[str] = []
 
     def _refuses(self, at: Stage) -> bool:
         fault = self._server.fault(at)
@@ -462,14 +471,32 @@ class _Manners(paramiko.ServerInterface):
             self._server.wait()
         elif fault == "end":
             self._transport.close()
-        return fault == "refuse"
+        elif fault == "change":
+            demand = paramiko.Message()
+            demand.add_byte(bytes([SSH_MSG_USERAUTH_PASSWD_CHANGEREQ]))
+            demand.add_string("Your password has expired.")
+            demand.add_string("")
+            self._transport._send_message(demand)  # type: ignore[attr-defined]  # noqa: SLF001 - paramiko has no other way
+        return fault in {"refuse", "change"}
 
     def get_allowed_auths(self, username: str) -> str:
-        return "password"
+        return "keyboard-interactive" if self._server.questions else "password"
+
+    def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:
+        return self._next_question()
+
+    def check_auth_interactive_response(self, responses: list[str]) -> int | InteractiveQuery:
+        self._answers += responses
+        return self._next_question()
+
+    def _next_question(self) -> int | InteractiveQuery:
+        for question in self._questions:
+            return InteractiveQuery(*question)
+        return AUTH_SUCCESSFUL if self._answers == [self._server.password] else AUTH_FAILED
 
     def check_auth_password(self, username: str, password: str) -> int:
         server = self._server
-        known = (username, password) == (server.username, server.password)
+        known = (username, password) == (server.username, server.password) and not server.questions
         return AUTH_SUCCESSFUL if not self._refuses("authentication") and known else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:

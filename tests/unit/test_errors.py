@@ -318,6 +318,15 @@ def test_what_has_no_end_is_cut_off() -> None:
     assert "<list>" in text
 
 
+def test_a_time_out_tells_the_last_complaint() -> None:
+    late = errors.TransportTimeoutError(address="hv01", after=60, doing="start", complaint="Out of\nlicences.")
+
+    assert str(late) == (
+        "No answer came from hv01 within 60 seconds; it was to start;"
+        " the last on its standard error is: Out of licences."
+    )
+
+
 def test_a_class_of_your_own_is_the_nearest_of_ours_as_plain_data() -> None:
     class Own(errors.ConnectionLostError):
         more = 1

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import threading
+import time
+
+import pytest
 
 from hvintegration.clock import Deadline
+from hvintegration.errors import ConnectionLostError
 from hvintegration.transports.remoting.line_streams import LineStreams
 from tests.support.endpoints import wait_until
+from tests.support.time_limit import GRACE, within
 
 AHEAD = 64
 
@@ -24,6 +29,56 @@ class Endless:
 
     def close(self) -> None:
         pass
+
+
+class Ended:
+    """Nothing, and it is known when that has been noticed."""
+
+    def __init__(self) -> None:
+        self.noticed = threading.Event()
+
+    def read(self, _size: int, /) -> bytes:
+        self.noticed.set()
+        return b""
+
+    def close(self) -> None:
+        pass
+
+
+class Complaints:
+    """A reason that comes a moment after the output has ended; and then nothing, or never an end."""
+
+    def __init__(self, output: Ended, *, has_end: bool) -> None:
+        self._output = output
+        self._pieces = [b"The licence", b" has expired.\n"]
+        self.ends = threading.Event()
+        if has_end:
+            self.ends.set()
+
+    def read(self, _size: int, /) -> bytes:
+        self._output.noticed.wait()
+        if self._pieces:
+            time.sleep(0.05)
+            return self._pieces.pop(0)
+        self.ends.wait()
+        return b""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("has_end", [True, False])
+def test_why_it_ended_is_told_though_it_comes_after_the_end(*, has_end: bool) -> None:
+    output = Ended()
+    complaints = Complaints(output, has_end=has_end)
+    lines = LineStreams("late")
+    lines.attach(io.BytesIO(), output, complaints)
+
+    with within(2 + GRACE), pytest.raises(ConnectionLostError) as lost:
+        lines.read_line(Deadline(30))
+
+    assert str(lost.value) == "The interpreter at late ended: The licence has expired."
+    complaints.ends.set()
 
 
 def test_a_flood_is_read_as_far_ahead_as_it_is_taken_and_ends_when_it_is_given_up() -> None:

@@ -10,9 +10,18 @@ import psrpcore.types
 import pytest
 
 from hvintegration.calls.call import Call
-from hvintegration.errors import CommandFailedError, ConnectionLostError, RemoteError, UnsupportedError
+from hvintegration.errors import (
+    CommandFailedError,
+    ConnectionLostError,
+    PermissionDeniedError,
+    RemoteError,
+    UnsupportedError,
+)
 from hvintegration.scripts import GET_HOST, GET_VMS, SET_SERVICES, Script
 from hvintegration.transports.remoting.psrp import RunspacePool
+
+_types: Any = psrpcore.types
+"""psrpcore builds these classes in a decorator, which hides their types."""
 
 
 class Endpoint:
@@ -143,6 +152,72 @@ def test_what_was_stopped_over_there_is_no_refusal() -> None:
     endpoint = Stopping()
 
     with pytest.raises(ConnectionLostError, match="was stopped on hv01") as lost:
+        answer(endpoint, opened(endpoint), SET_SERVICES)
+
+    assert lost.value.may_have_run
+
+
+def reason(category: psrpcore.types.ErrorCategory) -> Any:  # noqa: ANN401  # psrpcore's decorator hides the type
+    return _types.ErrorRecord(
+        Exception=_types.NETException(Message="Die Lizenz\u202eist abgelaufen."),
+        CategoryInfo=_types.ErrorCategoryInfo(Category=category),
+        FullyQualifiedErrorId="ErrorLoadingModulesOnRunspaceOpen",
+    )
+
+
+class BrokenPool(psrpcore.ServerRunspacePool):
+    """Says that it is broken instead of opening."""
+
+    def __init__(self, record: Any, state: psrpcore.types.RunspacePoolState) -> None:  # noqa: ANN401  # as above
+        super().__init__()
+        self.record = record
+        self.instead = state
+
+    def _change_state(self, state: psrpcore.types.RunspacePoolState, error: Any = None, emit: bool = True) -> None:  # noqa: ANN401, FBT001, FBT002  # as it is
+        if state is psrpcore.types.RunspacePoolState.Opened:
+            state, error = self.instead, self.record
+        super()._change_state(state, error, emit)
+
+
+@pytest.mark.parametrize("state", [psrpcore.types.RunspacePoolState.Broken, psrpcore.types.RunspacePoolState.Closed])
+@pytest.mark.parametrize(
+    ("category", "error"),
+    [
+        (psrpcore.types.ErrorCategory.OpenError, CommandFailedError),
+        (psrpcore.types.ErrorCategory.PermissionDenied, PermissionDeniedError),
+    ],
+)
+def test_why_a_session_does_not_open_is_what_the_host_says(
+    state: psrpcore.types.RunspacePoolState, category: psrpcore.types.ErrorCategory, error: type[RemoteError]
+) -> None:
+    endpoint = Endpoint()
+    endpoint._pool = BrokenPool(reason(category), state)  # noqa: SLF001
+
+    with pytest.raises(error) as refused:
+        endpoint.converse(RunspacePool("hv01"))
+
+    assert str(refused.value).endswith("open a session: Die Lizenz ist abgelaufen.")
+    assert (refused.value.address, refused.value.error_id) == ("hv01", "ErrorLoadingModulesOnRunspaceOpen")
+    assert (refused.value.category, refused.value.host_message) == (category.name, "Die Lizenz\u202eist abgelaufen.")
+
+
+def test_a_session_that_does_not_open_for_no_reason_is_lost() -> None:
+    endpoint = Endpoint()
+    endpoint._pool = BrokenPool(None, psrpcore.types.RunspacePoolState.Broken)  # noqa: SLF001
+
+    with pytest.raises(ConnectionLostError, match=r"^PowerShell on hv01 ended the session\.$"):
+        endpoint.converse(RunspacePool("hv01"))
+
+
+def test_a_session_that_breaks_under_a_script_is_lost_and_says_why() -> None:
+    class Breaking(Endpoint):
+        def _run(self, event: Any) -> None:  # noqa: ANN401  # as above
+            self._pool.pipeline_table[event.pipeline_id].start()
+            self._pool.set_broken(reason(psrpcore.types.ErrorCategory.OpenError))
+
+    endpoint = Breaking()
+
+    with pytest.raises(ConnectionLostError, match=r"ended the session: Die Lizenz ist abgelaufen\.$") as lost:
         answer(endpoint, opened(endpoint), SET_SERVICES)
 
     assert lost.value.may_have_run

@@ -112,8 +112,8 @@ def test_a_host_that_is_well_over_tls(tls_server: WSManServer, certificate: Cert
         assert found["authentication"] == "basic as admin"
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".example"])
-def test_an_unknown_name(host: str) -> None:
+def test_an_unknown_name() -> None:
+    host = "no-such-host.invalid"
     error = fails(winrm(5985, host), "name", errors.ConnectError)
     assert host in str(error)
     assert error.hint is not None

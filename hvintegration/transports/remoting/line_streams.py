@@ -17,6 +17,8 @@ __all__ = ["LineStreams", "Sink", "Source"]
 _CHUNK: Final = 64 * 1024
 _LINES_AHEAD: Final = 64
 _COMPLAINT_LENGTH: Final = 4096
+_SECONDS_TO_HEAR_WHY: Final = 1.0
+"""How long to read on why it ended. Complaints have a stream of their own, which another program may hold open."""
 
 
 class Source(Protocol):
@@ -65,6 +67,7 @@ class LineStreams:
             self._room.put(None)
         self._unsent: queue.SimpleQueue[tuple[bytes, OneTimeEvent] | None] = queue.SimpleQueue()
         self._complaints = b""
+        self._heard = OneTimeEvent()
         self._over = False
         self._ended = OneTimeEvent()
 
@@ -99,6 +102,12 @@ class LineStreams:
             raise line
         return line
 
+    @property
+    def complaint(self) -> str:
+        """The last line that came as a complaint so far, as far as it fits into an error; empty if none came."""
+        *_, last = ["", *self._complained().splitlines()]
+        return excerpt(last)
+
     def finish(self) -> None:
         """Say that nothing more will be sent, which ends a healthy interpreter."""
         self._unsent.put(None)
@@ -114,7 +123,10 @@ class LineStreams:
         self._room.put(None)
 
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
-        return TransportTimeoutError(address=self._address, after=deadline.given)
+        return TransportTimeoutError(address=self._address, after=deadline.given, complaint=self.complaint)
+
+    def _complained(self) -> str:
+        return self._complaints.decode("utf-8", "replace").strip()
 
     # -- the threads ----------------------------------------------------------------------------------------------
 
@@ -128,17 +140,20 @@ class LineStreams:
         """Deliver all lines; why there are no more."""
         rest = b""
         with contextlib.suppress(OSError), contextlib.closing(output):
-            while not self._over and (chunk := output.read(_CHUNK)):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._deliver(line)
-                if len(rest) > MAX_LINE:
-                    return ProtocolError(
-                        f"The interpreter at {self._address} wrote a line of more than {MAX_LINE} bytes.",
-                        address=self._address,
-                        received=rest[:400].decode("ascii", "replace"),
-                    )
-        complaint = excerpt(self._complaints.decode("utf-8", "replace").strip() or rest.decode("utf-8", "replace"))
+            with contextlib.suppress(OSError):
+                while not self._over and (chunk := output.read(_CHUNK)):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        self._deliver(line)
+                    if len(rest) > MAX_LINE:
+                        return ProtocolError(
+                            f"The interpreter at {self._address} wrote a line of more than {MAX_LINE} bytes.",
+                            address=self._address,
+                            received=rest[:400].decode("ascii", "replace"),
+                        )
+            if not self._over:  # Before it is closed: a channel ends for both of its outputs then.
+                self._heard.wait(Deadline(_SECONDS_TO_HEAR_WHY))
+        complaint = excerpt(self._complained() or rest.decode("utf-8", "replace"))
         return ConnectionLostError(
             f"The interpreter at {self._address} ended{': ' + complaint if complaint else '.'}",
             address=self._address,
@@ -164,6 +179,9 @@ class LineStreams:
                 written.happen()
 
     def _listen(self, complaints: Source) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(complaints):
-            while chunk := complaints.read(_CHUNK):
-                self._complaints = (self._complaints + chunk)[-_COMPLAINT_LENGTH:]
+        try:
+            with contextlib.suppress(OSError), contextlib.closing(complaints):
+                while chunk := complaints.read(_CHUNK):
+                    self._complaints = (self._complaints + chunk)[-_COMPLAINT_LENGTH:]
+        finally:
+            self._heard.happen()

@@ -75,6 +75,7 @@ class Client:
 
         Raises:
             TransportError: It could not be opened in time.
+            RemoteError: It is refused, and the host says why.
         """
         self._send_data(_POOL, deadline)
         while not self._pool.opened:

@@ -17,7 +17,14 @@ from hvintegration.calls.call import Call
 from hvintegration.calls.limits import MAX_LENGTH
 from hvintegration.calls.refusals import Refusal, is_refusal_of_scripts, remote_error
 from hvintegration.credential import Credential
-from hvintegration.errors import ConfigurationError, ConnectionLostError, ProtocolError, RemoteError, UnsupportedError
+from hvintegration.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    HvError,
+    ProtocolError,
+    RemoteError,
+    UnsupportedError,
+)
 from hvintegration.scripts import Language, Script
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 from hvintegration.transports.remoting.xml_guard import RefusedError, XmlGuard
@@ -27,6 +34,10 @@ watch_libraries()
 __all__ = ["RunspacePool"]
 
 PIECE_LENGTH: Final = 32 * 1024
+_BEGINNING: Final = (
+    "See what sessions begin with there: the endpoint's session configuration names scripts and modules, one of which"
+    " may fail."
+)
 _FRAGMENT_HEADER: Final = struct.Struct(">QQBI")
 _MESSAGE_HEADER_LENGTH: Final = 40
 
@@ -87,6 +98,7 @@ class RunspacePool:
         self._script: Script | None = None
         self._by_name = False
         self._key_requested = False
+        self._was_opened = False
         self.has_key = False
         """Whether there is a session key, which secrets are encrypted with."""
         with without_library_logs():
@@ -162,7 +174,8 @@ class RunspacePool:
 
         Raises:
             ProtocolError: It is not PowerShell remoting, or more or deeper than an answer may be.
-            ConnectionLostError: The runspace pool ended.
+            RemoteError: The runspace pool did not open, and its end says why.
+            ConnectionLostError: It ended otherwise.
         """
         self.count(len(payload))
         try:
@@ -171,7 +184,7 @@ class RunspacePool:
                 self._pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, None))
                 while (event := self._pool.next_event()) is not None:
                     self._take(event)
-        except ConnectionLostError:
+        except (ConnectionLostError, RemoteError):
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, RefusedError) else "is not PowerShell remoting"
@@ -201,11 +214,21 @@ class RunspacePool:
         elif isinstance(event, _events.PipelineStateEvent):
             if event.reason is not None:
                 self._records.insert(0, event.reason)
-        elif isinstance(event, _events.RunspacePoolStateEvent) and self._pool.state in {
-            psrpcore.types.RunspacePoolState.Broken,
-            psrpcore.types.RunspacePoolState.Closed,
-        }:
-            raise ConnectionLostError(f"PowerShell on {self._address} ended the session.", address=self._address)
+        elif isinstance(event, _events.RunspacePoolStateEvent):
+            self._was_opened = self._was_opened or self.opened
+            if self._pool.state in {
+                psrpcore.types.RunspacePoolState.Broken,
+                psrpcore.types.RunspacePoolState.Closed,
+            }:
+                raise self._ended(event.reason)
+
+    def _ended(self, record: psrpcore.types.ErrorRecord | None) -> HvError:
+        """What it means that there is no runspace pool any more, for the reason in *record*."""
+        address, refusal = self._address, self._refused(record, "open a session")
+        if record is not None and not self._was_opened:
+            return remote_error(refusal, hint=_BEGINNING)
+        # Whatever ended it then, a script may have run meanwhile.
+        return ConnectionLostError(f"PowerShell on {address} ended the session{refusal.said}", address=address)
 
     def result(self) -> str:
         """The document that the script wrote; the pipeline is let go of.
@@ -235,19 +258,21 @@ class RunspacePool:
             received=" ".join(str(output) for output in outputs[:5]),
         )
 
-    def _refusal(self, record: psrpcore.types.ErrorRecord) -> RemoteError:
-        assert self._script is not None
+    def _refused(self, record: psrpcore.types.ErrorRecord | None, doing: str) -> Refusal:
         exception = getattr(record, "Exception", None)
         category = getattr(getattr(record, "CategoryInfo", None), "Category", None)
-        refusal = Refusal(
+        return Refusal(
             address=self._address,
             error_id=str(getattr(record, "FullyQualifiedErrorId", "") or ""),
             category=str(getattr(category, "name", "") or ""),
             message=str(getattr(exception, "Message", "") or ""),
-            doing=f"run {self._script.name}",
+            doing=doing,
             target_object=target if isinstance(target := getattr(record, "TargetObject", None), str) else None,
         )
-        error = remote_error(refusal)
+
+    def _refusal(self, record: psrpcore.types.ErrorRecord) -> RemoteError:
+        assert self._script is not None
+        error = remote_error(self._refused(record, f"run {self._script.name}"))
         if self._by_name and isinstance(error, UnsupportedError):
             return UnsupportedError(
                 f"{self._address} runs no scripts at this endpoint, and has no function {self._script.function}.",

@@ -48,6 +48,8 @@ _STRONG: Final = {
 _WEAK_PUBLIC_KEYS: Final = ("ssh-rsa", "ssh-dss", "ssh-rsa-cert-v01@openssh.com")
 _DEFAULT_KEY_FILES: Final = ("id_ed25519", "id_ecdsa", "id_rsa")
 _ALGORITHMS_OF: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+_CHANGE_DEMANDED: Final = "Illegal info request from server"
+"""What paramiko says of SSH_MSG_USERAUTH_PASSWD_CHANGEREQ, which it takes for another message of that number."""
 
 _log = logging.getLogger("hvintegration.paramiko")
 _log.addHandler(logging.NullHandler())
@@ -375,6 +377,8 @@ class SshClient:
             for name, prove in self._proofs(transport, agent):
                 try:
                     further = prove()
+                except _MoreAskedError as error:
+                    raise self._more_asked(str(error)) from None
                 except paramiko.BadAuthenticationType as error:
                     refused.append(name)
                     allowed = error.allowed_types
@@ -398,6 +402,13 @@ class SshClient:
             ),
         )
 
+    def _more_asked(self, what: str) -> AuthenticationError:
+        return AuthenticationError(
+            f"{self._endpoint} does not let in the user {self._endpoint.username!r} with this password: {what}.",
+            address=self._address,
+            hint=Hint.of("Log in with `ssh` at a terminal and change it there, or pass {}.", argument("key_files")),
+        )
+
     def _proofs(self, transport: paramiko.Transport, agent: _Agent) -> Iterator[tuple[str, Callable[[], list[str]]]]:
         """What there is to prove who one is, by name, in the order in which it is tried."""
         endpoint = self._endpoint
@@ -409,7 +420,7 @@ class SshClient:
             yield f"the key {path}", by_key(_private_key(path, endpoint.passphrase, self._address))
         if endpoint.credential is not None:
             password = endpoint.credential.password
-            yield "a password", lambda: transport.auth_password(endpoint.username, password)
+            yield "a password", lambda: _log_in_by_password(transport, endpoint.username, password)
         elif endpoint.key_files is None:
             if endpoint.use_agent:
                 for key in agent.offered():
@@ -418,6 +429,54 @@ class SshClient:
             for path in () if folder is None else (folder / file for file in _DEFAULT_KEY_FILES):
                 with contextlib.suppress(AuthenticationError, ConfigurationError):
                     yield f"the key {path}", by_key(_private_key(path, endpoint.passphrase, self._address))
+
+
+class _MoreAskedError(paramiko.SSHException):
+    """The server wants more than the password; what, is the argument."""
+
+
+def _log_in_by_password(transport: paramiko.Transport, username: str, password: str) -> list[str]:
+    """Prove who one is by a password, given as one or as the answer to what is asked; what is wanted further.
+
+    Raises:
+        _MoreAskedError: The server wants another password instead, or something else besides.
+        paramiko.SSHException: It does not take it.
+    """
+    try:
+        return transport.auth_password(username, password, fallback=False)
+    except paramiko.BadAuthenticationType as error:
+        if "keyboard-interactive" not in error.allowed_types:
+            raise
+        try:
+            return _answer_with_password(transport, username, password)
+        except _MoreAskedError:
+            raise
+        except paramiko.SSHException:
+            raise error from None
+    except paramiko.SSHException as error:
+        if str(error) == _CHANGE_DEMANDED:
+            raise _MoreAskedError("it wants a new password") from None
+        raise
+
+
+def _answer_with_password(transport: paramiko.Transport, username: str, password: str) -> list[str]:
+    questions = 0
+    last = ""
+
+    def answer(title: str, instructions: str, fields: Sequence[tuple[str, bool]]) -> list[str]:
+        nonlocal questions, last
+        questions += len(fields)
+        last = excerpt(" ".join([title, instructions, *(prompt for prompt, _ in fields)]).strip())
+        if len(fields) > 1:
+            raise paramiko.SSHException
+        return [password] * len(fields)
+
+    try:
+        return transport.auth_interactive(username, answer)
+    except paramiko.SSHException:
+        if questions > 1:
+            raise _MoreAskedError(f"it asks for more, such as a new one or a code ({last})") from None
+        raise
 
 
 class _Agent:

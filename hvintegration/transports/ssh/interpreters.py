@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final, Protocol
 
 import paramiko
@@ -12,7 +12,14 @@ import paramiko
 from hvintegration.calls.call import Call
 from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConnectError, ConnectionLostError, HvError, TransportError, UnsupportedError
+from hvintegration.errors import (
+    ConnectError,
+    ConnectionLostError,
+    HvError,
+    TransportError,
+    TransportTimeoutError,
+    UnsupportedError,
+)
 from hvintegration.scripts import GET_PROCESS, Language, bootstrap_arguments, loader_arguments
 from hvintegration.transports.remoting.line_streams import LineStreams
 from hvintegration.transports.remoting.one_call import OneCall, RemoteProcess
@@ -22,7 +29,8 @@ from hvintegration.transports.ssh.client import ChannelRefusedError, SshClient
 __all__ = ["Interpreter", "find_interpreter", "stop_process"]
 
 WINDOWS_POWERSHELL: Final = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
-"""By its full path, which every shell takes as it is: no search path of the host decides what runs."""
+"""By its full path: no search path of the host decides what runs. cmd and PowerShell take it as it is; POSIX shells, as
+Git's and Cygwin's, take it in single quotes only."""
 
 _SECONDS_TO_END: Final = 0.4
 
@@ -46,12 +54,18 @@ class Interpreter(Protocol):
         """Messages of its protocol sent so far."""
         ...
 
+    @property
+    def complaint(self) -> str:
+        """The last that came on its standard error, cut short, or an empty text."""
+        ...
+
     def open(self, deadline: Deadline) -> None:
         """Make it ready for calls.
 
         Raises:
             _AbsentError: It cannot be reached in this way.
             TransportError: It was not ready in time.
+            RemoteError: It is there, and opens no session.
         """
         ...
 
@@ -104,21 +118,37 @@ def find_interpreter(
     Raises:
         ConnectError: It offers none.
         TransportError: There was no time left, or the connection is lost.
+        RemoteError: It has one that opens no session.
     """
-    ways: tuple[Interpreter, ...] = (_OneByOne(client, Language.SH, f"sh {loader_arguments()}", address),)
-    if language is Language.POWERSHELL:
-        started = f"{program or WINDOWS_POWERSHELL} {bootstrap_arguments()}"
-        ways = (
-            _Remoting(client, None, address),
-            _Remoting(client, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile", address),
-            _OneByOne(client, Language.POWERSHELL, started, address),
-        )
-    for way in ways[:-1]:
+    refusal: ConnectError | None = None
+    complaint = ""
+    for way in _ways(language, client, program, address):
         try:
             return _opened(way, deadline)
         except _AbsentError:
-            continue
-    return _opened(ways[-1], deadline)
+            pass
+        except ConnectError as error:
+            refusal = refusal or error
+        except TransportTimeoutError:
+            if way.complaint or not complaint:
+                raise
+            # One that waits in silence for what never comes, where the one before it has complained.
+            raise TransportTimeoutError(address=address, after=deadline.given, complaint=complaint) from None
+        complaint = way.complaint or complaint
+    assert refusal is not None
+    raise refusal
+
+
+def _ways(language: Language, client: SshClient, program: str | None, address: str) -> Sequence[Interpreter]:
+    """What is tried, in order. Those without remoting, which come last, say why if there is none."""
+    if language is Language.SH:
+        return (_OneByOne(client, language, f"sh {loader_arguments()}", address),)
+    programs = (WINDOWS_POWERSHELL, f"'{WINDOWS_POWERSHELL}'") if program is None else (program,)
+    return (
+        _Remoting(client, None, address),
+        _Remoting(client, f"{program or 'pwsh'} -sshs -NoLogo -NoProfile", address),
+        *(_OneByOne(client, language, f"{started} {bootstrap_arguments()}", address) for started in programs),
+    )
 
 
 def _opened(interpreter: Interpreter, deadline: Deadline) -> Interpreter:
@@ -167,6 +197,10 @@ class _Remoting:
     @property
     def requests(self) -> int:
         return self._remoting.requests
+
+    @property
+    def complaint(self) -> str:
+        return self._streams.complaint
 
     def open(self, deadline: Deadline) -> None:
         try:
@@ -235,6 +269,10 @@ class _OneByOne:
     @property
     def requests(self) -> int:
         return self._requests
+
+    @property
+    def complaint(self) -> str:
+        return "" if self._streams is None else self._streams.complaint
 
     def open(self, deadline: Deadline) -> None:
         self._streams = _ChannelStreams(self._client, self._address)

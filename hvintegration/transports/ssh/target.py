@@ -12,6 +12,7 @@ import attrs
 
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, Hint
+from hvintegration.transports.host_names import check_host
 from hvintegration.transports.ssh.host_keys import Trust, system_known_hosts, user_folder, user_known_hosts
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Target:
             raise ConfigurationError(f"Invalid host {self.host!r}: it begins with a hyphen.")
         if any(not "!" <= sign <= "~" or sign in "@/\\" for sign in self.host):
             raise ConfigurationError(f"Invalid host {self.host!r}: it has a character that no host's name has.")
+        if not self.use_config:  # Which may have another name for it.
+            check_host(self.host)
         if self.port is not None and not 0 < self.port < 1 << 16:
             raise _invalid_port(self.port)
 
@@ -63,7 +66,8 @@ class Target:
         """The servers on the way, this one last.
 
         Raises:
-            ConfigurationError: The configuration file cannot be read, or no user is named and this one has no name.
+            ConfigurationError: The configuration file cannot be read or names an invalid host, or no user is named and
+                this one has no name.
         """
         from hvintegration.transports.ssh.client import Endpoint
 
@@ -79,6 +83,8 @@ class Target:
             key_files = tuple(path for file in config["identityfile"] if (path := expanded(file)).is_file())
         before = [hop for jump in jumps for hop in jump.hops()]
         proxy_command = None if before else config.get("proxycommand", "none")
+        if proxy_command in {None, "none"}:  # A program may know names that no resolver takes.
+            check_host(host)
         return [
             *before,
             Endpoint(

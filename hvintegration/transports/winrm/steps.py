@@ -54,9 +54,9 @@ def _in_time(step: Callable[[WSManTarget, float], str], target: WSManTarget, dea
 def _resolve(target: WSManTarget, _seconds: float) -> str:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         raise ConnectError(
-            f"The name {target.host} cannot be resolved: {getattr(error, 'strerror', None) or error}.",
+            f"The name {target.host} cannot be resolved: {error.strerror or error}.",
             address=target.address,
             hint="Check the spelling and the DNS suffix, or use an IP address.",
         ) from None

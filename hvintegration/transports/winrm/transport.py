@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hvintegration.credential import Credential
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument, excerpt
 from hvintegration.transports.base import Step
+from hvintegration.transports.host_names import check_host
 from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def _checked_host(host: str, port: int) -> str:
             f"Invalid host {host!r}: it is neither a name nor an IP address.",
             hint="Name the host alone: no port, no path.",
         )
+    check_host(bare)
     if not 0 < port < 65536:  # noqa: PLR2004
         raise ConfigurationError(f"Invalid port {port!r}: it is not from 1 to 65535.")
     return bare
@@ -215,7 +217,8 @@ def _checked_fingerprint(text: str) -> str:
 
 def _checked_proxy(proxy: str) -> str:
     # None over TLS: with a pinned host, urllib3 would trust whatever certificate the proxy has.
-    if not re.fullmatch(r"http://[^/@\s]+/?", proxy):
+    parts = re.fullmatch(r"http://([^/@:\[\]\s]+|\[[^/@\[\]\s]+\])(?::([0-9]{1,5}))?/?", proxy)
+    if parts is None or not 0 < int(parts[2] or "80") < 65536:  # noqa: PLR2004
         raise ConfigurationError(
             "Invalid proxy: it must be http://HOST:PORT, without a user or a password.",
             hint=Hint(
@@ -223,4 +226,5 @@ def _checked_proxy(proxy: str) -> str:
                 "The command has no option for who asks at the proxy; Python has proxy_credential=Credential(...).",
             ),
         )
+    check_host(parts[1], "proxy")
     return proxy
