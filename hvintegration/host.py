@@ -10,6 +10,7 @@ from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError
 from hvintegration.models import HostCheck, HostInfo, Inventory, Rows, ServiceChange
 from hvintegration.operations import hosts, inventory, services, vms
+from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import Session
 from hvintegration.transports.base import Transport
@@ -21,7 +22,7 @@ RequestedChange: TypeAlias = tuple[VM | str, ServiceKind | str, bool]
 """A virtual machine (a handle, an id or a name), a service, and whether it shall be enabled."""
 
 
-class Host:
+class Host(OfThisProcess):
     """A handle on a Hyper-V host, reached through a transport. Making one sends nothing; the first verb connects.
 
     It can be shared between threads: questions take turns. Used in a ``with`` statement it is closed at the end.
@@ -166,7 +167,7 @@ class Host:
         return f"<Host {self.address}>"
 
 
-class VMs:
+class VMs(OfThisProcess):
     """The virtual machines of a host."""
 
     __slots__ = ("_session",)
