@@ -9,6 +9,7 @@ from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.models import HostCheck, HostInfo, Inventory, Rows, ServiceChange
 from hvintegration.operations import hosts, inventory, services, vms
+from hvintegration.processes import OfThisProcess
 from hvintegration.requested_changes import RequestedChanges, read_changes
 from hvintegration.session import Session
 from hvintegration.transports.base import Transport
@@ -17,7 +18,7 @@ from hvintegration.vm import VM
 __all__ = ["Host", "VMs"]
 
 
-class Host:
+class Host(OfThisProcess):
     """A handle on a Hyper-V host, reached through a transport. Making one sends nothing; the first verb connects.
 
     It can be shared between threads: questions take turns. Used in a ``with`` statement it is closed at the end.
@@ -174,7 +175,7 @@ class Host:
         return f"<Host {self.address}>"
 
 
-class VMs:
+class VMs(OfThisProcess):
     """The virtual machines of a host."""
 
     __slots__ = ("_session",)

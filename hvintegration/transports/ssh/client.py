@@ -7,7 +7,9 @@ import logging
 import re
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -30,6 +32,7 @@ from hvintegration.errors import (
     argument,
     excerpt,
 )
+from hvintegration.processes import Lock, disown, forget_after_fork
 from hvintegration.transports.base import Step
 from hvintegration.transports.ssh.host_keys import Trust, fingerprint, user_folder
 from hvintegration.transports.worker import Late, Worker
@@ -112,10 +115,25 @@ class SshClient:
         self._peer: str | None = None
         self._carrier: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
-        self._closers: list[Callable[[], object]] = []
+        self._open: list[_Opened] = []
+        self._channels: weakref.WeakSet[paramiko.Channel] = weakref.WeakSet()
         self._closed = False
-        self._lock = threading.Lock()
+        self._turn = Lock()
         self._worker: Worker | None = None
+        forget_after_fork(self, SshClient._forget)
+
+    def _forget(self) -> None:
+        """Of what the parent has open, close the descriptors. Calls that wait end."""
+        self._closed = True
+        opened, self._open = self._open, []
+        for one in opened:
+            one.forget()
+        for channel in self._channels:
+            # When it is collected, it takes its lock and tells the server, unless it is closed.
+            channel.lock = threading.Lock()
+            channel.closed = True
+        if self._worker is not None:
+            self._worker.break_off(self._given_up())
 
     @property
     def alive(self) -> bool:
@@ -221,11 +239,13 @@ class SshClient:
         transport = self._transport
         assert transport is not None
         origin = ("127.0.0.1", 0) if target else None
-        return self._ask(
+        channel = self._ask(
             "open a channel",
             lambda: transport.open_channel(kind, target, origin, timeout=deadline.left() + 1),
             deadline,
         )
+        self._channels.add(channel)
+        return channel
 
     def start(self, command: str | None, deadline: Deadline) -> paramiko.Channel:
         """A channel on which *command* runs, or the subsystem ``powershell`` if None.
@@ -244,17 +264,17 @@ class SshClient:
 
     def close(self) -> None:
         """Let go of everything at once. Calls that wait end."""
-        with self._lock:
+        with self._turn.lock:
             self._closed = True
-            closers, self._closers = self._closers, []
+            opened, self._open = self._open, []
         if self._worker is not None:
             self._worker.break_off(self._given_up())
         # From the first server on, so that nothing tries to say goodbye on the way.
         if self._jump is not None:
             self._jump.close()
-        for close in reversed(closers):
+        for one in reversed(opened):
             with contextlib.suppress(Exception):
-                close()
+                one.close()
 
     # -- how each is done -----------------------------------------------------------------------------------------
 
@@ -316,13 +336,13 @@ class SshClient:
 
         return self._do(doing, ask, deadline)
 
-    def _keep(self, close: Callable[[], object]) -> None:
-        """Call *close* when this is closed, which may be now."""
-        with self._lock:
+    def _keep(self, opened: _Opened) -> None:
+        """Close it when this is closed, which may be now."""
+        with self._turn.lock:
             if not self._closed:
-                self._closers.append(close)
+                self._open.append(opened)
                 return
-        close()
+        opened.close()
         raise self._given_up()
 
     def _given_up(self) -> ConnectError:
@@ -330,13 +350,13 @@ class SshClient:
 
     def _dial(self, deadline: Deadline) -> socket.socket:
         if self._endpoint.proxy_command is not None:
-            proxy = paramiko.ProxyCommand(self._endpoint.proxy_command)
-            self._keep(lambda: _end_program(proxy))
+            proxy = _Program(self._endpoint.proxy_command)
+            self._keep(_Opened(proxy.end, lambda: disown(proxy.process)))
             return proxy  # type: ignore[return-value]
         failure: OSError = OSError("no address")
         for family, place in self._found:
             dialled = socket.socket(family, socket.SOCK_STREAM)
-            self._keep(lambda carrier=dialled: _cut(carrier))  # type: ignore[misc]
+            self._keep(_opened_socket(dialled))
             try:
                 dialled.settimeout(max(deadline.left(), 0.01))
                 dialled.connect(place)
@@ -353,7 +373,7 @@ class SshClient:
     def _greet(self, deadline: Deadline) -> paramiko.PKey:
         assert self._carrier is not None
         transport = paramiko.Transport(self._carrier, disabled_algorithms={"pubkeys": _WEAK_PUBLIC_KEYS})
-        self._keep(lambda: _end(transport))
+        self._keep(_Opened(partial(_end, transport)))
         transport.set_log_channel(_log.name)
         options = transport.get_security_options()
         for kind in _STRONG:
@@ -486,7 +506,7 @@ class _Agent:
         keep: Is told what ends waiting for it.
     """
 
-    def __init__(self, keep: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, keep: Callable[[_Opened], None]) -> None:
         self._keep = keep
         self._agent: AgentSSH | None = None
 
@@ -494,7 +514,7 @@ class _Agent:
         with contextlib.suppress(paramiko.SSHException, OSError):
             connection = get_agent_connection()
             if connection is not None:
-                self._keep(lambda: _cut(connection))
+                self._keep(_opened_socket(connection))
                 self._agent = AgentSSH()
                 # As paramiko.Agent does, which tells nobody of the connection before the agent has answered.
                 self._agent._connect(connection)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -522,6 +542,23 @@ def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.P
         ) from None
 
 
+@attrs.frozen
+class _Opened:
+    """Something that is open.
+
+    Attributes:
+        close: Ends it.
+        forget: Lets go of its descriptors in a forked process, if it has any of its own.
+    """
+
+    close: Callable[[], object]
+    forget: Callable[[], object] = lambda: None
+
+
+def _opened_socket(carrier: socket.socket) -> _Opened:
+    return _Opened(partial(_cut, carrier), carrier.close)
+
+
 def _cut(carrier: socket.socket) -> None:
     with contextlib.suppress(OSError, AttributeError):  # On Windows, an agent is behind something else than a socket.
         carrier.shutdown(socket.SHUT_RDWR)
@@ -537,11 +574,17 @@ def _end(transport: paramiko.Transport) -> None:
         transport.packetizer.complete_handshake()  # Its timer is a thread that nothing else stops.
 
 
-def _end_program(proxy: paramiko.ProxyCommand) -> None:
-    process = proxy.process
-    with contextlib.suppress(OSError):
-        process.kill()
-    process.wait(1)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
+class _Program(paramiko.ProxyCommand):
+    """A program that carries a connection. paramiko would end it when any process ends, a forked one, too."""
+
+    def close(self) -> None:
+        pass
+
+    def end(self) -> None:
+        process = self.process
+        with contextlib.suppress(OSError):
+            process.kill()
+        process.wait(1)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()

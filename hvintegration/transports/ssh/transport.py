@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, HvError
+from hvintegration.processes import finalize
 from hvintegration.scripts import Language
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
@@ -164,7 +164,7 @@ class _SSHConnection:
         from hvintegration.transports.ssh.client import SshClient
 
         client = SshClient(self._target.hops(), self._address)
-        weakref.finalize(self, client.close)
+        finalize(self, client.close)
         return client
 
     @property
@@ -195,7 +195,7 @@ class _SSHConnection:
 
         if language not in self._interpreters:
             found = find_interpreter(language, self._client, self._program, self._address, deadline)
-            weakref.finalize(self, found.abandon)
+            finalize(self, found.abandon)
             self._interpreters[language] = found
         return self._interpreters[language]
 

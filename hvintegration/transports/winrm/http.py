@@ -15,7 +15,6 @@ import re
 import socket
 import ssl
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
@@ -49,6 +48,7 @@ from hvintegration.errors import (
     argument,
     excerpt,
 )
+from hvintegration.processes import Lock, forget_after_fork
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 from hvintegration.transports.winrm.kerberos import KDC_HINT, kerberos_refusal, require_kerberos
 
@@ -197,7 +197,7 @@ class _Sockets:
     """The sockets that are open, so that they can be shut from another thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turn = Lock()
         self._open: dict[int, socket.socket] = {}
         self._kept: list[socket.socket] = []
         self._made = 0
@@ -207,6 +207,17 @@ class _Sockets:
         self.wrote = False
         """Whether anything was written, set by a connection right before it writes."""
         self.about_to_write: Callable[[], None] | None = None
+        forget_after_fork(self, _Sockets._forget)
+
+    def _forget(self) -> None:
+        """Close the descriptors of the parent's sockets, which it goes on with."""
+        self._shut = True
+        duplicates = list(self._open.values())
+        self._open.clear()
+        for duplicate in duplicates:
+            with contextlib.suppress(OSError):
+                duplicate.close()
+        self.end()
 
     def expect(self) -> None:
         """Called before a connection is made.
@@ -222,7 +233,7 @@ class _Sockets:
 
     def watch(self, sock: socket.socket) -> int:
         """Remember a duplicate of *sock*: TLS takes the original over. A key for :meth:`forget`."""
-        with self._lock:
+        with self._turn.lock:
             if self._shut:
                 sock.close()
                 raise ConnectionAbortedError
@@ -231,7 +242,7 @@ class _Sockets:
             return self._made
 
     def forget(self, key: int) -> None:
-        with self._lock:
+        with self._turn.lock:
             duplicate = self._open.pop(key, None)
         if duplicate is not None:
             duplicate.close()
@@ -249,7 +260,7 @@ class _Sockets:
                     socket.close(sock.detach())
 
     def shut(self) -> None:
-        with self._lock:
+        with self._turn.lock:
             self._shut = True
             duplicates = list(self._open.values())
             self._open.clear()
