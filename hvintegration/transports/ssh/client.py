@@ -17,7 +17,7 @@ from paramiko.agent import AgentSSH, get_agent_connection
 from paramiko.ssh_exception import IncompatiblePeer
 
 from hvintegration.clock import Deadline
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase
 from hvintegration.errors import (
     CREDENTIAL,
     AuthenticationError,
@@ -26,6 +26,7 @@ from hvintegration.errors import (
     ConnectionLostError,
     Hint,
     HvError,
+    TransportError,
     TransportTimeoutError,
     argument,
     excerpt,
@@ -86,7 +87,7 @@ class Endpoint:
     trust: Trust
     credential: Credential | None = attrs.field(default=None, repr=False)
     key_files: tuple[Path, ...] | None = None
-    passphrase: str | None = attrs.field(default=None, repr=False)
+    passphrase: Passphrase | None = None
     use_agent: bool = True
     proxy_command: str | None = None
 
@@ -263,41 +264,45 @@ class SshClient:
             return worker.do(work, deadline)
         except (HvError, ChannelRefusedError):
             raise
-        except (Late, TimeoutError):
-            raise TransportTimeoutError(address=self._address, after=deadline.given, doing=doing) from None
-        except socket.gaierror as error:
-            raise ConnectError(
+        except Exception as error:  # noqa: BLE001 - whatever paramiko raises is translated here
+            translated = self._translated(error, doing, deadline)
+        finally:
+            worker.stop()
+        raise translated  # Out here, it has no context, which may know what was to be proved.
+
+    def _translated(self, error: Exception, doing: str, deadline: Deadline) -> TransportError:
+        if isinstance(error, Late | TimeoutError):
+            return TransportTimeoutError(address=self._address, after=deadline.given, doing=doing)
+        if isinstance(error, socket.gaierror):
+            return ConnectError(
                 f"There is no host {self._endpoint.host!r}: {error.strerror}",
                 address=self._address,
                 hint="Check the name, or use an IP address.",
-            ) from None
-        except IncompatiblePeer as error:
-            raise ConnectError(
+            )
+        if isinstance(error, IncompatiblePeer):
+            return ConnectError(
                 f"{self._endpoint} offers only algorithms that are no longer safe: {excerpt(str(error))}",
                 address=self._address,
                 hint="Update the SSH server, or change its Ciphers, MACs, KexAlgorithms or HostKeyAlgorithms.",
-            ) from None
-        except (ConnectionResetError, BrokenPipeError, EOFError):
+            )
+        if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
             # Where one proves who one is, this may be a refusal, which is not to be asked for again.
             if doing == "authenticate":
-                raise ConnectError(
+                return ConnectError(
                     f"{self._endpoint} ended the connection instead of accepting the user {self._endpoint.username!r}.",
                     address=self._address,
                     hint="Try again; if it comes again, see the server's log.",
-                ) from None
-            raise ConnectionLostError(
+                )
+            return ConnectionLostError(
                 f"The connection with {self._endpoint} was lost: it was to {doing}.", address=self._address
-            ) from None
-        except Exception as error:  # noqa: BLE001 - whatever paramiko raises, it is no connection
-            said = error.strerror if isinstance(error, OSError) else None
-            reason = excerpt(said or str(error)) or type(error).__name__
-            raise ConnectError(
-                f"{self._endpoint}: cannot {doing}: {reason}",
-                address=self._address,
-                hint="Check that an SSH server listens there, and that no firewall is in between.",
-            ) from None
-        finally:
-            worker.stop()
+            )
+        said = error.strerror if isinstance(error, OSError) else None
+        reason = excerpt(said or str(error)) or type(error).__name__
+        return ConnectError(
+            f"{self._endpoint}: cannot {doing}: {reason}",
+            address=self._address,
+            hint="Check that an SSH server listens there, and that no firewall is in between.",
+        )
 
     def _ask(self, doing: str, work: Callable[[], T], deadline: Deadline) -> T:
         """Do *work*, which the server may refuse while the connection stands."""
@@ -444,20 +449,21 @@ class _Agent:
             self._agent._close()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.PKey:
+def _private_key(path: Path, passphrase: Passphrase | None, address: str) -> paramiko.PKey:
     try:
         load: Callable[[Path, bytes | None], paramiko.PKey] = paramiko.PKey.from_path  # type: ignore[assignment]
-        return load(path, None if passphrase is None else passphrase.encode())
+        return load(path, None if passphrase is None else passphrase.text.encode())
     except OSError as error:
         raise ConfigurationError(f"The key {path} cannot be read: {error.strerror}") from None
     except Exception as error:  # noqa: BLE001 - paramiko and cryptography raise whatever comes
         # TypeError where a passphrase is missing, ValueError where it is wrong; neither message is of use to anybody.
-        problem = "needs a passphrase" if passphrase is None else "does not open with this passphrase"
-        raise AuthenticationError(
-            f"The key {path} {problem}, or is of no known kind ({type(error).__name__}).",
-            address=address,
-            hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
-        ) from None
+        kind = type(error).__name__
+    problem = "needs a passphrase" if passphrase is None else "does not open with this passphrase"
+    raise AuthenticationError(
+        f"The key {path} {problem}, or is of no known kind ({kind}).",
+        address=address,
+        hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
+    )
 
 
 def _cut(carrier: socket.socket) -> None:

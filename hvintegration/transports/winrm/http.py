@@ -33,7 +33,7 @@ from pypsrp.negotiate import HTTPNegotiateAuth
 from spnego import ContextReq
 
 from hvintegration.clock import Deadline
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase
 from hvintegration.errors import (
     CREDENTIAL,
     AuthenticationError,
@@ -89,7 +89,7 @@ class WSManTarget:
     certificate_sha256: str | None
     client_certificate: str | None
     client_key: str | None
-    client_key_password: str | None = attrs.field(repr=False)
+    client_key_password: Passphrase | None
     proxy: str | None
     proxy_credential: Credential | None
     kerberos_hostname: str | None
@@ -157,7 +157,9 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
         if target.client_certificate is not None:
             # A function, so that OpenSSL never asks at the terminal for a password that is missing.
             context.load_cert_chain(
-                target.client_certificate, target.client_key, lambda: target.client_key_password or ""
+                target.client_certificate,
+                target.client_key,
+                lambda: "" if target.client_key_password is None else target.client_key_password.text,
             )
     except (OSError, ValueError) as error:
         files = ", ".join(filter(None, (target.ca_file, target.client_certificate, target.client_key)))
