@@ -213,16 +213,18 @@ def test_one_secret_needs_no_list(file: Path) -> None:
     assert lines_of(file)[1]["answer"]["result"]["name"] == "*** cab"
 
 
-@pytest.mark.parametrize("user", ["jane", "CORP\\jane", "o'jane"])
+@pytest.mark.parametrize("user", ["jane", "CORP\\jane", "o'jane", "mary jane", "x@jane", "o'\"jane", "x/jane"])
 def test_who_asks_is_in_no_part_of_an_error(file: Path, user: str) -> None:
     key = Path("~/.ssh/id_ed25519").expanduser()
-    recorded(
-        file,
-        errors.AuthenticationError(
-            f"hv01 does not accept the user {user!r} with the key {key}.", address=f"ssh://{user}@hv01"
-        ),
+    refusal = errors.AuthenticationError(
+        f"hv01 does not accept the user {user!r} with the key {key}.", address=f"ssh://{user}@hv01"
     )
+    recorder = hv.Recorder(Scripted(refusal, address=f"ssh://{user}@hv01"), file)
 
+    with pytest.raises(errors.AuthenticationError):
+        recorder.call(Call(GET_HOST, {}), Deadline(5))
+
+    assert lines_of(file)[0]["address"] == "ssh://***@hv01"
     error = lines_of(file)[1]["error"]
     assert error["message"] == f"hv01 does not accept the user *** with the key {Path('~', '.ssh', 'id_ed25519')}."
     assert error["facts"]["address"] == "ssh://***@hv01"

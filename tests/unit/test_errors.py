@@ -271,7 +271,7 @@ def test_as_plain_data_an_error_says_its_class_and_all_that_it_knows() -> None:
         "retryable": True,
         "hint": str(DIFFERENT),
         "command_hint": for_command(DIFFERENT),
-        "facts": {"address": "hv01", "may_have_run": True, "fenced": True, "after": 60},
+        "facts": {"address": "hv01", "may_have_run": True, "fenced": True, "host_message": "", "after": 60},
     }
 
 

@@ -138,10 +138,13 @@ class LineStreams:
                         address=self._address,
                         received=rest[:400].decode("ascii", "replace"),
                     )
-        complaint = excerpt(self._complaints.decode("utf-8", "replace").strip() or rest.decode("utf-8", "replace"))
+        complaint = self._complaints.decode("utf-8", "replace").strip() or rest[:_COMPLAINT_LENGTH].decode(
+            "utf-8", "replace"
+        )
         return ConnectionLostError(
-            f"The interpreter at {self._address} ended{': ' + complaint if complaint else '.'}",
+            f"The interpreter at {self._address} ended{': ' + excerpt(complaint) if complaint else '.'}",
             address=self._address,
+            host_message=complaint,
         )
 
     def _deliver(self, item: bytes | TransportError) -> None:

@@ -63,7 +63,10 @@ class OneCall:
                 pass
         except ConnectionLostError as error:
             raise ConnectError(
-                f"{self._language} did not start: {error}", address=self._address, hint=_HINTS[self._language]
+                f"{self._language} did not start: {error}",
+                address=self._address,
+                host_message=error.host_message,
+                hint=_HINTS[self._language],
             ) from None
         if ready[2]:
             self.process = (int(ready[1]), ready[2].decode())

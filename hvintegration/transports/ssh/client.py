@@ -283,6 +283,7 @@ class SshClient:
             return ConnectError(
                 f"{self._endpoint} offers only algorithms that are no longer safe: {excerpt(str(error))}",
                 address=self._address,
+                host_message=_quoting(error),
                 hint="Update the SSH server, or change its Ciphers, MACs, KexAlgorithms or HostKeyAlgorithms.",
             )
         if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
@@ -301,6 +302,7 @@ class SshClient:
         return ConnectError(
             f"{self._endpoint}: cannot {doing}: {reason}",
             address=self._address,
+            host_message="" if said else _quoting(error),
             hint="Check that an SSH server listens there, and that no firewall is in between.",
         )
 
@@ -391,10 +393,12 @@ class SshClient:
                         return f"{user}, {name}"
                     allowed = further
         tried = f"with {', '.join(refused)}" if refused else "without anything to prove it"
-        accepts = f" It accepts: {', '.join(allowed)}." if allowed else ""
+        said = ", ".join(allowed)
+        accepts = f" It accepts: {excerpt(said)}." if said else ""
         raise AuthenticationError(
             f"{self._endpoint} does not accept the user {user!r} {tried}.{accepts}",
             address=self._address,
+            host_message="" if _KNOWN_PROOFS.issuperset(allowed) else said,
             hint=Hint.of(
                 "Pass {}, {} or an agent's keys; compare with the server's log.", CREDENTIAL, argument("key_files")
             ),
@@ -464,6 +468,19 @@ def _private_key(path: Path, passphrase: Passphrase | None, address: str) -> par
         address=address,
         hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
     )
+
+
+_KNOWN_PROOFS: Final = frozenset(
+    {"publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic", "gssapi-keyex", "none"}
+)
+_PARAMIKO_S_OWN: Final = re.compile(
+    r"(Error reading|Invalid) SSH (protocol )?banner|Incompatible ssh (peer|server) \([a-z' ]+\)"
+)
+
+
+def _quoting(error: Exception) -> str:
+    """What paramiko says, unless it certainly quotes nothing of the server, such as its banner."""
+    return "" if _PARAMIKO_S_OWN.fullmatch(str(error)) else str(error)
 
 
 def _cut(carrier: socket.socket) -> None:

@@ -640,6 +640,7 @@ class WSManHttp:
             return AuthenticationError(
                 f"Authentication at {address} with {target.auth} failed: the host offers {ways}.",
                 address=address,
+                host_message="" if _KNOWN_WAYS.issuperset(map(str.lower, error.args)) else ways,
                 hint=Hint.of(
                     "`Get-ChildItem WSMan:\\localhost\\Service\\Auth` on the host says which ways are on. Basic needs"
                     " TLS (winrms://) and {}.",
@@ -651,6 +652,7 @@ class WSManHttp:
         return AuthenticationError(
             f"Authentication at {address} with {target.auth} failed: {reason}.",
             address=address,
+            host_message="" if refusal is None else refusal.said,
             hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
         )
 
@@ -668,10 +670,14 @@ class WSManHttp:
         said = next((match for cause in causes if (match := _NO_TUNNEL.match(str(cause)))), None)
         if said is not None and said.group(1) == str(requests.codes.proxy_authentication_required):
             return proxy_wants_a_user(self._target.address)
-        why = "it was closed in the middle" if said is None else excerpt(f"HTTP status {said.group(1)}{said.group(2)}")
+        phrase = "" if said is None else said.group(2).strip()
+        why = "it was closed in the middle"
+        if said is not None:
+            why = f"HTTP status {said.group(1)} {excerpt(phrase)}".rstrip()
         return ConnectError(
             f"The proxy {self._target.proxy} does not lead to {self._target.address}: {why}.",
             address=self._target.address,
+            host_message=phrase,
             hint="See whether the proxy allows CONNECT to this host and port.",
         )
 
@@ -698,7 +704,8 @@ class WSManHttp:
 
 
 _OTHER_FINGERPRINT: Final = re.compile('Fingerprints did not match.*got "([0-9a-f]{64})"')
-_NO_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d+)(.*)")
+_NO_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{1,3})\b(.*)", re.DOTALL)
+_KNOWN_WAYS: Final = frozenset({"negotiate", "kerberos", "ntlm", "credssp", "basic", "digest", "bearer"})
 
 _CLIENT_REFUSED: Final = frozenset(
     {
