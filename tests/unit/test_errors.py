@@ -262,6 +262,18 @@ def test_a_judged_loss_is_the_same_but_for_what_is_known_of_the_call() -> None:
 # -- plain data ---------------------------------------------------------------------------------------------------
 
 
+def test_plain_data_of_an_older_version_has_fewer_facts() -> None:
+    data = errors.ConnectionLostError("Gone.", address="hv01").to_dict()
+    facts = data["facts"]
+    assert isinstance(facts, dict)
+    del facts["host_message"]
+
+    again = errors.HvError.from_dict(data)
+
+    assert isinstance(again, errors.ConnectionLostError)
+    assert (str(again), again.host_message) == ("Gone.", "")
+
+
 def test_as_plain_data_an_error_says_its_class_and_all_that_it_knows() -> None:
     error = errors.TransportTimeoutError(address="hv01", after=60, hint=DIFFERENT, fenced=True)
     assert error.to_dict() == {
