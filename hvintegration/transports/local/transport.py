@@ -106,7 +106,10 @@ class _LocalConnection:
             self._client.open(deadline)
         except ConnectionLostError as error:
             raise ConnectError(
-                f"PowerShell did not start: {error}", address=error.address, hint="Is it a PowerShell?"
+                f"PowerShell did not start: {error}",
+                address=error.address,
+                host_message=error.host_message,
+                hint="Is it a PowerShell?",
             ) from error
 
     @property

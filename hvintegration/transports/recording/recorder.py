@@ -43,8 +43,9 @@ class Recorder(OfThisProcess):
     Its address is that of the other transport, whose answers come back as they are. Only what is written is masked:
 
     - Passwords are never written: a call does not hold any.
-    - Texts that a guest, an administrator or the host has written (notes, addresses, status texts, error messages)
-      are written as their shape: ``x`` for each letter, ``0`` for each digit. Names and ids stay; replaying needs them.
+    - Texts that a guest, an administrator or the host has written (notes, addresses, status texts, error messages, what
+      a PowerShell writes to standard error, what a proxy or a server says of itself) are written as their shape: ``x``
+      for each letter, ``0`` for each digit. Names and ids stay; replaying needs them.
     - Each of *secrets* is written as ``***``, wherever it is part of a text.
 
     The file must not exist yet, and nobody else may read it (mode 0600), where the system has such modes. A call is in
@@ -82,7 +83,7 @@ class Recorder(OfThisProcess):
     ) -> None:
         self._inner = transport
         self._path = Path(path).absolute()
-        self._masking = Masking(_checked(secrets), keep_texts=keep_texts)
+        self._masking = Masking(_checked(secrets), keep_texts=keep_texts, address=str(transport))
         self._calls = 0
         self._is_the_parents = False
         self.failure = None

@@ -72,7 +72,8 @@ class Replay(OfThisProcess):
         return f"replay:{self._path}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._path.name}, {self.remaining} of {len(self._calls)} calls to come>"
+        name = one_line(self._path.name)
+        return f"<{type(self).__name__} {name}, {self.remaining} of {len(self._calls)} calls to come>"
 
     @property
     def remaining(self) -> int:
@@ -253,4 +254,6 @@ def _rebuilt(error: JsonObject) -> BaseException:
     if error.keys() != {"class"}:
         return HvError.from_dict(error, path="$.error")
     name = text(error, "class", "$.error")
-    return KeyboardInterrupt() if name == "KeyboardInterrupt" else RuntimeError(f"The call ended in {name} then.")
+    if name == "KeyboardInterrupt":
+        return KeyboardInterrupt()
+    return RuntimeError(f"The call ended in {excerpt(name)} then.")

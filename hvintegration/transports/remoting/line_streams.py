@@ -133,7 +133,7 @@ class LineStreams:
         return ConnectionLostError(f"The interpreter at {self._address} was given up.", address=self._address)
 
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
-        return TransportTimeoutError(address=self._address, after=deadline.given, complaint=self.complaint)
+        return TransportTimeoutError(address=self._address, after=deadline.given, host_message=self.complaint)
 
     def _complained(self) -> str:
         return self._complaints.decode("utf-8", "replace").strip()
@@ -163,10 +163,11 @@ class LineStreams:
                         )
             if not self._over:  # Before it is closed: a channel ends for both of its outputs then.
                 self._heard.wait(Deadline(_SECONDS_TO_HEAR_WHY))
-        complaint = excerpt(self._complained() or rest.decode("utf-8", "replace"))
+        complaint = self._complained() or rest[:_COMPLAINT_LENGTH].decode("utf-8", "replace")
         return ConnectionLostError(
-            f"The interpreter at {self._address} ended{': ' + complaint if complaint else '.'}",
+            f"The interpreter at {self._address} ended{': ' + excerpt(complaint) if complaint else '.'}",
             address=self._address,
+            host_message=complaint,
         )
 
     def _deliver(self, item: bytes | TransportError) -> None:

@@ -19,7 +19,7 @@ from paramiko.agent import AgentSSH, get_agent_connection
 from paramiko.ssh_exception import IncompatiblePeer
 
 from hvintegration.clock import Deadline
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase
 from hvintegration.errors import (
     CREDENTIAL,
     AuthenticationError,
@@ -28,6 +28,7 @@ from hvintegration.errors import (
     ConnectionLostError,
     Hint,
     HvError,
+    TransportError,
     TransportTimeoutError,
     argument,
     excerpt,
@@ -91,7 +92,7 @@ class Endpoint:
     trust: Trust
     credential: Credential | None = attrs.field(default=None, repr=False)
     key_files: tuple[Path, ...] | None = None
-    passphrase: str | None = attrs.field(default=None, repr=False)
+    passphrase: Passphrase | None = None
     use_agent: bool = True
     proxy_command: str | None = None
 
@@ -287,41 +288,47 @@ class SshClient:
             return worker.do(work, deadline)
         except (HvError, ChannelRefusedError):
             raise
-        except (Late, TimeoutError):
-            raise TransportTimeoutError(address=self._address, after=deadline.given, doing=doing) from None
-        except socket.gaierror as error:
-            raise ConnectError(
+        except Exception as error:  # noqa: BLE001 - whatever paramiko raises is translated here
+            translated = self._translated(error, doing, deadline)
+        finally:
+            worker.stop()
+        raise translated  # Out here, it has no context, which may know what was to be proved.
+
+    def _translated(self, error: Exception, doing: str, deadline: Deadline) -> TransportError:
+        if isinstance(error, Late | TimeoutError):
+            return TransportTimeoutError(address=self._address, after=deadline.given, doing=doing)
+        if isinstance(error, socket.gaierror):
+            return ConnectError(
                 f"There is no host {self._endpoint.host!r}: {error.strerror}",
                 address=self._address,
                 hint="Check the name, or use an IP address.",
-            ) from None
-        except IncompatiblePeer as error:
-            raise ConnectError(
+            )
+        if isinstance(error, IncompatiblePeer):
+            return ConnectError(
                 f"{self._endpoint} offers only algorithms that are no longer safe: {excerpt(str(error))}",
                 address=self._address,
+                host_message=_quoting(error),
                 hint="Update the SSH server, or change its Ciphers, MACs, KexAlgorithms or HostKeyAlgorithms.",
-            ) from None
-        except (ConnectionResetError, BrokenPipeError, EOFError):
+            )
+        if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
             # Where one proves who one is, this may be a refusal, which is not to be asked for again.
             if doing == "authenticate":
-                raise ConnectError(
+                return ConnectError(
                     f"{self._endpoint} ended the connection instead of accepting the user {self._endpoint.username!r}.",
                     address=self._address,
                     hint="Try again; if it comes again, see the server's log.",
-                ) from None
-            raise ConnectionLostError(
+                )
+            return ConnectionLostError(
                 f"The connection with {self._endpoint} was lost: it was to {doing}.", address=self._address
-            ) from None
-        except Exception as error:  # noqa: BLE001 - whatever paramiko raises, it is no connection
-            said = error.strerror if isinstance(error, OSError) else None
-            reason = excerpt(said or str(error)) or type(error).__name__
-            raise ConnectError(
-                f"{self._endpoint}: cannot {doing}: {reason}",
-                address=self._address,
-                hint="Check that an SSH server listens there, and that no firewall is in between.",
-            ) from None
-        finally:
-            worker.stop()
+            )
+        said = error.strerror if isinstance(error, OSError) else None
+        reason = excerpt(said or str(error)) or type(error).__name__
+        return ConnectError(
+            f"{self._endpoint}: cannot {doing}: {reason}",
+            address=self._address,
+            host_message="" if said else _quoting(error),
+            hint="Check that an SSH server listens there, and that no firewall is in between.",
+        )
 
     def _ask(self, doing: str, work: Callable[[], T], deadline: Deadline) -> T:
         """Do *work*, which the server may refuse while the connection stands."""
@@ -398,7 +405,7 @@ class SshClient:
                 try:
                     further = prove()
                 except _MoreAskedError as error:
-                    raise self._more_asked(str(error)) from None
+                    raise self._more_asked(error) from None
                 except paramiko.BadAuthenticationType as error:
                     refused.append(name)
                     allowed = error.allowed_types
@@ -413,19 +420,22 @@ class SshClient:
                         return f"{user}, {name}"
                     allowed = further
         tried = f"with {', '.join(refused)}" if refused else "without anything to prove it"
-        accepts = f" It accepts: {', '.join(allowed)}." if allowed else ""
+        said = ", ".join(allowed)
+        accepts = f" It accepts: {excerpt(said)}." if said else ""
         raise AuthenticationError(
             f"{self._endpoint} does not accept the user {user!r} {tried}.{accepts}",
             address=self._address,
+            host_message="" if _KNOWN_PROOFS.issuperset(allowed) else said,
             hint=Hint.of(
                 "Pass {}, {} or an agent's keys; compare with the server's log.", CREDENTIAL, argument("key_files")
             ),
         )
 
-    def _more_asked(self, what: str) -> AuthenticationError:
+    def _more_asked(self, error: _MoreAskedError) -> AuthenticationError:
         return AuthenticationError(
-            f"{self._endpoint} does not let in the user {self._endpoint.username!r} with this password: {what}.",
+            f"{self._endpoint} does not let in the user {self._endpoint.username!r} with this password: {error}.",
             address=self._address,
+            host_message=error.question,
             hint=Hint.of("Log in with `ssh` at a terminal and change it there, or pass {}.", argument("key_files")),
         )
 
@@ -452,7 +462,11 @@ class SshClient:
 
 
 class _MoreAskedError(paramiko.SSHException):
-    """The server wants more than the password; what, is the argument."""
+    """The server wants more than the password; what, in our words, and in its own if it asked."""
+
+    def __init__(self, what: str, question: str = "") -> None:
+        super().__init__(what)
+        self.question = question
 
 
 def _log_in_by_password(transport: paramiko.Transport, username: str, password: str) -> list[str]:
@@ -486,7 +500,7 @@ def _answer_with_password(transport: paramiko.Transport, username: str, password
     def answer(title: str, instructions: str, fields: Sequence[tuple[str, bool]]) -> list[str]:
         nonlocal questions, last
         questions += len(fields)
-        last = excerpt(" ".join([title, instructions, *(prompt for prompt, _ in fields)]).strip())
+        last = " ".join([title, instructions, *(prompt for prompt, _ in fields)]).strip()
         if len(fields) > 1:
             raise paramiko.SSHException
         return [password] * len(fields)
@@ -495,7 +509,7 @@ def _answer_with_password(transport: paramiko.Transport, username: str, password
         return transport.auth_interactive(username, answer)
     except paramiko.SSHException:
         if questions > 1:
-            raise _MoreAskedError(f"it asks for more, such as a new one or a code ({last})") from None
+            raise _MoreAskedError(f"it asks for more, such as a new one or a code ({excerpt(last)})", last) from None
         raise
 
 
@@ -526,20 +540,34 @@ class _Agent:
             self._agent._close()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.PKey:
+def _private_key(path: Path, passphrase: Passphrase | None, address: str) -> paramiko.PKey:
     try:
         load: Callable[[Path, bytes | None], paramiko.PKey] = paramiko.PKey.from_path  # type: ignore[assignment]
-        return load(path, None if passphrase is None else passphrase.encode())
+        return load(path, None if passphrase is None else passphrase.text.encode())
     except OSError as error:
         raise ConfigurationError(f"The key {path} cannot be read: {error.strerror}") from None
     except Exception as error:  # noqa: BLE001 - paramiko and cryptography raise whatever comes
         # TypeError where a passphrase is missing, ValueError where it is wrong; neither message is of use to anybody.
-        problem = "needs a passphrase" if passphrase is None else "does not open with this passphrase"
-        raise AuthenticationError(
-            f"The key {path} {problem}, or is of no known kind ({type(error).__name__}).",
-            address=address,
-            hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
-        ) from None
+        kind = type(error).__name__
+    problem = "needs a passphrase" if passphrase is None else "does not open with this passphrase"
+    raise AuthenticationError(
+        f"The key {path} {problem}, or is of no known kind ({kind}).",
+        address=address,
+        hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
+    )
+
+
+_KNOWN_PROOFS: Final = frozenset(
+    {"publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic", "gssapi-keyex", "none"}
+)
+_PARAMIKO_S_OWN: Final = re.compile(
+    r"(Error reading|Invalid) SSH (protocol )?banner|Incompatible ssh (peer|server) \([a-z' ]+\)"
+)
+
+
+def _quoting(error: Exception) -> str:
+    """What paramiko says, unless it certainly quotes nothing of the server, such as its banner."""
+    return "" if _PARAMIKO_S_OWN.fullmatch(str(error)) else str(error)
 
 
 @attrs.frozen

@@ -222,17 +222,22 @@ class WinRMConnection:
         except (ConnectError, BusyError) as error:
             if not self.sent:
                 raise
-            raise ConnectionLostError(str(error), address=self._address, hint=error.hint) from None
+            raise ConnectionLostError(
+                str(error), address=self._address, host_message=error.host_message, hint=error.hint
+            ) from None
 
     def _refusal(self, fault: WSManFault) -> HvError:
         said = f": {excerpt(fault.message)}" if fault.message else "."
         address = self._address
         if self.sent or _says_gone(fault):
-            return ConnectionLostError(f"{address} ended the session{said}", address=address)
+            return ConnectionLostError(
+                f"{address} ended the session{said}", address=address, host_message=fault.message
+            )
         if fault.code in QUOTAS or fault.subcode == "QuotaLimit":
             return BusyError(
                 f"{address} has no room for this user now{said}",
                 address=address,
+                host_message=fault.message,
                 hint="Close other sessions of this user, or raise the host's quotas (winrm get winrm/config/winrs).",
             )
         facts = {
