@@ -57,6 +57,21 @@ def a_program() -> Iterator[hv.Local]:
 
 
 @contextlib.contextmanager
+def a_program_that_complains_and_hangs() -> Iterator[hv.Local]:
+    text = f"import sys, time; sys.stderr.write({MARK!r} + chr(10)); sys.stderr.flush(); time.sleep(60)"
+    with contextlib.closing(hv.Local([sys.executable, "-c", text])) as local:
+        yield local
+
+
+@contextlib.contextmanager
+def questions() -> Iterator[hv.Transport]:
+    with SSHEndpoint() as endpoint:
+        endpoint.server.questions = [("", "", "Password:"), ("", "", f"{MARK}:")]
+        with contextlib.closing(endpoint.transport()) as transport:
+            yield transport
+
+
+@contextlib.contextmanager
 def a_program_that_writes_it_where_answers_belong() -> Iterator[hv.Local]:
     with contextlib.closing(hv.Local([sys.executable, "-c", f"import sys; sys.stdout.write({MARK!r})"])) as local:
         yield local
@@ -117,6 +132,8 @@ Way: TypeAlias = Callable[[], contextlib.AbstractContextManager[hv.Transport]]
 WAYS: Final[dict[str, tuple[Way, type[HvError]]]] = {
     "standard error": (a_program, errors.ConnectError),
     "standard output": (a_program_that_writes_it_where_answers_belong, errors.ConnectError),
+    "standard error before a time-out": (a_program_that_complains_and_hangs, errors.TransportTimeoutError),
+    "questions": (questions, errors.AuthenticationError),
     "quota": (lambda: a_fault("w:QuotaLimit", 2150859173), errors.BusyError),
     "refusal": (lambda: a_fault("w:AccessDenied", 5), errors.PermissionDeniedError),
     "failure": (lambda: a_fault("w:InternalError", 995), errors.CommandFailedError),
@@ -135,7 +152,7 @@ def test_what_others_say_is_not_recorded(way: Way, kind: type[HvError], tmp_path
     file = tmp_path / "bug.jsonl"
 
     with way() as transport, pytest.raises(kind) as failed:
-        hv.Host(hv.Recorder(transport, file)).info(timeout=20)
+        hv.Host(hv.Recorder(transport, file)).info(timeout=2 if kind is errors.TransportTimeoutError else 20)
 
     assert "Anna" in str(failed.value)  # It is said to whoever asked.
     assert "Anna" not in file.read_text()
