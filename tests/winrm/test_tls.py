@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import os
 import select
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
 from hvintegration import Credential, Host, WinRM
 from hvintegration.clock import Deadline
@@ -34,6 +32,8 @@ from hvintegration.errors import (
     for_command,
 )
 from hvintegration.simulator import demo_world
+from hvintegration.transports.winrm import connecting, http, steps
+from hvintegration.transports.winrm.target import WSManTarget
 from tests.support.certificates import Certificate, self_signed
 from tests.support.fault_proxy import FaultProxy
 from tests.support.leftovers import nothing_left
@@ -342,22 +342,22 @@ def test_a_handshake_that_stalls_in_the_middle(server: WSManServer, certificate:
 
 
 def test_a_connection_that_is_reset_before_tls_begins_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    def and_be_reset(connect: Callable[..., socket.socket], *arguments: Any, **more: Any) -> socket.socket:  # noqa: ANN401 - theirs
-        connected = connect(*arguments, **more)
+    def and_be_reset(target: WSManTarget, deadline: Deadline) -> socket.socket:
+        connected = connecting.dial(target, deadline)
         accepted = listener.accept()[0]
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         accepted.close()
         assert select.select([connected], [], [], 10)[0]
         return connected
 
-    for module in (socket, urllib3.util.connection):
-        monkeypatch.setattr(module, "create_connection", functools.partial(and_be_reset, module.create_connection))
+    for module in (http, steps):
+        monkeypatch.setattr(module, "dial", and_be_reset)
     with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ResourceWarning)
         transport = WinRM("127.0.0.1", port=listener.getsockname()[1], tls=True, credential=WHO, auth="basic")
 
         assert isinstance(refused(transport), ConnectionLostError)
-        with pytest.raises(ConnectError, match="no TLS"):
+        with pytest.raises(ConnectionLostError, match="while connecting"):
             dict(transport.steps())["TLS"](Deadline(20))
         gc.collect()
 

@@ -25,8 +25,8 @@ from hvintegration.errors import (
     excerpt,
 )
 from hvintegration.transports.remoting.psrp import RunspacePool
-from hvintegration.transports.winrm.http import WSManTarget
 from hvintegration.transports.winrm.shell import TIMED_OUT, Shell, WSManFault
+from hvintegration.transports.winrm.target import WSManTarget
 from hvintegration.transports.worker import Job, Late, Worker
 
 __all__ = ["WinRMConnection"]

@@ -15,7 +15,7 @@ from hvintegration.transports.kept_connection import KeptConnection, KeptTranspo
 
 if TYPE_CHECKING:
     from hvintegration.transports.winrm.connection import WinRMConnection
-    from hvintegration.transports.winrm.http import WSManTarget
+    from hvintegration.transports.winrm.target import WSManTarget
 
 __all__ = ["WinRM"]
 
@@ -142,7 +142,7 @@ class WinRM(KeptTransport):
         return WinRMConnection(self._target(), self._configuration_name, self._locale)
 
     def _target(self) -> WSManTarget:
-        from hvintegration.transports.winrm.http import WSManTarget
+        from hvintegration.transports.winrm.target import WSManTarget
 
         return WSManTarget(
             address=str(self),
