@@ -97,7 +97,7 @@ class _Reader(io.BufferedReader):
         line = super().readline(size)
         self._lines -= 1
         self._bytes -= len(line)
-        if self._lines < 0 or self._bytes < 0:
+        if self._lines < 0 or self._bytes < 0 or len(line) == size:
             raise EndlessError
         if not line.endswith(b"\n"):  # Else the end within a header would pass for the end of the header.
             raise ConnectionAbortedError

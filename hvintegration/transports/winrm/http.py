@@ -244,7 +244,7 @@ class WSManHttp:
         address = target.address
         if isinstance(error, TimeoutError):
             return too_late(target, self._deadline)
-        if isinstance(error, EndlessError | http.client.LineTooLong):
+        if isinstance(error, EndlessError):
             return ProtocolError(f"{address} answered more than {MAX_ANSWER} bytes, or without end.", address=address)
         if isinstance(error, EncodedError):
             return ProtocolError(
