@@ -39,6 +39,7 @@ _WAYS: Final = {
 }
 """What HTTP calls each way, the best first."""
 
+_KNOWN_WAYS: Final = frozenset({"negotiate", "kerberos", "ntlm", "credssp", "basic", "digest", "bearer"})
 _MOST_WAYS: Final = 8
 _LONGEST_WAY: Final = 20
 
@@ -83,6 +84,7 @@ def chosen_way(target: WSManTarget, demand: HttpAnswer) -> str:
     raise AuthenticationError(
         f"Authentication at {target.address} with {target.auth} failed: the host offers {ways}.",
         address=target.address,
+        host_message="" if _KNOWN_WAYS.issuperset(map(str.lower, named)) else ways,
         hint=Hint.of(
             "`Get-ChildItem WSMan:\\localhost\\Service\\Auth` on the host says which ways are on. Basic needs"
             " TLS (winrms://) and {}.",
@@ -210,6 +212,7 @@ class Login:
         return AuthenticationError(
             f"Authentication at {target.address} with {target.auth} failed: {reason}.",
             address=target.address,
+            host_message="" if refusal is None else refusal.said,
             hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
         )
 

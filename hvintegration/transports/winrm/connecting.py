@@ -116,7 +116,7 @@ def tunnel(connection: HttpConnection, target: WSManTarget, deadline: Deadline) 
     if answer.status == http.client.PROXY_AUTHENTICATION_REQUIRED:
         raise proxy_wants_a_user(target.address)
     if answer.status != http.client.OK:
-        raise _no_tunnel(target, excerpt(f"HTTP status {answer.status} {answer.reason}".rstrip()))
+        raise _no_tunnel(target, f"HTTP status {answer.status} {excerpt(answer.reason)}".rstrip(), answer.reason)
 
 
 def secure(
@@ -211,10 +211,11 @@ def _unreachable(target: WSManTarget, error: OSError) -> ConnectError:
     return ConnectError(f"{address} cannot be reached: {reason(error)}.", address=address, hint=_REACH_HINT)
 
 
-def _no_tunnel(target: WSManTarget, why: str) -> ConnectError:
+def _no_tunnel(target: WSManTarget, why: str, phrase: str = "") -> ConnectError:
     return ConnectError(
         f"The proxy {target.proxy} does not lead to {target.address}: {why}.",
         address=target.address,
+        host_message=phrase,
         hint="See whether the proxy allows CONNECT to this host and port.",
     )
 

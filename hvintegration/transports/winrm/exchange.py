@@ -11,13 +11,13 @@ import http.client
 import io
 import socket
 import ssl
-import threading
 from typing import Final, cast
 
 import attrs
 from typing_extensions import Buffer
 
 from hvintegration.clock import Deadline
+from hvintegration.processes import Lock, forget_after_fork
 
 __all__ = ["MAX_ANSWER", "MAX_DEMAND", "EncodedError", "EndlessError", "HttpAnswer", "HttpConnection"]
 
@@ -113,7 +113,8 @@ class _Wire:
         self.reader = _Reader(_Incoming(sock, deadline, most + MAX_FRAMING + 2 * MAX_HEAD))
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(_left(self._deadline))
+        # What was said to be about to go out goes out. That it is too late shows when its answer is waited for.
+        self._sock.settimeout(max(self._deadline.left(), 0.001))
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> _Reader:
@@ -131,11 +132,18 @@ class HttpConnection:
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        self._lock = threading.Lock()
+        self._turn = Lock()
         self._sock = sock
         self._over = False
         self.answered = False
         """Whether anything was answered over it."""
+        forget_after_fork(self, HttpConnection._forget)
+
+    def _forget(self) -> None:
+        """Close the descriptor of the parent's socket, which it goes on with."""
+        self._over = True
+        with contextlib.suppress(OSError):
+            self._sock.close()
 
     @property
     def certificate(self) -> bytes | None:
@@ -168,7 +176,7 @@ class HttpConnection:
             OSError: That did not succeed in time.
         """
         self._sock.settimeout(_left(deadline))
-        with self._lock:
+        with self._turn.lock:
             secured = context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
             self._sock = secured
         secured.do_handshake()
@@ -208,13 +216,13 @@ class HttpConnection:
 
     def shut(self) -> None:
         """Shut it, for good. What another thread is doing here then fails."""
-        with self._lock, contextlib.suppress(OSError):
+        with self._turn.lock, contextlib.suppress(OSError):
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # Past TLS, which that thread may be using.
 
     def close(self) -> None:
         """Close it."""
         self._over = True
-        with self._lock:
+        with self._turn.lock:
             self._sock.close()
 
     def _read_alert(self, error: OSError) -> None:

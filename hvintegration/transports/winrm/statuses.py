@@ -111,6 +111,7 @@ def _moved(address: str, answer: HttpAnswer) -> HvError:
         f"{address} sends elsewhere (HTTP status {answer.status}), which is not followed"
         f"{f': {excerpt(to)}' if to else ''}.",
         address=address,
+        host_message=to,
         hint="It wants TLS: use winrms://." if to.lower().startswith("https:") else _PORT_HINT,
     )
 

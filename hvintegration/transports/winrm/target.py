@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase
 
 __all__ = ["WSManTarget"]
 
@@ -24,7 +24,7 @@ class WSManTarget:
     certificate_sha256: str | None
     client_certificate: str | None
     client_key: str | None
-    client_key_password: str | None = attrs.field(repr=False)
+    client_key_password: Passphrase | None
     proxy: str | None
     proxy_credential: Credential | None
     kerberos_hostname: str | None

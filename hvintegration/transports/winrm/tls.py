@@ -61,7 +61,9 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
         if target.client_certificate is not None:
             # A function, so that OpenSSL never asks at the terminal for a password that is missing.
             context.load_cert_chain(
-                target.client_certificate, target.client_key, lambda: target.client_key_password or ""
+                target.client_certificate,
+                target.client_key,
+                lambda: "" if target.client_key_password is None else target.client_key_password.text,
             )
     except (OSError, ValueError) as error:
         files = ", ".join(filter(None, (target.ca_file, target.client_certificate, target.client_key)))
