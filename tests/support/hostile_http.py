@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeAlias
 
 import attrs
@@ -23,10 +23,9 @@ import spnego
 from hvintegration import Credential, WinRM
 from hvintegration.transports.library_logs import without_library_logs
 from tests.support.closing import Closing
+from tests.support.ntlm_users import let_in
 
 WHO = Credential("admin", "Loopback-1")
-
-_environment_lock = threading.Lock()
 
 
 @attrs.frozen
@@ -124,16 +123,9 @@ class HostileServer(Closing):
             client.shutdown(socket.SHUT_RDWR)
 
     def _let_in(self, context: spnego.ContextProxy | None, token: bytes) -> tuple[spnego.ContextProxy | None, bytes]:
-        with _environment_lock, without_library_logs():
-            before = os.environ.get("NTLM_USER_FILE")
-            os.environ["NTLM_USER_FILE"] = self._users.name
-            try:
-                context = context or spnego.server(protocol="ntlm")
-                said = context.step(token)
-            finally:
-                del os.environ["NTLM_USER_FILE"]
-                if before is not None:
-                    os.environ["NTLM_USER_FILE"] = before
+        with let_in(Path(self._users.name)), without_library_logs():
+            context = context or spnego.server(protocol="ntlm")
+            said = context.step(token)
         if context.complete:
             return None, page("200 OK")
         challenge = base64.b64encode(said or b"").decode()

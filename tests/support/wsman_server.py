@@ -13,7 +13,6 @@ import base64
 import contextlib
 import functools
 import hashlib
-import os
 import select
 import socket
 import ssl
@@ -21,7 +20,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeAlias
@@ -35,6 +34,7 @@ from hvintegration import World
 from hvintegration.transports.library_logs import without_library_logs
 from tests.support.certificates import Certificate, self_signed, server_context
 from tests.support.closing import Closing
+from tests.support.ntlm_users import let_in
 from tests.support.psrp_server import simulated
 from tests.support.wsman_shells import DEFAULT_CONFIGURATION, Envelope, FaultError, Shells, timed_out
 
@@ -75,8 +75,6 @@ _CREDSSP: Final = "application/HTTP-CredSSP-session-encrypted"
 _MUTUAL: Final = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 _BOUNDARY: Final = b"--Encrypted Boundary"
 _PART: Final = b"Content-Type: application/octet-stream\r\n"
-
-_credentials_lock = threading.Lock()
 
 # In Python, DES takes longer than all else that a new connection does, and the tests have few passwords.
 _hashing: Any = spnego._ntlm  # noqa: SLF001 - there is no other place
@@ -541,19 +539,9 @@ class WSManServer(Closing):
         with self._lock:
             return next((fault for fault in self._plan if fault.strikes(action)), None)
 
-    @contextlib.contextmanager
-    def credentials(self) -> Iterator[None]:
-        """Where spnego looks for the one who may come in."""
-        name = "NTLM_USER_FILE"
-        with _credentials_lock:
-            before = os.environ.get(name)
-            os.environ[name] = str(self._users)
-            try:
-                yield
-            finally:
-                del os.environ[name]
-                if before is not None:
-                    os.environ[name] = before
+    def credentials(self) -> contextlib.AbstractContextManager[None]:
+        """While it is entered, spnego knows the one who may come in."""
+        return let_in(self._users)
 
     def close(self) -> None:
         """End everything, shells and connections too.
