@@ -165,7 +165,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy on the package, the tests and what it must refuse, pyright on the package and a user's code."""
-    session.install("--editable", ".[cli,pandas,credssp]", *group("typing"))
+    session.install("--editable", ".[cli,pandas]", *group("typing"))
     session.run("mypy")
     session.run("pytest", "--override-ini", "python_files=check_*.py", "tests/typing")
     session.run("pyright")

@@ -13,6 +13,7 @@ from hvintegration.credential import Credential
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint
 from hvintegration.host import Host
 from hvintegration.transports.base import Transport
+from hvintegration.transports.host_names import of_address
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -162,7 +163,7 @@ def _remote(rest: str) -> tuple[str, int | None, str | None]:
             if parts.path.strip("/") or parts.query or parts.fragment:
                 why = "something follows the host"
             elif parts.hostname:
-                return parts.hostname, port, None if parts.username is None else unquote(parts.username)
+                return of_address(parts.hostname), port, None if parts.username is None else unquote(parts.username)
             else:
                 why = "it names no host"
     raise ConfigurationError(

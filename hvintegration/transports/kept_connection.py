@@ -27,7 +27,8 @@ SECONDS_TO_CLOSE: Final = 3.0
 """How long closing waits for that: a process that ends takes it along."""
 
 SECONDS_OF_ONE_TRY: Final = 3.0
-PAUSE_BETWEEN_TRIES: Final = 0.5
+FIRST_PAUSE: Final = 0.5
+"""Seconds between the first two tries. Each pause is twice the one before: who ends all is not asked all the time."""
 
 
 class ScriptConnection(Protocol):
@@ -298,10 +299,12 @@ class KeptTransport(OfThisProcess):
 def _fence(connection: ScriptConnection, over: OneTimeEvent) -> None:
     clock = SystemClock()
     deadline = Deadline(SECONDS_TO_FENCE_LATER, clock)
+    pause = FIRST_PAUSE
     try:
         while not connection.fence(Deadline(min(SECONDS_OF_ONE_TRY, deadline.left()), clock)):
-            if deadline.left() < PAUSE_BETWEEN_TRIES:
+            if deadline.left() < pause:
                 break
-            clock.sleep(PAUSE_BETWEEN_TRIES)
+            clock.sleep(pause)
+            pause *= 2
     finally:
         over.happen()

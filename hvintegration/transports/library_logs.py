@@ -14,7 +14,7 @@ from typing import Final
 
 __all__ = ["without_library_logs"]
 
-_LIBRARIES: Final = frozenset({"psrpcore", "pypsrp", "spnego", "requests_credssp"})
+_LIBRARIES: Final = frozenset({"psrpcore", "pypsrp", "spnego"})
 
 _at_work: contextvars.ContextVar[bool] = contextvars.ContextVar("hvintegration_at_work", default=False)
 

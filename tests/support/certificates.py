@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from hvintegration.transports.winrm.http import TLSSocket
+from hvintegration.transports.winrm.tls import TLSSocket
 
 
 @attrs.frozen

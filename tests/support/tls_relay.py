@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 
-from hvintegration.transports.winrm.http import TLSSocket
+from hvintegration.transports.winrm.tls import TLSSocket
 from tests.support.certificates import Certificate, server_context
 from tests.support.closing import Closing
 

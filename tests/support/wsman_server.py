@@ -13,7 +13,6 @@ import base64
 import contextlib
 import functools
 import hashlib
-import os
 import select
 import socket
 import ssl
@@ -21,7 +20,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeAlias
@@ -35,6 +34,7 @@ from hvintegration import World
 from hvintegration.transports.library_logs import without_library_logs
 from tests.support.certificates import Certificate, self_signed, server_context
 from tests.support.closing import Closing
+from tests.support.ntlm_users import let_in
 from tests.support.psrp_server import simulated
 from tests.support.wsman_shells import DEFAULT_CONFIGURATION, Envelope, FaultError, Shells, timed_out
 
@@ -71,11 +71,10 @@ NOT_CARRIED_OUT: Final = frozenset({"400", "403", "404", "500", "503", "unauthor
 
 _SOAP: Final = "application/soap+xml;charset=UTF-8"
 _SEALED: Final = "application/HTTP-SPNEGO-session-encrypted"
+_CREDSSP: Final = "application/HTTP-CredSSP-session-encrypted"
 _MUTUAL: Final = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 _BOUNDARY: Final = b"--Encrypted Boundary"
 _PART: Final = b"Content-Type: application/octet-stream\r\n"
-
-_credentials_lock = threading.Lock()
 
 # In Python, DES takes longer than all else that a new connection does, and the tests have few passwords.
 _hashing: Any = spnego._ntlm  # noqa: SLF001 - there is no other place
@@ -122,6 +121,7 @@ class Reply:
     body: bytes = b""
     kind: str = _SOAP
     authenticate: str | None = None
+    closes: bool = False
 
 
 _PAGE: Final = b"<!DOCTYPE html><html><body>Sign in to continue<br></body></html>"
@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
             return challenge, fault
         if not body:
             return Reply(200), fault
-        sealed = _SEALED in self.headers.get("Content-Type", "")
+        sealed = "-session-encrypted" in self.headers.get("Content-Type", "")
         if not sealed and self.owner.must_seal:
             return Reply(403), fault
         try:
@@ -251,21 +251,23 @@ class _Handler(BaseHTTPRequestHandler):
             return None if (scheme, mapped) == (_MUTUAL, self.owner.mapped) else Reply(403, kind="text/plain")
         if self.trusted and not token:
             return None
-        if scheme not in {"Negotiate", "NTLM"} or not token:
-            return Reply(401, authenticate="Negotiate")
+        ways = ("CredSSP",) if self.owner.auth == "credssp" else ("Negotiate", "NTLM")
+        if scheme not in ways or not token:
+            return Reply(401, authenticate=ways[0], closes=self.owner.closes_after_demand)
         try:
             offered = base64.b64decode(token)
             with self.owner.credentials(), without_library_logs():
                 if self.context is None or self.trusted:
                     self.trusted = False
+                    protocol = "ntlm" if offered.startswith(b"NTLMSSP\0") else "negotiate"
                     self.context = spnego.server(
-                        protocol="ntlm" if offered.startswith(b"NTLMSSP\0") else "negotiate",
+                        protocol="credssp" if self.owner.auth == "credssp" else protocol,
                         channel_bindings=self.owner.channel_bindings,
                     )
                 answer = self.context.step(offered)
         except Exception:  # noqa: BLE001 - spnego raises what it likes
             self.context = None
-            return Reply(401, authenticate="Negotiate")
+            return Reply(401, authenticate=ways[0])
         encoded = f"{scheme} {base64.b64encode(answer or b'').decode()}".strip()
         if not self.context.complete:
             return Reply(401, authenticate=encoded)
@@ -274,21 +276,30 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _unseal(self, body: bytes) -> bytes:
-        sealed = body.partition(_PART)[2].rpartition(_BOUNDARY)[0]
-        size = int.from_bytes(sealed[:4], "little")
-        with without_library_logs():
-            data: bytes = self.context.unwrap_winrm(sealed[4 : 4 + size], sealed[4 + size :])
-        return data
+        opened: list[bytes] = []
+        for part in body.split(_BOUNDARY)[2::2]:
+            sealed = part.partition(_PART)[2]
+            size = int.from_bytes(sealed[:4], "little")
+            with without_library_logs():
+                opened.append(self.context.unwrap_winrm(sealed[4 : 4 + size], sealed[4 + size :]))
+        self.owner.counts["several parts"] += len(opened) > 1
+        return b"".join(opened)
 
     def _seal(self, status: int, data: bytes) -> Reply:
+        kind, most = (_CREDSSP, 16 << 10) if self.owner.auth == "credssp" else (_SEALED, len(data))
+        parts = [self._seal_part(data[at : at + most], kind) for at in range(0, len(data), most)]
+        several = "x-multi-" if len(parts) > 1 else ""
+        body = b"".join(parts) + _BOUNDARY + b"--\r\n"
+        return Reply(status, body, f'multipart/{several}encrypted;protocol="{kind}";boundary="Encrypted Boundary"')
+
+    def _seal_part(self, data: bytes, kind: str) -> bytes:
         with without_library_logs():
             sealed = self.context.wrap_winrm(data)
         size = len(data) + sealed.padding_length
-        body = b"%b\r\n\tContent-Type: %b\r\n\tOriginalContent: type=%b;Length=%d\r\n%b\r\n\t%b%b%b%b%b--\r\n" % (
-            *(_BOUNDARY, _SEALED.encode(), _SOAP.encode(), size, _BOUNDARY, _PART),
-            *(len(sealed.header).to_bytes(4, "little"), sealed.header, sealed.data, _BOUNDARY),
+        return b"%b\r\n\tContent-Type: %b\r\n\tOriginalContent: type=%b;Length=%d\r\n%b\r\n\t%b%b%b%b" % (
+            *(_BOUNDARY, kind.encode(), _SOAP.encode(), size, _BOUNDARY, _PART),
+            *(len(sealed.header).to_bytes(4, "little"), sealed.header, sealed.data),
         )
-        return Reply(status, body, f'multipart/encrypted;protocol="{_SEALED}";boundary="Encrypted Boundary"')
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -310,6 +321,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"Content-Ty")
             self._stall()
         self.send_header("Content-Type", reply.kind)
+        if reply.closes:
+            self.send_header("Connection", "close")  # Which ends it, too.
         if kind in _ENDLESS:
             name, value, data = _ENDLESS[kind]
             self.send_header(name, value)
@@ -396,8 +409,8 @@ class WSManServer(Closing):
     Args:
         world: What it answers from: an object, or the path of a world file.
         tls: HTTPS, with a certificate of its own.
-        auth: ``negotiate`` (NTLM, also inside of SPNEGO), ``basic``, or, with TLS, ``certificate``. If None,
-            ``basic`` with TLS, and without it ``negotiate``, which then asks for sealed messages.
+        auth: ``negotiate`` (NTLM, also inside of SPNEGO), ``credssp``, ``basic``, or, with TLS, ``certificate``. If
+            None, ``basic`` with TLS, and without it ``negotiate``, which then asks for sealed messages.
         certificate: Its certificate, with TLS; if None, a new one.
         client_certificate: The one that a client must have, with ``certificate``. Further ones are refused only once
             the handshake is over if ``tls_context`` trusts them.
@@ -407,6 +420,7 @@ class WSManServer(Closing):
 
     Attributes:
         shells: Its shells; ``max_shells``, ``max_commands`` and ``idle_seconds`` may be set at any time.
+        closes_after_demand: Whether a demand to authenticate ends the connection, as on some hosts.
         latency_ms: How long each request waits before anything is done.
         counts: Of ``connections``, ``requests`` (of HTTP), ``unauthorized``, ``bytes_in``, ``bytes_out``, and, in
             :attr:`actions`, of each WSMan action.
@@ -420,7 +434,7 @@ class WSManServer(Closing):
         world: World | str | Path,
         *,
         tls: bool = False,
-        auth: Literal["negotiate", "basic", "certificate"] | None = None,
+        auth: Literal["negotiate", "basic", "certificate", "credssp"] | None = None,
         certificate: Certificate | None = None,
         client_certificate: Certificate | None = None,
         username: str = "admin",
@@ -428,10 +442,11 @@ class WSManServer(Closing):
         configurations: Mapping[str, Collection[str] | None] | None = None,
     ) -> None:
         self.auth = auth or ("basic" if tls else "negotiate")
-        self.must_seal = not tls and self.auth == "negotiate"
+        self.must_seal = not tls and self.auth in {"negotiate", "credssp"}
         self.username = username
         self.password = password
         self.latency_ms = 0.0
+        self.closes_after_demand = False
         self.counts: Counter[str] = Counter()
         self.problems: list[BaseException] = []
         self.shells = Shells(simulated(world), configurations or {DEFAULT_CONFIGURATION: None})
@@ -524,19 +539,9 @@ class WSManServer(Closing):
         with self._lock:
             return next((fault for fault in self._plan if fault.strikes(action)), None)
 
-    @contextlib.contextmanager
-    def credentials(self) -> Iterator[None]:
-        """Where spnego looks for the one who may come in."""
-        name = "NTLM_USER_FILE"
-        with _credentials_lock:
-            before = os.environ.get(name)
-            os.environ[name] = str(self._users)
-            try:
-                yield
-            finally:
-                del os.environ[name]
-                if before is not None:
-                    os.environ[name] = before
+    def credentials(self) -> contextlib.AbstractContextManager[None]:
+        """While it is entered, spnego knows the one who may come in."""
+        return let_in(self._users)
 
     def close(self) -> None:
         """End everything, shells and connections too.

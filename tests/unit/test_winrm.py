@@ -32,6 +32,9 @@ PIN = "ab" * 32
         ("2001:DB8::1", {}, "winrm://[2001:db8::1]", "WinRM('2001:db8::1')"),
         ("[2001:db8::1]", {"port": 65535}, "winrm://[2001:db8::1]:65535", "WinRM('2001:db8::1')"),
         ("fe80::1%eth0", {"tls": True}, "winrms://[fe80::1%eth0]", "WinRM('fe80::1%eth0', tls=True)"),
+        ("FE80::1%Eth0", {}, "winrm://[fe80::1%Eth0]", "WinRM('fe80::1%Eth0')"),
+        ("fe80::1%37", {}, "winrm://[fe80::1%37]", "WinRM('fe80::1%37')"),
+        ("fe80::1%251", {}, "winrm://[fe80::1%25251]", "WinRM('fe80::1%251')"),
         ("hv01", {"credential": WHO}, "winrm://hv01", f"WinRM('hv01', credential={WHO!r})"),
     ],
 )
@@ -227,6 +230,11 @@ class TestAddresses:
             ("winrm://hv01:80", "winrm://hv01:80"),
             ("winrms://[::1]:443/", "winrms://[::1]:443"),
             ("winrms://hv01.corp.example", "winrms://hv01.corp.example"),
+            ("winrm://[fe80::1%25eth0]:80", "winrm://[fe80::1%eth0]:80"),
+            ("winrm://[FE80::1%Eth0]", "winrm://[fe80::1%Eth0]"),
+            ("winrm://[fe80::1%25]", "winrm://[fe80::1%2525]"),
+            ("ssh://a@[fe80::1%25eth0]", "ssh://a@[fe80::1%eth0]"),
+            ("ssh://a@[fe80::1%2525]", "ssh://a@[fe80::1%2525]"),
         ],
     )
     def test_forms(self, address: str, shown: str) -> None:

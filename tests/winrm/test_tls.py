@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
+import hashlib
 import os
 import select
 import socket
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
 from hvintegration import Credential, Host, WinRM
 from hvintegration.clock import Deadline
@@ -34,7 +33,9 @@ from hvintegration.errors import (
     for_command,
 )
 from hvintegration.simulator import demo_world
-from tests.support.certificates import Certificate, self_signed
+from hvintegration.transports.winrm import connecting, http, steps
+from hvintegration.transports.winrm.target import WSManTarget
+from tests.support.certificates import Certificate, self_signed, server_context
 from tests.support.fault_proxy import FaultProxy
 from tests.support.leftovers import nothing_left
 from tests.support.refusals import refused
@@ -342,22 +343,22 @@ def test_a_handshake_that_stalls_in_the_middle(server: WSManServer, certificate:
 
 
 def test_a_connection_that_is_reset_before_tls_begins_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    def and_be_reset(connect: Callable[..., socket.socket], *arguments: Any, **more: Any) -> socket.socket:  # noqa: ANN401 - theirs
-        connected = connect(*arguments, **more)
+    def and_be_reset(target: WSManTarget, deadline: Deadline) -> socket.socket:
+        connected = connecting.dial(target, deadline)
         accepted = listener.accept()[0]
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         accepted.close()
         assert select.select([connected], [], [], 10)[0]
         return connected
 
-    for module in (socket, urllib3.util.connection):
-        monkeypatch.setattr(module, "create_connection", functools.partial(and_be_reset, module.create_connection))
+    for module in (http, steps):
+        monkeypatch.setattr(module, "dial", and_be_reset)
     with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ResourceWarning)
         transport = WinRM("127.0.0.1", port=listener.getsockname()[1], tls=True, credential=WHO, auth="basic")
 
         assert isinstance(refused(transport), ConnectionLostError)
-        with pytest.raises(ConnectError, match="no TLS"):
+        with pytest.raises(ConnectionLostError, match="while connecting"):
             dict(transport.steps())["TLS"](Deadline(20))
         gc.collect()
 
@@ -486,6 +487,64 @@ class TestClientCertificates:
                 "Pass --option client_certificate=... with --option auth=certificate, of"
             )
         assert server.counts["requests"] == 0
+
+
+class TestCertificatesAskedForLater:
+    """As Windows Server 2022 does, with TLS 1.3: once the request has come."""
+
+    @pytest.fixture
+    def client(self, tmp_path: Path) -> Certificate:
+        return self_signed(tmp_path, name="client", hosts=["admin"])
+
+    def serve(self, listener: socket.socket, context: ssl.SSLContext, came: list[bytes | None]) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with context.wrap_socket(listener.accept()[0], server_side=True) as secured:
+                    head, _, body = secured.recv(65536).partition(b"\r\n\r\n")
+                    left = int(head.lower().partition(b"content-length: ")[2].split()[0]) - len(body)
+                    while left:
+                        left -= len(secured.recv(left))
+                    secured.verify_client_post_handshake()
+                    secured.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    secured.settimeout(0.5)
+                    with contextlib.suppress(TimeoutError):  # Nothing but the certificate comes.
+                        secured.recv(1)
+                    came.append(secured.getpeercert(binary_form=True))
+                    secured.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    @pytest.mark.parametrize("has_one", [True, False])
+    def test_it_is_shown(self, certificate: Certificate, client: Certificate, *, has_one: bool) -> None:
+        came: list[bytes | None] = []
+        context = server_context(certificate)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.post_handshake_auth = True
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(client.path)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(20)
+            thread = threading.Thread(target=self.serve, args=(listener, context, came))
+            thread.start()
+            given: dict[str, Any] = {"port": listener.getsockname()[1], "tls": True, "ca_file": certificate.path}
+            if has_one:
+                given |= {"auth": "certificate", "client_certificate": client.path, "client_key": client.key}
+            else:
+                given |= {"auth": "basic", "credential": WHO}
+            error = refused(WinRM("localhost", **given))
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+        assert "404" in str(error)
+        assert [der is not None and hashlib.sha256(der).hexdigest() for der in came] == [has_one and client.sha256]
+
+    def test_a_first_exchange_that_is_lost_has_a_hint(self, certificate: Certificate, client: Certificate) -> None:
+        with WSManServer(
+            demo_world(), tls=True, certificate=certificate, auth="certificate", client_certificate=client
+        ) as server:
+            server.misbehave("drop", times=None)
+            transport = with_certificate(server, client.both, None, ca_file=certificate.path)
+            with Host(transport) as host, pytest.raises(ConnectionLostError) as lost:
+                host.info(timeout=20)
+        assert "Windows Server 2022" in str(lost.value.hint)
 
 
 # -- channel binding ---------------------------------------------------------------------------------------------------

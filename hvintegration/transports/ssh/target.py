@@ -12,7 +12,7 @@ import attrs
 
 from hvintegration.credential import Credential, Passphrase, check_username
 from hvintegration.errors import ConfigurationError, Hint
-from hvintegration.transports.host_names import check_host
+from hvintegration.transports.host_names import check_host, in_address
 from hvintegration.transports.ssh.host_keys import Trust, system_known_hosts, user_folder, user_known_hosts
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ class Target:
 
     def __str__(self) -> str:
         user = "" if self.username is None else f"{self.username}@"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{user}{host}{'' if self.port in {None, PORT} else f':{self.port}'}"
+        return f"{user}{in_address(self.host)}{'' if self.port in {None, PORT} else f':{self.port}'}"
 
     def hops(self) -> list[Endpoint]:
         """The servers on the way, this one last.

@@ -26,8 +26,8 @@ from hvintegration.errors import (
 )
 from hvintegration.processes import finalize, forget_after_fork
 from hvintegration.transports.remoting.psrp import RunspacePool
-from hvintegration.transports.winrm.http import WSManTarget
 from hvintegration.transports.winrm.shell import TIMED_OUT, Shell, WSManFault
+from hvintegration.transports.winrm.target import WSManTarget
 from hvintegration.transports.worker import Job, Late, Worker
 
 __all__ = ["WinRMConnection"]
@@ -40,7 +40,7 @@ SHELL_GONE: Final = 2150858843  # ERROR_WSMAN_UNEXPECTED_SELECTORS
 SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
 QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})
 
-TRIES_TO_FENCE: Final = 3
+TRIES_TO_FENCE: Final = 2
 MOST_REFUSALS: Final = 3
 SECONDS_TO_CLOSE: Final = 3.0
 SECONDS_TO_TELL: Final = 15.0

@@ -17,16 +17,13 @@ from pypsrp.shell import SignalCode
 from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
 
 from hvintegration.clock import Deadline
-from hvintegration.errors import AuthenticationError, BusyError, ConnectError, HvError, ProtocolError
+from hvintegration.errors import BusyError, ConnectError, ProtocolError
 from hvintegration.transports.library_logs import watch_libraries
 from hvintegration.transports.remoting.xml_guard import RefusedError, XmlGuard
-from hvintegration.transports.winrm.http import (
-    AUTHENTICATION_HINT,
-    HttpAnswer,
-    WSManHttp,
-    WSManTarget,
-    proxy_wants_a_user,
-)
+from hvintegration.transports.winrm.exchange import HttpAnswer
+from hvintegration.transports.winrm.http import WSManHttp
+from hvintegration.transports.winrm.statuses import named_status, refused_status
+from hvintegration.transports.winrm.target import WSManTarget
 
 __all__ = ["TIMED_OUT", "Shell", "WSManFault"]
 
@@ -196,14 +193,15 @@ class Shell:
             WSManFault: It is a fault.
             TransportError: It is not WSMan at all.
         """
-        if answer.status in _STATUSES:
-            raise _STATUSES[answer.status](self._address)
+        refusal = refused_status(self._address, answer)
+        if refusal is not None:
+            raise refusal
         try:
             XmlGuard().feed(answer.body)
             envelope = ElementTree.fromstring(answer.body)  # noqa: S314 - the guard has looked at it
         except (RefusedError, ExpatError, ElementTree.ParseError, ValueError) as error:
             what = str(error) if isinstance(error, RefusedError) else f"is not WSMan (HTTP status {answer.status})"
-            raise ProtocolError(
+            raise named_status(self._address, answer) or ProtocolError(
                 f"What {self._address} answered {what}.",
                 address=self._address,
                 received=answer.body[:400].decode("utf-8", "replace"),
@@ -213,7 +211,7 @@ class Shell:
             raise _fault(fault)
         relates_to = envelope.find("s:Header/wsa:RelatesTo", NAMESPACES)
         if answer.status != _OK or relates_to is None or envelope.find("s:Body", NAMESPACES) is None:
-            raise ProtocolError(
+            raise named_status(self._address, answer) or ProtocolError(
                 f"{self._address} answered HTTP status {answer.status} with other XML than WSMan's.",
                 address=self._address,
                 received=answer.body[:400].decode("utf-8", "replace"),
@@ -234,30 +232,3 @@ def _fault(fault: ElementTree.Element) -> WSManFault:
         subcode=fault.findtext("s:Code/s:Subcode/s:Value", "", NAMESPACES).strip().rpartition(":")[2],
         message=sentence or fault.findtext("s:Reason/s:Text", "", NAMESPACES).strip(),
     )
-
-
-def _unauthorized(address: str) -> HvError:
-    return AuthenticationError(f"{address} does not accept this user.", address=address, hint=AUTHENTICATION_HINT)
-
-
-def _forbidden(address: str) -> HvError:
-    return ConnectError(
-        f"{address} forbids this (HTTP status 403).",
-        address=address,
-        hint="A proxy or an HTTP filter may be in between; or the host maps no user to the client certificate.",
-    )
-
-
-def _missing(address: str) -> HvError:
-    return ConnectError(
-        f"{address} has no WSMan there (HTTP status 404).", address=address, hint="Check the port and the path."
-    )
-
-
-def _busy(address: str) -> HvError:
-    return BusyError(
-        f"{address} has no room now (HTTP status 503).", address=address, hint="Try again later; see the host's load."
-    )
-
-
-_STATUSES: Final = {401: _unauthorized, 403: _forbidden, 404: _missing, 407: proxy_wants_a_user, 503: _busy}

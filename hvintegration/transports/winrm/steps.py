@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import socket
+import contextlib
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
 from hvintegration.clock import Deadline
-from hvintegration.errors import BusyError, ConnectError, HvError, RemoteError, TransportTimeoutError
+from hvintegration.errors import BusyError, HvError, RemoteError, TransportTimeoutError
 from hvintegration.transports.base import Step
-from hvintegration.transports.winrm.http import (
-    WSManTarget,
-    offered_certificate,
-    tls_context,
-    untrusted_certificate,
-)
+from hvintegration.transports.winrm.connecting import dial, resolve, secure
+from hvintegration.transports.winrm.exchange import HttpConnection
+from hvintegration.transports.winrm.target import WSManTarget
+from hvintegration.transports.winrm.tls import fingerprint_of, tls_context
 from hvintegration.transports.worker import Late, Worker
 
 __all__ = ["winrm_steps"]
@@ -35,11 +33,11 @@ def winrm_steps(target: WSManTarget, open_pool: Callable[[Deadline], None]) -> t
     )
 
 
-def _in_time(step: Callable[[WSManTarget, float], str], target: WSManTarget, deadline: Deadline) -> str:
+def _in_time(step: Callable[[WSManTarget, Deadline], str], target: WSManTarget, deadline: Deadline) -> str:
     worker = Worker(f"{target.address} step")
     try:
-        return worker.do(lambda: step(target, deadline.left()), deadline)
-    except (Late, TimeoutError):
+        return worker.do(lambda: step(target, deadline), deadline)
+    except (Late, TransportTimeoutError):
         raise TransportTimeoutError(
             address=target.address,
             after=deadline.given,
@@ -51,57 +49,25 @@ def _in_time(step: Callable[[WSManTarget, float], str], target: WSManTarget, dea
         worker.stop()
 
 
-def _resolve(target: WSManTarget, _seconds: float) -> str:
-    try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise ConnectError(
-            f"The name {target.host} cannot be resolved: {error.strerror or error}.",
-            address=target.address,
-            hint="Check the spelling and the DNS suffix, or use an IP address.",
-        ) from None
-    return ", ".join(dict.fromkeys(str(address[4][0]) for address in found))
+def _resolve(target: WSManTarget, _deadline: Deadline) -> str:
+    return ", ".join(dict.fromkeys(str(place.address[0]) for place in resolve(target)))
 
 
-def _connect(target: WSManTarget, seconds: float) -> str:
-    try:
-        with socket.create_connection((target.host, target.port), seconds) as connected:
-            return "{}:{}".format(*connected.getpeername()[:2])
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise ConnectError(
-            f"Port {target.port} of {target.host} does not answer: {error.strerror or error}.",
-            address=target.address,
-            hint="Run Enable-PSRemoting on the host, and let its firewall accept the port.",
-        ) from None
+def _connect(target: WSManTarget, deadline: Deadline) -> str:
+    with dial(target, deadline) as connected:
+        return "{}:{}".format(*connected.getpeername()[:2])
 
 
-def _handshake(target: WSManTarget, seconds: float) -> str:
-    offered = ""
-    try:
-        offered = offered_certificate(target, seconds)
+def _handshake(target: WSManTarget, deadline: Deadline) -> str:
+    context = tls_context(target)
+    with contextlib.closing(HttpConnection(dial(target, deadline))) as connection:
+        secured = secure(connection, target, context, deadline)
+        offered = fingerprint_of(secured)
         if target.certificate_sha256 is not None:
-            if offered != target.certificate_sha256:
-                raise untrusted_certificate(target, offered, None)
             return f"the pinned certificate, SHA-256 {offered}"
-        with (
-            socket.create_connection((target.host, target.port), seconds) as plain,
-            tls_context(target).wrap_socket(plain, server_hostname=target.host) as secured,
-        ):
-            expires = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
-            day = datetime.fromtimestamp(expires, UTC).date()
-            return f"{secured.version()}, certificate valid until {day}, SHA-256 {offered}"
-    except ssl.SSLCertVerificationError as error:
-        raise untrusted_certificate(target, offered, error.verify_message) from None
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise ConnectError(
-            f"There is no TLS to be had at {target.address}: {error.strerror or error}.",
-            address=target.address,
-            hint="Is there an HTTPS listener? winrm enumerate winrm/config/listener lists them.",
-        ) from None
+        expires = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
+        day = datetime.fromtimestamp(expires, UTC).date()
+        return f"{secured.version()}, certificate valid until {day}, SHA-256 {offered}"
 
 
 class _Session:

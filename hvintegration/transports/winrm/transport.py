@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 from hvintegration.credential import Credential, Passphrase, has_control
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument, excerpt
 from hvintegration.transports.base import Step
-from hvintegration.transports.host_names import check_host
+from hvintegration.transports.host_names import check_host, in_address
 from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
 
 if TYPE_CHECKING:
     from hvintegration.transports.winrm.connection import WinRMConnection
-    from hvintegration.transports.winrm.http import WSManTarget
+    from hvintegration.transports.winrm.target import WSManTarget
 
 __all__ = ["WinRM"]
 
@@ -120,10 +120,9 @@ class WinRM(KeptTransport):
         return f"{type(self).__name__}({self._host!r}{', tls=True' if self._tls else ''}{who})"
 
     def __str__(self) -> str:
-        host = f"[{self._host}]" if ":" in self._host else self._host
         usual = HTTPS_PORT if self._tls else HTTP_PORT
         port = "" if self._port == usual else f":{self._port}"
-        return f"{'winrms' if self._tls else 'winrm'}://{host}{port}"
+        return f"{'winrms' if self._tls else 'winrm'}://{in_address(self._host)}{port}"
 
     @property
     def requests(self) -> int:
@@ -146,7 +145,7 @@ class WinRM(KeptTransport):
         return WinRMConnection(self._target(), self._configuration_name, self._locale)
 
     def _target(self) -> WSManTarget:
-        from hvintegration.transports.winrm.http import WSManTarget
+        from hvintegration.transports.winrm.target import WSManTarget
 
         return WSManTarget(
             address=str(self),
@@ -205,7 +204,8 @@ def _check_basic(name: str, credential: Credential) -> None:
 
 
 def _checked_host(host: str, port: int) -> str:
-    bare = host.removeprefix("[").removesuffix("]").lower()
+    name, percent, zone = host.removeprefix("[").removesuffix("]").partition("%")
+    bare = f"{name.lower()}{percent}{zone}"  # Names of zones may differ in their case alone.
     if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", bare):
         raise ConfigurationError(
             f"Invalid host {host!r}: it is neither a name nor an IP address.",
@@ -236,7 +236,7 @@ def _checked_fingerprint(text: str) -> str:
 
 
 def _checked_proxy(proxy: str) -> str:
-    # None over TLS: with a pinned host, urllib3 would trust whatever certificate the proxy has.
+    # None over TLS: nothing says which certificate a proxy must have.
     parts = re.fullmatch(r"http://([^/@:\[\]\s]+|\[[^/@\[\]\s]+\])(?::([0-9]{1,5}))?/?", proxy)
     if parts is None or not 0 < int(parts[2] or "80") < 65536:  # noqa: PLR2004
         raise ConfigurationError(

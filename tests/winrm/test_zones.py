@@ -1,0 +1,46 @@
+"""An IPv6 address with a zone: it is looked up as it was typed, and nobody over there hears of the zone."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from hvintegration import Host, WinRM, transport_for
+from hvintegration.errors import ConnectError
+from tests.support.hostile_http import WHO, HostileServer, page
+
+
+@pytest.mark.parametrize(
+    ("host", "dialled"),
+    [
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("FE80::1%Eth0", "fe80::1%Eth0"),
+        ("fe80::1%37", "fe80::1%37"),
+        ("fe80::1%7", "fe80::1%7"),
+        ("fe80::1%25", "fe80::1%25"),
+        ("fe80::1%25eth0", "fe80::1%25eth0"),
+        ("winrm://[fe80::1%25eth0]", "fe80::1%eth0"),
+        ("winrm://[fe80::1%eth0]", "fe80::1%eth0"),
+        ("winrm://[fe80::1%37]", "fe80::1%37"),
+        ("winrm://[fe80::1%2537]", "fe80::1%37"),
+        ("winrm://[fe80::1%25]", "fe80::1%25"),
+    ],
+)
+def test_it_is_dialled_as_it_was_typed(host: str, dialled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    with HostileServer(before=lambda _: page("404 Not Found")) as server:
+        real = socket.getaddrinfo
+
+        def spy(name: object, port: int, *rest: object, **more: object) -> object:
+            asked.append(name)
+            return real("127.0.0.1", server.port, type=socket.SOCK_STREAM)
+
+        monkeypatch.setattr(socket, "getaddrinfo", spy)
+        transport = transport_for(host, credential=WHO, options={"auth": "ntlm"}) if "/" in host else None
+        with Host(transport or WinRM(host, auth="ntlm", credential=WHO)) as asking, pytest.raises(ConnectError):
+            asking.info(timeout=20)
+        monkeypatch.undo()
+
+    assert asked == [dialled]
+    assert [request.headers["host"] for request in server.requests] == ["[fe80::1]:5985"]
