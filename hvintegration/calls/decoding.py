@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias, TypeGuard, TypeVar, cast
+import itertools
+import reprlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn, TypeAlias, TypeGuard, TypeVar, cast
 
 from hvintegration.errors import DecodeError
 
@@ -23,7 +25,9 @@ __all__ = [
     "optional_integer",
     "optional_text",
     "optional_texts",
+    "shown",
     "text",
+    "text_fields",
     "texts",
 ]
 
@@ -35,8 +39,34 @@ Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 
 
+class _Short(reprlib.Repr):
+    """As ``repr``, but of a large value it looks at the beginning only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxdict = self.maxlist = 8
+        self.maxstring = self.maxlong = self.maxother = 1000
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """The first fields; the method that is replaced sorts all of them."""
+        if level <= 0:
+            return "{...}"
+        first = itertools.islice(x.items(), self.maxdict)
+        fields = [f"{self.repr1(key, level - 1)}: {self.repr1(value, level - 1)}" for key, value in first]
+        return f"{{{', '.join([*fields, '...'] if len(x) > self.maxdict else fields)}}}"
+
+
+_SHORT: Final = _Short()
+
+
+def shown(value: Json) -> str:
+    """What to show of *value* in an error: of a long one its beginning."""
+    return _SHORT.repr(value)
+
+
 def _wrong(path: str, expected: str, found: object) -> NoReturn:
-    raise DecodeError(path=path, expected=expected, found=repr(found))
+    raise DecodeError(path=path, expected=expected, found=shown(found))
 
 
 def field(record: JsonObject, name: str, path: str) -> Json:
@@ -61,6 +91,15 @@ def optional_text(record: JsonObject, name: str, path: str) -> str | None:
     if value is not None and type(value) is not str:
         _wrong(f"{path}.{name}", "a text or null", value)
     return value
+
+
+def text_fields(record: JsonObject, names: Sequence[str], path: str) -> list[str | None]:
+    """Several text fields that may be null, in one go."""
+    values = [record.get(name) for name in names]
+    for value in values:
+        if value is not None and type(value) is not str:
+            return [optional_text(record, name, path) for name in names]
+    return values
 
 
 def flag(record: JsonObject, name: str, path: str) -> bool:
@@ -139,10 +178,16 @@ def optional_texts(record: JsonObject, name: str, path: str) -> tuple[str, ...] 
     return None if record.get(name) is None else texts(record, name, path)
 
 
-def decode_list(items: list[Json], path: str, decode: Callable[[JsonObject, str], T]) -> tuple[T, ...]:
-    """Each item, which must be an object, through *decode*, which is given the item and its path."""
+def decode_list(
+    items: list[Json], path: str, decode: Callable[[JsonObject, str], T], step: Callable[[], None]
+) -> tuple[T, ...]:
+    """Each item, which must be an object, through *decode*, which is given the item and its path.
+
+    *step* is called after each.
+    """
     decoded: list[T] = []
     for index, item in enumerate(items):
         place = f"{path}[{index}]"
         decoded.append(decode(as_object(item, place), place))
+        step()
     return tuple(decoded)

@@ -20,6 +20,7 @@ from hvintegration.calls.decoding import (
     optional_integer,
     optional_text,
     optional_texts,
+    text_fields,
 )
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import Refusal, failure_of
@@ -35,7 +36,7 @@ from hvintegration.errors import (
 from hvintegration.models import Failure, ServiceState, VMInfo
 from hvintegration.operations.refusals import hyperv_error, is_absent, result_of
 from hvintegration.scripts import GET_VMS
-from hvintegration.service_kind import ServiceKind, component_id_of
+from hvintegration.service_kind import component_of
 
 __all__ = [
     "VMRecord",
@@ -251,7 +252,7 @@ def decode_vms(result: JsonObject, answer: Answer) -> tuple[tuple[VMRecord, ...]
             return None
         return _record(entry, path, answer, vm_id.lower(), name)
 
-    found = decode_list(list_field(result, "vms", "$.result"), "$.result.vms", decode)
+    found = decode_list(list_field(result, "vms", "$.result"), "$.result.vms", decode, answer.step)
     return tuple(vm for vm in found if vm is not None), tuple(unknown)
 
 
@@ -281,13 +282,17 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
     if info is not None and info.generation is None:
         note("Generation")
     if entry.get("services") is None:
-        return attrs.evolve(vm, info=info, unread=tuple(unread))
+        return VMRecord(answer.address, vm_id, name, vm.state, info, unread=tuple(unread))
 
-    services: list[ServiceState] = []
     items = list_field(entry, "services", path)
+    services: list[ServiceState] = []
     for index, item in enumerate(items):
-        place = f"{path}.services[{index}]"
-        service = _service(as_object(item, place), place, vm, answer.received_at)
+        try:
+            service = _service(as_object(item, ""), vm, answer.received_at)
+        except DecodeError as wrong:
+            place = f"{path}.services[{index}]{wrong.path}"
+            raise DecodeError(path=place, expected=wrong.expected, found=wrong.found) from None
+        answer.step()
         if service is None:
             note("Id", "an integration service")
             continue
@@ -295,8 +300,11 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
         if service.enabled is None or service.name is None:
             for what in ("Enabled",) * (service.enabled is None) + ("Name",) * (service.name is None):
                 note(what, service.kind.label if service.kind is not None else service.component_id)
-    return attrs.evolve(
-        vm,
+    return VMRecord(
+        address=answer.address,
+        id=vm_id,
+        name=name,
+        state=vm.state,
         info=info,
         services=tuple(services),
         unread=tuple(unread),
@@ -325,23 +333,30 @@ def _info(entry: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> VMIn
     )
 
 
-def _service(service: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> ServiceState | None:
-    """The state of a service; None if the host gave no value for its id."""
-    identifier = optional_text(service, "id", path)
+_SERVICE_TEXTS = ("id", "name", "primary", "primary_text", "secondary", "secondary_text")
+
+
+def _service(service: JsonObject, vm: VMRecord, read_at: datetime) -> ServiceState | None:
+    """The state of a service; None if the host gave no value for its id.
+
+    Raises:
+        DecodeError: It has another shape; the path begins at the service.
+    """
+    identifier, name, primary, primary_text, secondary, secondary_text = text_fields(service, _SERVICE_TEXTS, "")
     if identifier is None:
         return None
-    component_id = component_id_of(identifier)
+    component_id, kind = component_of(identifier)
     return ServiceState(
         vm_id=vm.id,
         vm_name=vm.name,
         vm_state=vm.state,
-        kind=ServiceKind.of_component(component_id),
+        kind=kind,
         component_id=component_id,
-        name=optional_text(service, "name", path),
-        enabled=optional_flag(service, "enabled", path),
-        primary=optional_text(service, "primary", path),
-        primary_text=optional_text(service, "primary_text", path),
-        secondary=optional_text(service, "secondary", path),
-        secondary_text=optional_text(service, "secondary_text", path),
+        name=name,
+        enabled=optional_flag(service, "enabled", ""),
+        primary=primary,
+        primary_text=primary_text,
+        secondary=secondary,
+        secondary_text=secondary_text,
         read_at=read_at,
     )
