@@ -380,7 +380,7 @@ _FACTS: Final[dict[ServiceKind, _Facts]] = {
 
 
 def component_of(identifier: str) -> tuple[str, ServiceKind | None]:
-    r"""The component GUID in a live ``Id`` (``Microsoft:<VM GUID>\\<component GUID>``) or GUID, and which service it is.
+    r"""The component GUID in a live ``Id`` (``Microsoft:<VM GUID>\\<component GUID>``) or GUID, and whose that is.
 
     The GUID is in lower case without braces. A text of another form comes back trimmed and in lower case.
     """

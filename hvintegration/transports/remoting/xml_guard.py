@@ -68,7 +68,7 @@ class XmlReader:
         Raises:
             xml.parsers.expat.ExpatError: It is not complete.
         """
-        self.expat.Parse(b"", 1)
+        self.expat.Parse(b"", True)  # noqa: FBT003 - it takes no keywords
 
 
 class XmlGuard(XmlReader):
