@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeAlias, TypeGuard, TypeVar, cast
 
 from hvintegration.errors import DecodeError
@@ -12,6 +13,7 @@ from hvintegration.errors import DecodeError
 __all__ = [
     "Json",
     "JsonObject",
+    "OptionalFields",
     "as_object",
     "decode_list",
     "field",
@@ -27,7 +29,6 @@ __all__ = [
     "optional_texts",
     "shown",
     "text",
-    "text_fields",
     "texts",
 ]
 
@@ -91,15 +92,6 @@ def optional_text(record: JsonObject, name: str, path: str) -> str | None:
     if value is not None and type(value) is not str:
         _wrong(f"{path}.{name}", "a text or null", value)
     return value
-
-
-def text_fields(record: JsonObject, names: Sequence[str], path: str) -> list[str | None]:
-    """Several text fields that may be null, in one go."""
-    values = [record.get(name) for name in names]
-    for value in values:
-        if value is not None and type(value) is not str:
-            return [optional_text(record, name, path) for name in names]
-    return values
 
 
 def flag(record: JsonObject, name: str, path: str) -> bool:
@@ -176,6 +168,34 @@ def texts(record: JsonObject, name: str, path: str) -> tuple[str, ...]:
 def optional_texts(record: JsonObject, name: str, path: str) -> tuple[str, ...] | None:
     """A field that is a list of texts or null."""
     return None if record.get(name) is None else texts(record, name, path)
+
+
+class OptionalFields:
+    """Reads several fields in one go, each of its type or null.
+
+    Args:
+        types: The type of each, by its name.
+    """
+
+    def __init__(self, **types: type[str | int | bool]) -> None:
+        self._types = types
+        self._values: Callable[[JsonObject], tuple[Any, ...]] = operator.itemgetter(*types)
+        self._good = frozenset(itertools.product(*((kind, type(None)) for kind in types.values())))
+
+    def read(self, record: JsonObject, path: str) -> tuple[Any, ...]:
+        """Their values, in order; None for those that are not there."""
+        try:
+            values = self._values(record)
+        except KeyError:
+            values = tuple(map(record.get, self._types))
+        if tuple(map(type, values)) not in self._good:
+            for (name, kind), value in zip(self._types.items(), values, strict=True):
+                if value is not None and type(value) is not kind:
+                    _wrong(f"{path}.{name}", _OR_NULL[kind], value)
+        return values
+
+
+_OR_NULL: Final = {str: "a text or null", int: "a whole number or null", bool: "true, false or null"}
 
 
 def decode_list(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import attrs
 
@@ -12,15 +12,13 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import (
     JsonObject,
+    OptionalFields,
     as_object,
     decode_list,
     list_field,
     object_field,
-    optional_flag,
-    optional_integer,
     optional_text,
     optional_texts,
-    text_fields,
 )
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import Refusal, failure_of
@@ -256,6 +254,10 @@ def decode_vms(result: JsonObject, answer: Answer) -> tuple[tuple[VMRecord, ...]
     return tuple(vm for vm in found if vm is not None), tuple(unknown)
 
 
+_About: TypeAlias = tuple[str, str, str | None]
+"""Id, name and state of a virtual machine."""
+
+
 def _no_value(what: str, owner: str, address: str, vm_id: str | None, vm_name: str | None) -> Failure:
     """What a property of a live object is that is never null, and yet was: its getter failed, silently."""
     return Failure(
@@ -275,20 +277,21 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
     def note(what: str, owner: str = "the virtual machine") -> None:
         unread.append(_no_value(what, owner, answer.address, vm_id, name))
 
-    vm = VMRecord(address=answer.address, id=vm_id, name=name, state=optional_text(entry, "state", path))
-    if vm.state is None:
+    state = optional_text(entry, "state", path)
+    if state is None:
         note("State")
-    info = None if entry.get("info") is None else _info(entry, path, vm, answer.received_at)
+    about = vm_id, name, state
+    info = None if entry.get("info") is None else _info(entry, path, about, answer.received_at)
     if info is not None and info.generation is None:
         note("Generation")
     if entry.get("services") is None:
-        return VMRecord(answer.address, vm_id, name, vm.state, info, unread=tuple(unread))
+        return VMRecord(answer.address, vm_id, name, state, info, unread=tuple(unread))
 
     items = list_field(entry, "services", path)
     services: list[ServiceState] = []
     for index, item in enumerate(items):
         try:
-            service = _service(as_object(item, ""), vm, answer.received_at)
+            service = _service(as_object(item, ""), about, answer.received_at)
         except DecodeError as wrong:
             place = f"{path}.services[{index}]{wrong.path}"
             raise DecodeError(path=place, expected=wrong.expected, found=wrong.found) from None
@@ -304,7 +307,7 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
         address=answer.address,
         id=vm_id,
         name=name,
-        state=vm.state,
+        state=state,
         info=info,
         services=tuple(services),
         unread=tuple(unread),
@@ -312,48 +315,64 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
     )
 
 
-def _info(entry: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> VMInfo:
+_INFO = OptionalFields(
+    status=str,
+    heartbeat=str,
+    generation=int,
+    version=str,
+    uptime_seconds=int,
+    notes=str,
+    clustered=bool,
+    integration_services_version=str,
+)
+
+
+def _info(entry: JsonObject, path: str, about: _About, read_at: datetime) -> VMInfo:
+    vm_id, name, state = about
     info = object_field(entry, "info", path)
     path = f"{path}.info"
-    version = optional_text(info, "integration_services_version", path)
+    status, heartbeat, generation, version, uptime, notes, clustered, services_version = _INFO.read(info, path)
     return VMInfo(
-        id=vm.id,
-        name=vm.name,
-        state=vm.state,
-        status=optional_text(info, "status", path),
-        heartbeat=optional_text(info, "heartbeat", path),
-        generation=optional_integer(info, "generation", path),
-        version=optional_text(info, "version", path),
-        uptime=optional_integer(info, "uptime_seconds", path),
-        notes=optional_text(info, "notes", path),
+        id=vm_id,
+        name=name,
+        state=state,
+        status=status,
+        heartbeat=heartbeat,
+        generation=generation,
+        version=version,
+        uptime=uptime,
+        notes=notes,
         addresses=optional_texts(info, "addresses", path),
-        clustered=optional_flag(info, "clustered", path),
-        integration_services_version=None if version in {"", "0.0"} else version,
+        clustered=clustered,
+        integration_services_version=None if services_version in {"", "0.0"} else services_version,
         read_at=read_at,
     )
 
 
-_SERVICE_TEXTS = ("id", "name", "primary", "primary_text", "secondary", "secondary_text")
+_SERVICE = OptionalFields(
+    id=str, name=str, enabled=bool, primary=str, primary_text=str, secondary=str, secondary_text=str
+)
 
 
-def _service(service: JsonObject, vm: VMRecord, read_at: datetime) -> ServiceState | None:
+def _service(service: JsonObject, about: _About, read_at: datetime) -> ServiceState | None:
     """The state of a service; None if the host gave no value for its id.
 
     Raises:
         DecodeError: It has another shape; the path begins at the service.
     """
-    identifier, name, primary, primary_text, secondary, secondary_text = text_fields(service, _SERVICE_TEXTS, "")
+    identifier, name, enabled, primary, primary_text, secondary, secondary_text = _SERVICE.read(service, "")
     if identifier is None:
         return None
+    vm_id, vm_name, vm_state = about
     component_id, kind = component_of(identifier)
     return ServiceState(
-        vm_id=vm.id,
-        vm_name=vm.name,
-        vm_state=vm.state,
+        vm_id=vm_id,
+        vm_name=vm_name,
+        vm_state=vm_state,
         kind=kind,
         component_id=component_id,
         name=name,
-        enabled=optional_flag(service, "enabled", ""),
+        enabled=enabled,
         primary=primary,
         primary_text=primary_text,
         secondary=secondary,

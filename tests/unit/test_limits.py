@@ -39,7 +39,7 @@ def many(items: str, times: int) -> str:
         (many("[]", limits.MAX_CONTAINERS), "has more than 250000 lists and objects"),
         (many("{}", limits.MAX_CONTAINERS), "has more than 250000 lists and objects"),
         (many("[[[]]]", 100_000), "has more than 250000 lists and objects"),
-        ("{" + '"":0,' * limits.MAX_FIELDS + '"":0}', "has more than 700000 fields"),
+        ("{" + '"":0,' * limits.MAX_FIELDS + '"":0}', "has more than 650000 fields"),
         (many("0", limits.MAX_ITEMS + 2), "has more than 1000000 items"),
         (many('","', limits.MAX_MARKED_TEXTS + 1), "has more than 400000 texts with commas, colons or brackets"),
         ("[" * 33, "has more than 32 levels"),

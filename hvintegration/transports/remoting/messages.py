@@ -37,7 +37,7 @@ MAX_RECORD: Final = 512 * 1024
 """Bytes of a message that psrpcore reads; a record of an error has some 10,000."""
 
 MAX_ELEMENTS: Final = 2_000
-"""Elements of such a message; a record of an error has some 200. psrpcore takes a third of a second for so many."""
+"""Elements of such a message; a record of an error has some 200. psrpcore takes a tenth of a second for so many."""
 
 MAX_CHILDREN: Final = 500
 """Elements right under another one: psrpcore compares each property with all before it."""
