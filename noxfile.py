@@ -50,10 +50,15 @@ WORKERS = ("--numprocesses", str(max(4, os.cpu_count() or 1)), "--dist", "loadgr
 # What waits neither for time, nor for a network, nor for another process.
 QUICK = ("tests/unit", "tests/objects", "tests/cli/test_commands.py", "tests/contract/test_contract.py")
 
+WITHOUT_ENGINE = ("-m", "not engine")
+
 UNLIMITED = ("--timeout", "0", "--override-ini", "faulthandler_timeout=0")
 
+# What is compiled once is kept, whatever the environment says: every worker and every child process imports it.
+COMPILED_ONCE: dict[str, str | None] = {"PYTHONDONTWRITEBYTECODE": None}
+
 # Keeps the current folder off sys.path, in child processes too: what is imported is what is installed.
-INSTALLED_ONLY = {"PYTHONSAFEPATH": "1"}
+INSTALLED_ONLY: dict[str, str | None] = {"PYTHONSAFEPATH": "1"} | COMPILED_ONCE
 
 
 def group(name: str) -> list[str]:
@@ -111,7 +116,7 @@ def quick(session: nox.Session) -> None:
     if not (installed.exists() and installed.read_bytes() == (HERE / "pyproject.toml").read_bytes()):
         session.install("--editable", ".[cli,pandas]", *group("tests"))
         installed.write_bytes((HERE / "pyproject.toml").read_bytes())
-    session.run("pytest", *WORKERS, "-m", "not engine", *(session.posargs or QUICK))
+    session.run("pytest", *WORKERS, *WITHOUT_ENGINE, *(session.posargs or QUICK), env=COMPILED_ONCE)
 
 
 @nox.session(requires=["build"])
@@ -126,7 +131,7 @@ def tests(session: nox.Session) -> None:
 def tests_bare(session: nox.Session) -> None:
     """Run the tests that need no engine without any extra: neither rich nor pandas is there."""
     install_wheel(session, "", *group("tests"))
-    run_tests(session, "-m", "not engine")
+    run_tests(session, *WITHOUT_ENGINE)
 
 
 @nox.session(requires=["build"])
@@ -138,7 +143,7 @@ def tests_lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", *project, env=here)
     install_wheel(session, "[cli,pandas]", *group("tests"))
     session.run("uv", "pip", "list", env=here)
-    run_tests(session, "-m", "not engine")
+    run_tests(session, *WITHOUT_ENGINE)
 
 
 @nox.session
@@ -188,7 +193,7 @@ def soak(session: nox.Session) -> None:
     seed = os.environ.get("HVINTEGRATION_SEED") or str(random.SystemRandom().randrange(1_000_000))
     session.log(f"HVINTEGRATION_SEED={seed}")
     tests = ("tests/faults/test_interruptions.py", "tests/faults/test_threads.py")
-    env = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
+    env: dict[str, str | None] = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
     session.run("pytest", *WORKERS, *UNLIMITED, *tests, *session.posargs, env=env)
 
 

@@ -50,6 +50,7 @@ def engine() -> str:
         pytest.skip("HVINTEGRATION_PWSH does not name a PowerShell engine with the stand-in Hyper-V module")
     if not Path(path).is_file():
         pytest.fail(f"HVINTEGRATION_PWSH names {path}, which is no file")
+    os.environ.update(sshd.QUICK_START)
     return path
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -22,19 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-# What pytest does for test modules: this folder is importable as a package, without anything on sys.path.
-sys.modules["tests"] = ModuleType("tests")
-sys.modules["tests"].__path__ = [str(Path(__file__).resolve().parents[1])]
-
-from hvintegration.scripts import GET_PROCESS, STOP_PROCESS  # noqa: E402
-from tests.support.psrp_server import Pipeline, PowerShellServer, StreamServer, simulated  # noqa: E402
-
 WORLD = sys.argv[2]
 ONCE = Path(sys.argv[3]) if len(sys.argv) > 3 and not sys.argv[3].startswith("-") else None
-
-
-def misbehaves(*names: str) -> bool:
-    return BEHAVIOUR in names
 
 
 def out(text: str) -> None:
@@ -45,6 +35,65 @@ def out(text: str) -> None:
 def hang() -> NoReturn:
     while True:
         time.sleep(60)
+
+
+def _banner() -> None:
+    out("\ufeffWindows PowerShell\r\nCopyright\r\n\r\n")
+
+
+def _flood_stderr() -> None:
+    for _ in range(1000):
+        sys.stderr.write("x" * 100_000 + "\n")
+
+
+def _endless_line() -> None:
+    while True:
+        out("x" * 65536)
+
+
+def _deaf() -> None:
+    sys.stdin.close()
+    hang()
+
+
+STARTS: dict[str, Callable[[], None]] = {
+    "exit": lambda: sys.exit(1),
+    "complain": lambda: sys.exit("Der Start ist\x1b[31m fehlgeschlagen."),
+    "silent": hang,
+    "endless-line": _endless_line,
+    "banner": _banner,
+    "flood-stderr": _flood_stderr,
+    "deaf": _deaf,
+}
+
+
+def behaviour() -> str:
+    """What this process does: what was asked for, or nothing special if that was for the first process only."""
+    if ONCE is None:
+        return sys.argv[1]
+    if ONCE.exists():
+        return "none"
+    ONCE.touch()
+    return sys.argv[1]
+
+
+BEHAVIOUR = behaviour()
+
+if __name__ == "__main__":
+    STARTS.get(BEHAVIOUR, lambda: None)()  # What never gets further does not need what is imported below.
+
+gc.disable()  # What is started a hundred times need not look for garbage among what it has just imported.
+
+# What pytest does for test modules: this folder is importable as a package, without anything on sys.path.
+sys.modules["tests"] = ModuleType("tests")
+sys.modules["tests"].__path__ = [str(Path(__file__).resolve().parents[1])]
+
+from hvintegration.scripts import GET_PROCESS, STOP_PROCESS  # noqa: E402
+from tests.support.psrp_server import Pipeline, PowerShellServer, StreamServer, simulated  # noqa: E402
+
+
+def misbehaves(*names: str) -> bool:
+    return BEHAVIOUR in names
 
 
 def stop(document: str) -> dict[str, object]:
@@ -277,48 +326,5 @@ ANSWERS: dict[str, Callable[[Server, str, Pipeline], None]] = {
 }
 
 
-def _banner() -> None:
-    out("\ufeffWindows PowerShell\r\nCopyright\r\n\r\n")
-
-
-def _flood_stderr() -> None:
-    for _ in range(1000):
-        sys.stderr.write("x" * 100_000 + "\n")
-
-
-def _endless_line() -> None:
-    while True:
-        out("x" * 65536)
-
-
-def _deaf() -> None:
-    sys.stdin.close()
-    hang()
-
-
-STARTS: dict[str, Callable[[], None]] = {
-    "exit": lambda: sys.exit(1),
-    "complain": lambda: sys.exit("Der Start ist\x1b[31m fehlgeschlagen."),
-    "silent": hang,
-    "endless-line": _endless_line,
-    "banner": _banner,
-    "flood-stderr": _flood_stderr,
-    "deaf": _deaf,
-}
-
-
-def behaviour() -> str:
-    """What this process does: what was asked for, or nothing special if that was for the first process only."""
-    if ONCE is None:
-        return sys.argv[1]
-    if ONCE.exists():
-        return "none"
-    ONCE.touch()
-    return sys.argv[1]
-
-
-BEHAVIOUR = behaviour()
-
 if __name__ == "__main__":
-    STARTS.get(BEHAVIOUR, lambda: None)()
     Server(PowerShellServer(simulated(WORLD)), out).serve(sys.stdin)

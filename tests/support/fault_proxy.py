@@ -304,7 +304,8 @@ class FaultProxy(Closing):
     async def _give(self, link: _Link, direction: _Direction) -> None:
         while True:
             due, chunk = await direction.queue.get()
-            await asyncio.sleep(due - self._loop.time())
+            if (left := due - self._loop.time()) > 0:
+                await asyncio.sleep(left)
             if not chunk:
                 await direction.moving.wait()
                 direction.writer.write_eof()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import os
 import select
@@ -27,6 +28,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 import attrs
 import spnego
+import spnego._ntlm
 from spnego.channel_bindings import GssChannelBindings
 
 from hvintegration import World
@@ -74,6 +76,10 @@ _BOUNDARY: Final = b"--Encrypted Boundary"
 _PART: Final = b"Content-Type: application/octet-stream\r\n"
 
 _credentials_lock = threading.Lock()
+
+# In Python, DES takes longer than all else that a new connection does, and the tests have few passwords.
+_hashing: Any = spnego._ntlm  # noqa: SLF001 - there is no other place
+_hashing.lmowfv1 = functools.cache(_hashing.lmowfv1)
 
 
 @attrs.define
