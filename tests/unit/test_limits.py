@@ -36,9 +36,9 @@ def many(items: str, times: int) -> str:
     ("document", "reason"),
     [
         (" " * (limits.MAX_LENGTH + 1), "is longer than 33554432 characters"),
-        (many("[]", limits.MAX_CONTAINERS), "has more than 250000 lists and objects"),
-        (many("{}", limits.MAX_CONTAINERS), "has more than 250000 lists and objects"),
-        (many("[[[]]]", 100_000), "has more than 250000 lists and objects"),
+        (many("[]", limits.MAX_CONTAINERS), "has more than 120000 lists and objects"),
+        (many("{}", limits.MAX_CONTAINERS), "has more than 120000 lists and objects"),
+        (many("[[[]]]", 50_000), "has more than 120000 lists and objects"),
         ("{" + '"":0,' * limits.MAX_FIELDS + '"":0}', "has more than 650000 fields"),
         (many("0", limits.MAX_ITEMS + 2), "has more than 1000000 items"),
         (many('","', limits.MAX_MARKED_TEXTS + 1), "has more than 400000 texts with commas, colons or brackets"),
@@ -145,7 +145,7 @@ def test_a_value_of_many_levels_and_parts_is_shown_in_part() -> None:
 
 
 def test_an_answer_of_another_shape_is_refused_at_once_however_large_it_is() -> None:
-    document = '{"schema":1,"result":{},"errors":[' + many("[[0,0]]", 80_000) + "]}"
+    document = '{"schema":1,"result":{},"errors":[' + many("[[0,0]]", 55_000) + "]}"
     with within(2), pytest.raises(DecodeError, match="an object"):
         parse_answer(document, address="hv01", received_at=READ_AT)
 
@@ -190,4 +190,4 @@ def test_such_an_answer_is_an_error_of_the_package() -> None:
     with pytest.raises(HvError) as refused:
         parse_answer(many("[]", 300_000), address="hv01", received_at=READ_AT)
     assert type(refused.value) is ProtocolError
-    assert str(refused.value) == "The answer of hv01 has more than 250000 lists and objects."
+    assert str(refused.value) == "The answer of hv01 has more than 120000 lists and objects."

@@ -171,7 +171,8 @@ class RunspacePool:
         return pipeline_id
 
     def _new_pipeline(self, script: Script) -> Any:  # noqa: ANN401 - see _events
-        pipeline: Any = psrpcore.ClientPowerShell(self._pool)
+        new: Any = psrpcore.ClientPowerShell
+        pipeline = new(self._pool)
         return pipeline.add_command(script.function) if self._by_name else pipeline.add_script(script.text)
 
     def _begin(self, script: Script, document: str) -> None:
