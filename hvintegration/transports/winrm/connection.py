@@ -204,7 +204,7 @@ class WinRMConnection:
                 raise
             pieces = []
         for piece in pieces:
-            self._pool.receive(piece)
+            self._pool.receive(piece, deadline)
 
     # -- what went wrong ------------------------------------------------------------------------------------------
 
