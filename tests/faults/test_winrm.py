@@ -40,6 +40,8 @@ def set_up(endpoint: WSManEndpoint, host: Host, plan: dict[str, Any]) -> None:
             continue
         if what == "quota":
             setattr(server.shells, how[0], how[1])
+        elif what == "longest":
+            server.max_envelope_bytes = how
         elif what == "untold":
             server.misbehave("drop", action="Signal", times=None, carried_out=False)
             for _ in range(how):
@@ -55,6 +57,7 @@ def mend(endpoint: WSManEndpoint) -> None:
     mend_proxy(endpoint.proxy)
     endpoint.server.shells.max_shells = None
     endpoint.server.shells.max_commands = None
+    endpoint.server.max_envelope_bytes = None
     endpoint.server.behave()
 
 
