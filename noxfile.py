@@ -173,6 +173,13 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "--nitpicky", "--fail-on-warning", "--keep-going", "docs", "docs/_build/html")
 
 
+@nox.session(reuse_venv=True)
+def notebooks(session: nox.Session) -> None:
+    """Show in JupyterLab and on a page of nbconvert's, in Chromium, what notebooks show of other people's texts."""
+    session.install("--editable", ".", *group("notebooks"))
+    session.run("pytest", "-p", "no:randomly", "tests/docs/test_notebook_views.py", *session.posargs)
+
+
 @nox.session(requires=["build"])
 def soak(session: nox.Session) -> None:
     """Interrupt many calls and ask many questions in threads, with another seed each time; takes about an hour."""

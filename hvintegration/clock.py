@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from hvintegration.errors import ConfigurationError
+from hvintegration.processes import Lock
 
 __all__ = ["MOST_SECONDS", "Clock", "Deadline", "SystemClock", "Timeout", "VirtualClock"]
 
@@ -66,7 +66,7 @@ class VirtualClock:
     def __init__(self, start: datetime | None = None) -> None:
         self._start = (start or datetime(2026, 1, 1, 12, tzinfo=UTC)).astimezone(UTC)
         self._seconds = 0.0
-        self._lock = threading.Lock()
+        self._turn = Lock()
 
     def monotonic(self) -> float:
         """Seconds slept so far."""
@@ -79,7 +79,7 @@ class VirtualClock:
     def sleep(self, seconds: float) -> None:
         """Move on by *seconds*."""
         forward = max(0.0, seconds)
-        with self._lock:
+        with self._turn.lock:
             self._seconds += forward
 
 

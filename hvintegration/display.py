@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
@@ -98,11 +98,14 @@ class Table:
         return "\n".join([*text, *map(clean, self.notes)])
 
     def to_html(self) -> str:
-        """A plain ``<table>`` in which every cell is escaped; notes follow it as paragraphs."""
+        """A plain ``<table>`` in which every cell is escaped; notes follow it as paragraphs.
+
+        None of it is taken for mathematics, as notebooks take what is between dollar signs.
+        """
         head = _html_row("th", map(clean, self.columns))
         body = "".join(_html_row("td", map(_shown, row)) for row in self.rows)
-        notes = "".join(f"<p>{_escaped(clean(note))}</p>" for note in self.notes)
-        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{notes}"
+        notes = "".join(f"<p {_LITERAL}>{_escaped(clean(note))}</p>" for note in self.notes)
+        return f"<table {_LITERAL}><thead>{head}</thead><tbody>{body}</tbody></table>{notes}"
 
     def to_csv(self) -> str:
         """Comma-separated values with a title line; formulas are defused, all other text is kept as it is."""
@@ -131,6 +134,10 @@ class Table:
             table.add_row(*(rich.text.Text(_shown(cell), style=_STYLES.get(cell, "")) for cell in row))
         return table
 
+
+_LITERAL: Final = 'class="tex2jax_ignore mathjax_ignore"'
+"""Keeps MathJax off: version 2, as nbconvert has it, goes by the first class; from version 3 on, as JupyterLab has it,
+by the second. Otherwise a machine's name could be a link, or be nothing at all."""
 
 _STYLES: dict[Cell, str] = {
     "ok": "green",

@@ -6,7 +6,7 @@ Cut by who must act: the caller, the network, the administrator of the host, or 
       ConfigurationError         invalid address, option or request; nothing was sent   (ValueError)
       UnknownServiceError        .name .suggestions                                     (KeyError)
       ReentrantCallError         this thread is asking already; nothing was sent: .address
-      TransportError             no usable answer: .address .may_have_run .fenced
+      TransportError             no usable answer: .address .may_have_run .fenced .host_message
         ConnectError             no connection, nothing was sent
           AuthenticationError
           UntrustedHostError     .expected .offered
@@ -209,11 +209,18 @@ class HvError(Exception):
             error.retryable = retryable
         facts = _object(fields.get("facts"), f"{path}.facts")
         for fact, declared in _facts_of(cls).items():
-            setattr(error, fact, _decoded(declared, facts.get(fact), f"{path}.facts.{fact}"))
+            if fact not in facts and hasattr(cls, fact):  # What older versions did not have.
+                continue
+            value = _decoded(declared, facts.get(fact), f"{path}.facts.{fact}")
+            setattr(error, fact, excerpt(value) if fact in _EXCERPTS else value)
         return error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+_EXCERPTS: Final = frozenset({"excerpt", "found"})
+"""Facts that are cut and cleaned, wherever they come from."""
 
 
 def _facts_of(cls: type[HvError]) -> dict[str, str]:
@@ -348,19 +355,30 @@ class TransportError(HvError):
         address: Where the question went.
         may_have_run: False if the far side certainly carried out nothing.
         fenced: True if what was sent is certain not to go on running there.
+        host_message: What the far side, or somebody on the way, said in words of their own, as it came, as far as the
+            message has it; empty where they said nothing.
     """
 
     address: str
     may_have_run: bool
     fenced: bool
+    host_message: str = ""
 
     def __init__(
-        self, message: str, *, address: str, may_have_run: bool = True, fenced: bool = False, hint: str | None = None
+        self,
+        message: str,
+        *,
+        address: str,
+        may_have_run: bool = True,
+        fenced: bool = False,
+        host_message: str = "",
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.address = address
         self.may_have_run = may_have_run
         self.fenced = fenced
+        self.host_message = host_message
 
     def judged(self, *, may_have_run: bool, fenced: bool) -> Self:
         """The same error, by whoever knows more of what became of the call than where it was raised."""
@@ -376,8 +394,10 @@ class TransportError(HvError):
 class ConnectError(TransportError):
     """No connection could be made. Nothing was sent."""
 
-    def __init__(self, message: str, *, address: str, hint: str | None = None) -> None:
-        super().__init__(message, address=address, may_have_run=False, fenced=True, hint=hint)
+    def __init__(self, message: str, *, address: str, host_message: str = "", hint: str | None = None) -> None:
+        super().__init__(
+            message, address=address, may_have_run=False, fenced=True, host_message=host_message, hint=hint
+        )
 
 
 class AuthenticationError(ConnectError):
@@ -408,8 +428,10 @@ class BusyError(TransportError):
 
     retryable = True
 
-    def __init__(self, message: str, *, address: str, hint: str | None = None) -> None:
-        super().__init__(message, address=address, may_have_run=False, fenced=True, hint=hint)
+    def __init__(self, message: str, *, address: str, host_message: str = "", hint: str | None = None) -> None:
+        super().__init__(
+            message, address=address, may_have_run=False, fenced=True, host_message=host_message, hint=hint
+        )
 
 
 class TransportTimeoutError(TransportError, TimeoutError):
@@ -429,7 +451,7 @@ class TransportTimeoutError(TransportError, TimeoutError):
         address: str,
         after: float,
         doing: str = "",
-        complaint: str = "",
+        host_message: str = "",
         may_have_run: bool = True,
         fenced: bool = False,
         hint: str | None = None,
@@ -437,10 +459,11 @@ class TransportTimeoutError(TransportError, TimeoutError):
         unit = "second" if after == 1 else "seconds"
         super().__init__(
             f"No answer came from {address} within {after:g} {unit}{f'; it was to {doing}' if doing else ''}"
-            f"{f'; the last on its standard error is: {complaint}' if complaint else '.'}",
+            f"{f'; the last on its standard error is: {excerpt(host_message)}' if host_message else '.'}",
             address=address,
             may_have_run=may_have_run,
             fenced=fenced,
+            host_message=host_message,
             hint=hint,
         )
         self.after = after

@@ -8,7 +8,8 @@ from typing import Self
 from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.models import HostCheck, HostInfo, Inventory, Rows, ServiceChange
-from hvintegration.operations import hosts, inventory, services, vms
+from hvintegration.operations import hosts, inventory, named_changes, vms
+from hvintegration.processes import OfThisProcess
 from hvintegration.requested_changes import RequestedChanges, read_changes
 from hvintegration.session import Session
 from hvintegration.transports.base import Transport
@@ -17,7 +18,7 @@ from hvintegration.vm import VM
 __all__ = ["Host", "VMs"]
 
 
-class Host:
+class Host(OfThisProcess):
     """A handle on a Hyper-V host, reached through a transport. Making one sends nothing; the first verb connects.
 
     It can be shared between threads: questions take turns. Used in a ``with`` statement it is closed at the end.
@@ -120,8 +121,9 @@ class Host:
     ) -> Rows[ServiceChange]:
         """Enable and disable many services. What became of each, in order; one that fails does not stop the others.
 
-        Only what differs is touched. One round trip; one more if a virtual machine is given by name or id instead of a
-        handle; more only where the host is busy or an answer gets lost, as with :meth:`IntegrationService.enable`.
+        Only what differs is touched. One round trip; one more if a virtual machine is given by name; more only where
+        the host is busy or an answer gets lost, as with :meth:`IntegrationService.enable`, or where a text that looks
+        like an id is none and is tried as a name.
 
         Args:
             changes: For each a virtual machine (handle, id or name), a service (as ``vm.services[...]`` takes it) and
@@ -143,8 +145,8 @@ class Host:
             TransportError: There is no usable answer, and nothing was changed.
             DecodeError: The answer has an unknown shape, and nothing was changed.
         """
-        requested = read_changes(changes, self._session)
-        return Rows(ServiceChange, self._session.run(services.change_services(requested, dry_run=dry_run), timeout))
+        operation = named_changes.change_services(read_changes(changes, self._session), dry_run=dry_run)
+        return Rows(ServiceChange, self._session.run(operation, timeout))
 
     def close(self) -> None:
         """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.
@@ -174,7 +176,7 @@ class Host:
         return f"<Host {self.address}>"
 
 
-class VMs:
+class VMs(OfThisProcess):
     """The virtual machines of a host."""
 
     __slots__ = ("_session",)

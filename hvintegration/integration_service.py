@@ -5,13 +5,14 @@ from __future__ import annotations
 from hvintegration.clock import Timeout
 from hvintegration.models import ServiceState
 from hvintegration.operations import services as operations
+from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import Session
 
 __all__ = ["IntegrationService"]
 
 
-class IntegrationService:
+class IntegrationService(OfThisProcess):
     """A handle on an integration service of a virtual machine; ``vm.services[...]`` makes one, without a round trip.
 
     Two are equal when they mean the same service of the same virtual machine through the same session.

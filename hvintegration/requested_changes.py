@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.integration_service import IntegrationService
-from hvintegration.operations import services
+from hvintegration.operations import named_changes
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import Session
 from hvintegration.vm import VM
@@ -24,7 +24,7 @@ RequestedChanges: TypeAlias = Iterable[RequestedChange] | Mapping[Any, Mapping[A
 The keys are what a change names; a type that said so would refuse a ``dict[str, ...]``, since keys do not vary."""
 
 
-def read_changes(changes: RequestedChanges, session: Session) -> tuple[services.RequestedChange, ...]:
+def read_changes(changes: RequestedChanges, session: Session) -> tuple[named_changes.RequestedChange, ...]:
     """What callers want of the host behind *session*.
 
     Raises:
@@ -56,7 +56,7 @@ def _each(changes: object) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield f"changes[{index}]", parts
 
 
-def _read(change: tuple[object, ...], place: str, session: Session) -> services.RequestedChange:
+def _read(change: tuple[object, ...], place: str, session: Session) -> named_changes.RequestedChange:
     *about, enable = change
     if type(enable) is not bool:
         _refuse(place, enable, "neither True nor False")
@@ -65,16 +65,16 @@ def _read(change: tuple[object, ...], place: str, session: Session) -> services.
         if not isinstance(service, IntegrationService):
             _refuse(place, service, "no integration service; with its name, say first of which virtual machine")
         _belongs(service, service.session, session)
-        return services.RequestedChange(service.vm_id, service.vm_name, service.kind, enable)
+        return named_changes.RequestedChange(service.vm_id, service.vm_name, service.kind, enable)
     machine, kind = about
     if not isinstance(kind, ServiceKind | str):
         _refuse(place, kind, "neither a ServiceKind nor the name of a service")
     if isinstance(machine, VM):
         _belongs(machine, machine.session, session)
-        return services.RequestedChange(machine.id, machine.name, ServiceKind.find(kind), enable)
+        return named_changes.RequestedChange(machine.id, machine.name, ServiceKind.find(kind), enable)
     if not isinstance(machine, str) or not machine or "\0" in machine:
         _refuse(place, machine, "no handle, name or id of a virtual machine")
-    return services.RequestedChange(None, machine, ServiceKind.find(kind), enable)
+    return named_changes.RequestedChange(None, machine, ServiceKind.find(kind), enable)
 
 
 def _belongs(handle: object, its: Session, session: Session) -> None:

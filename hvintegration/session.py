@@ -17,6 +17,7 @@ from hvintegration.clock import MOST_SECONDS, Deadline, Timeout
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
 from hvintegration.models import CheckStep, HostCheck, Rows
 from hvintegration.operations.checks import HostSteps, take
+from hvintegration.processes import OfThisProcess
 from hvintegration.scripts import Effect
 from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
 
@@ -55,7 +56,7 @@ class SessionStats:
     characters_received: int = 0
 
 
-class Session:
+class Session(OfThisProcess):
     """What asks over a transport. May be shared between threads, and others may ask over the same transport.
 
     Calls take turns; a sleep between two calls leaves the turn to others. Asking while the same thread is asking, as a

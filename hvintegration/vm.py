@@ -11,13 +11,14 @@ from hvintegration.integration_service import IntegrationService
 from hvintegration.models import Rows, ServiceState, VMInfo
 from hvintegration.operations import services, vms
 from hvintegration.plain import SCHEMA_VERSION, Plain
+from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
 
 __all__ = ["VM", "VMServices"]
 
 
-class VM:
+class VM(OfThisProcess):
     """A handle on a virtual machine; ``host.vms[...]``, ``host.vms.list()`` and ``host.vm(id)`` make them.
 
     Two are equal when they mean the same id through the same session.
@@ -86,7 +87,7 @@ class VM:
         return f"<VM {self._name!r} {self._id}>" if self._name != self._id else f"<VM {self._id}>"
 
 
-class VMServices:
+class VMServices(OfThisProcess):
     """The integration services of a virtual machine."""
 
     __slots__ = ("_session", "_vm")

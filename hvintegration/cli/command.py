@@ -394,13 +394,13 @@ def _credential(user: str | None) -> Credential | None:
 
     Raises:
         ConfigurationError: There is no password: the variable is empty, or none is set, and there is no terminal to
-            ask at or no answer.
+            ask at or no answer in text; or nothing carries it.
     """
     if user is None:
         return None
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None and sys.stdin.isatty():
-        with contextlib.suppress(EOFError):  # Ctrl-D
+        with contextlib.suppress(EOFError, UnicodeDecodeError):  # Ctrl-D, or bytes that are no text.
             password = getpass.getpass(f"Password of {clean(user)}: ")
     if not password:
         raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {PASSWORD_VARIABLE}.")

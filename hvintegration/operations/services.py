@@ -23,38 +23,18 @@ from hvintegration.errors import (
 from hvintegration.models import ChangeOutcome, Failure, Health, Rows, ServiceChange, ServiceState
 from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, is_unanswered, result_of
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
-from hvintegration.operations.vms import VMRecord, decode_vms, list_vms, pick_vm, read_one
+from hvintegration.operations.vms import VMRecord, decode_vms, read_one
 from hvintegration.scripts import SET_SERVICES
 from hvintegration.service_kind import ServiceKind
 
 __all__ = [
-    "RequestedChange",
     "ResolvedChange",
-    "change_services",
     "list_services",
     "read_service",
-    "resolve_changes",
     "set_services",
     "switch_service",
     "wait_until_ok",
 ]
-
-
-@attrs.frozen
-class RequestedChange:
-    """A change as the caller names it.
-
-    Attributes:
-        vm_id: GUID of the virtual machine, lower case without braces; None where the caller gives a text.
-        vm_name: Its name; or the text, which is a name or an id.
-        kind: Which service.
-        enable: True to enable, False to disable.
-    """
-
-    vm_id: str | None
-    vm_name: str
-    kind: ServiceKind
-    enable: bool
 
 
 @attrs.frozen
@@ -178,41 +158,6 @@ def set_services(changes: Sequence[ResolvedChange], *, dry_run: bool) -> Operati
     """
     _refuse_contradictions(changes)
     return (yield from make_changes(_Switching(), changes, dry_run=dry_run))
-
-
-def resolve_changes(requested: Sequence[RequestedChange]) -> Operation[tuple[ResolvedChange, ...]]:
-    """The same by id: no round trip, or one if a virtual machine is given as a text.
-
-    Raises:
-        ConfigurationError: A service has no switch on the host.
-        VMNotFoundError: There is no virtual machine of a given id or name.
-        AmbiguousError: There are several of a given name.
-    """
-    _refuse_guest_services(requested)
-    ids: dict[str, str] = {}
-    names = [change.vm_name for change in requested if change.vm_id is None]
-    if names:
-        records = yield from list_vms()
-        ids = {name: pick_vm(name, records).id for name in dict.fromkeys(names)}
-    return tuple(
-        ResolvedChange(change.vm_id or ids[change.vm_name], change.vm_name, change.kind, change.enable)
-        for change in requested
-    )
-
-
-def change_services(requested: Sequence[RequestedChange], *, dry_run: bool) -> Operation[tuple[ServiceChange, ...]]:
-    """As :func:`set_services`, after one round trip more if a virtual machine is given as a text."""
-    changes = yield from resolve_changes(requested)
-    return (yield from set_services(changes, dry_run=dry_run))
-
-
-def _refuse_guest_services(requested: Sequence[RequestedChange]) -> None:
-    for change in requested:
-        if not change.kind.managed_by_host:
-            raise ConfigurationError(
-                f"{change.kind.label} has no switch on the host.",
-                hint=f"It is the service {change.kind.windows_service} inside the guest.",
-            )
 
 
 def _refuse_contradictions(changes: Sequence[ResolvedChange]) -> None:

@@ -7,16 +7,17 @@ lock on ``FILE.lock``; while time passes within the call, others may, and they s
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from io import FileIO
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from hvintegration.errors import ConfigurationError
 from hvintegration.files import reason
+from hvintegration.processes import Lock, forget_after_fork
 from hvintegration.simulator.world import World
 
 __all__ = ["FileStore", "MemoryStore", "Store", "WorldAccess"]
@@ -62,7 +63,7 @@ class MemoryStore:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._lock = threading.RLock()
+        self._turn = Lock()
 
     def __str__(self) -> str:
         return ""
@@ -73,7 +74,7 @@ class MemoryStore:
 
     def change(self, work: Callable[[World], T], /) -> T:
         """Do *work* on the world, which nobody else changes meanwhile; what it returns."""
-        with self._lock:
+        with self._turn.lock:
             return work(self._world)
 
     def let_others(self) -> None:
@@ -150,8 +151,9 @@ class _FileAccess:
     def __init__(self, store: FileStore, go_on: Callable[[], object]) -> None:
         self._store = store
         self._go_on = go_on
-        self._turn: BinaryIO | None = None
+        self._turn: FileIO | None = None
         self._changed: World | None = None
+        forget_after_fork(self, _FileAccess._forget)
 
     def read(self) -> World:
         return self._changed or self._store.read()
@@ -177,10 +179,17 @@ class _FileAccess:
                 world.save(self._store.path)
                 self._store.remember(world)
 
-    def _take_turn(self) -> BinaryIO:
+    def _forget(self) -> None:
+        """The turn is the parent's, who has not ended it before every descriptor is closed."""
+        turn, self._turn, self._changed = self._turn, None, None
+        if turn is not None:
+            with suppress(OSError):
+                turn.close()
+
+    def _take_turn(self) -> FileIO:
         path = self._store.path.with_name(f"{self._store.path.name}.lock")
         try:
-            turn = path.open("a+b")
+            turn = path.open("a+b", buffering=0)
         except OSError as error:
             raise ConfigurationError(f"The lock {path} cannot be opened: {reason(error)}.") from error
         try:

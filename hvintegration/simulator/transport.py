@@ -10,6 +10,7 @@ from hvintegration.calls.call import Call
 from hvintegration.calls.reserve import answer_by
 from hvintegration.clock import Clock, Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, ConnectionLostError, TransportTimeoutError
+from hvintegration.processes import OfThisProcess
 from hvintegration.simulator.functions import answer
 from hvintegration.simulator.hyperv import HyperV
 from hvintegration.simulator.settling import Settling
@@ -22,7 +23,7 @@ LONGEST_SLEEP: Final = 0.25
 """Seconds after which a sleeping call looks whether it was closed."""
 
 
-class Simulator:
+class Simulator(OfThisProcess):
     """A simulated host. Its address is ``sim:``, or ``sim:FILE``.
 
     Args:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from hvintegration.calls.call import Call
 from hvintegration.clock import Clock, Deadline, SystemClock
+from hvintegration.processes import Lock
 from hvintegration.transports.sharing import Sharing
 
 __all__ = [
@@ -147,7 +147,7 @@ def sharing_of(transport: Transport) -> Sharing:
     if isinstance(transport, Shared):
         return transport.sharing
     made = _SharingOf(transport)
-    with _lock:
+    with _turn.lock:
         # A signal handler of this thread may have been here meanwhile: the lock lets it, and the first one stays.
         return _sharings.setdefault(id(transport), made)
 
@@ -161,4 +161,4 @@ class _SharingOf(Sharing):
 
 
 _sharings: weakref.WeakValueDictionary[int, Sharing] = weakref.WeakValueDictionary()
-_lock = threading.RLock()
+_turn = Lock()

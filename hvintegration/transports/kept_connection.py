@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Generator
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.calls.reserve import answer_by, fence_by
 from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import ConnectionLostError, HvError, TransportError, UnsupportedError
+from hvintegration.processes import OfThisProcess, forget_after_fork
 from hvintegration.scripts import Effect
 from hvintegration.transports.one_time_event import OneTimeEvent
 from hvintegration.transports.sharing import Sharing
@@ -95,6 +97,8 @@ class ScriptConnection(Protocol):
 class KeptConnection:
     """Makes a connection when it is needed and makes calls over it; after a failure the next call makes a new one.
 
+    So does the first call of a process that was forked: a connection is its maker's, and nobody else ends it.
+
     Args:
         make: Makes a connection, which is not open yet.
         address: Where it leads, for errors.
@@ -115,6 +119,14 @@ class KeptConnection:
         self._in_use: ScriptConnection | None = None
         self._closings = 0
         self._fences: list[OneTimeEvent] = []
+        self._own: weakref.WeakSet[ScriptConnection] = weakref.WeakSet()
+        forget_after_fork(self, KeptConnection._forget)
+
+    def _forget(self) -> None:
+        self._requests = self.requests
+        self._idle = self._in_use = None
+        self._fences = []
+        self._own = weakref.WeakSet()
 
     @property
     def requests(self) -> int:
@@ -147,6 +159,7 @@ class KeptConnection:
     def keep(self, connection: ScriptConnection) -> None:
         """Have calls use *connection*, which is open. Where there is one already, it is closed instead."""
         if self._idle is None:
+            self._own.add(connection)
             self._idle = connection
         else:
             connection.close()
@@ -190,6 +203,7 @@ class KeptConnection:
         is_open = connection is not None
         if connection is None:
             connection = self._make()
+            self._own.add(connection)
         self._in_use = connection
         try:
             self._check_not_closed(closings)
@@ -242,6 +256,8 @@ class KeptConnection:
 
     def _discard(self, connection: ScriptConnection, deadline: Deadline | None) -> bool:
         """Fence the connection, in time or behind the caller's back; whether nothing certainly runs on."""
+        if connection not in self._own:
+            return False
         if self._in_use is connection:
             self._in_use = None
         self._requests += connection.requests
@@ -253,12 +269,14 @@ class KeptConnection:
         return False
 
     def _fence_later(self, connection: ScriptConnection) -> None:
+        if connection not in self._own:
+            return
         over = OneTimeEvent()
         threading.Thread(target=_fence, args=(connection, over), name="hvintegration fence", daemon=True).start()
         self._fences = [*(fence for fence in self._fences if not fence.happened), over]
 
 
-class KeptTransport:
+class KeptTransport(OfThisProcess):
     """What transports over a kept connection have in common. Each says itself what it counts, and what closing ends."""
 
     _kept: KeptConnection

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from hvintegration.clock import Deadline
 from hvintegration.errors import ReentrantCallError, TransportTimeoutError
+from hvintegration.processes import forget_after_fork
 
 __all__ = ["Sharing"]
 
@@ -28,10 +29,15 @@ class Sharing:
     """
 
     def __init__(self) -> None:
+        self._users: weakref.WeakSet[object] = weakref.WeakSet()
+        self._begin()
+        forget_after_fork(self, Sharing._begin)
+
+    def _begin(self) -> None:
+        """It is nobody's turn."""
         self._turn = threading.RLock()  # It knows its owner, so that releasing what was not acquired is refused.
         self._asking: int | None = None
         self._closing: set[int] = set()
-        self._users: weakref.WeakSet[object] = weakref.WeakSet()
 
     def join(self, user: object) -> None:
         """Count *user* among those who use it, until it leaves or is collected."""

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -139,6 +140,17 @@ def test_an_empty_password_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "There is no password for admin." in shown.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="variables of Windows are text")
+def test_a_password_in_another_encoding_is_refused_and_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HVINTEGRATION_PASSWORD", os.fsdecode("Hidden-ü".encode("latin-1")))
+
+    shown = run("--host", "winrm://127.0.0.1:1", "--user", "admin", "vms")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "Invalid password: it has half a character" in shown.err
+    assert "Hidden" not in shown.err
+
+
 def test_ctrl_c_while_the_command_is_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupting:
         @staticmethod
@@ -152,9 +164,10 @@ def test_ctrl_c_while_the_command_is_being_imported(monkeypatch: pytest.MonkeyPa
     assert __main__.run() == 130
 
 
-def test_no_answer_to_the_question_for_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("why", [EOFError(), UnicodeDecodeError("utf-8", b"Hidden-\xff\n", 7, 8, "invalid start byte")])
+def test_no_answer_to_the_question_for_the_password(monkeypatch: pytest.MonkeyPatch, why: Exception) -> None:
     def give_up(_: str) -> str:
-        raise EOFError
+        raise why
 
     monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
     monkeypatch.setattr("sys.stdin", _Terminal())

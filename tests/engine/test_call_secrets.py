@@ -273,7 +273,7 @@ def test_after_a_loss_neither_the_error_nor_the_replaced_connection_holds_them(w
 @pytest.mark.parametrize("password", ["two\nlines", "nul\0", "half\ud800"])
 def test_what_a_shell_cannot_take_is_refused_before_anything_is_sent(way: Way, password: str) -> None:
     for _ in range(12):  # More than OpenSSH has sessions for, if one stayed behind each time.
-        with pytest.raises(ConfigurationError, match="line break") as refused:
+        with pytest.raises(ConfigurationError, match=r"a line break|a null character|half a character") as refused:
             way.transport.call(call(SH_SCRIPT, password=password), Deadline(60))
         assert password not in str(refused.value)
         assert refused.value.__context__ is None

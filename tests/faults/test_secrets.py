@@ -68,6 +68,24 @@ def test_a_wrong_password_is_not_told(records: Records, *, tls: bool) -> None:
         assert_clean_error(failed.value)
 
 
+UNUSUAL: Final = {"other scripts": "Pä€ пароль \U0001f600 \"'\\ mark", "long": "ä-mark" * 3000}
+
+
+@pytest.mark.parametrize("password", UNUSUAL.values(), ids=UNUSUAL)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **who: WSManEndpoint(tls=False, **who),
+        lambda **who: WSManEndpoint(tls=True, **who),
+        lambda **who: SSHEndpoint("subsystem", **who),
+    ],
+    ids=["NTLM", "Basic", "SSH"],
+)
+def test_an_unusual_password_opens(make: Callable[..., WSManEndpoint | SSHEndpoint], password: str) -> None:
+    with make(username="Änne", password=password) as endpoint, endpoint.host() as host:
+        assert host.info().name == "HV01"
+
+
 @pytest.mark.parametrize("way", ["subsystem", "process"])
 def test_success_over_ssh_logs_nothing_of_it(way: Way, records: Records) -> None:
     with SSHEndpoint(way, world=marked_world(), username=USERNAME, password=PASSWORD) as endpoint:

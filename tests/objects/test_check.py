@@ -110,7 +110,7 @@ def test_it_is_a_value_like_the_others(clock: hv.VirtualClock) -> None:
         "seconds": 0.0,
     }
     assert str(check).splitlines()[2].split() == ["answer", "ok", "0.0", "HV01,", "PowerShell", "7.6.9", "(Core)"]
-    assert check._repr_html_().startswith("<table>")
+    assert check._repr_html_().startswith("<table ")
 
 
 def test_the_steps_of_the_transport_come_first(clock: hv.VirtualClock) -> None:

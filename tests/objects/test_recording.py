@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
 import stat
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, HvError
 from hvintegration.scripts import GET_HOST, GET_VMS
-from hvintegration.simulator import Fault, Machine
+from hvintegration.simulator import Fault, Machine, ServiceSetting
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Step
 
@@ -213,16 +215,18 @@ def test_one_secret_needs_no_list(file: Path) -> None:
     assert lines_of(file)[1]["answer"]["result"]["name"] == "*** cab"
 
 
-@pytest.mark.parametrize("user", ["jane", "CORP\\jane", "o'jane"])
+@pytest.mark.parametrize("user", ["jane", "CORP\\jane", "o'jane", "mary jane", "x@jane", "o'\"jane", "x/jane"])
 def test_who_asks_is_in_no_part_of_an_error(file: Path, user: str) -> None:
     key = Path("~/.ssh/id_ed25519").expanduser()
-    recorded(
-        file,
-        errors.AuthenticationError(
-            f"hv01 does not accept the user {user!r} with the key {key}.", address=f"ssh://{user}@hv01"
-        ),
+    refusal = errors.AuthenticationError(
+        f"hv01 does not accept the user {user!r} with the key {key}.", address=f"ssh://{user}@hv01"
     )
+    recorder = hv.Recorder(Scripted(refusal, address=f"ssh://{user}@hv01"), file)
 
+    with pytest.raises(errors.AuthenticationError):
+        recorder.call(Call(GET_HOST, {}), Deadline(5))
+
+    assert lines_of(file)[0]["address"] == "ssh://***@hv01"
     error = lines_of(file)[1]["error"]
     assert error["message"] == f"hv01 does not accept the user *** with the key {Path('~', '.ssh', 'id_ed25519')}."
     assert error["facts"]["address"] == "ssh://***@hv01"
@@ -547,3 +551,114 @@ def test_no_link_is_followed(tmp_path: Path, file: Path) -> None:
 
     assert recorder.failure is not None
     assert (tmp_path / "target").read_bytes() == b""
+
+
+HOSTILE = "\x1b]0;owned\x07\x9b2J\r\n\u202e\u2028\ud800\0"
+
+
+def poisoned(value: object) -> Iterator[object]:
+    """*value* again and again, each time with one text in it, or one key, that a terminal would obey."""
+    if isinstance(value, str):
+        yield f"{value}{HOSTILE}"
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield {name: item for name, item in value.items() if name != key} | {f"{key}{HOSTILE}": item}
+            yield from (value | {key: bad} for bad in poisoned(item))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from ([*value[:index], bad, *value[index + 1 :]] for bad in poisoned(item))
+    else:
+        yield HOSTILE
+        yield {HOSTILE: value}
+
+
+def shown_of(error: BaseException) -> Iterator[str]:
+    yield from (str(error), repr(error), *getattr(error, "__notes__", ()))
+    yield "".join(traceback.format_exception_only(error))
+    if isinstance(error, HvError):
+        yield errors.for_command(error.hint or "")
+        yield from (str(getattr(error, fact)) for fact in ("excerpt", "found") if hasattr(error, fact))
+
+
+def service(host: hv.Host) -> hv.IntegrationService:
+    return host.vms["demovm"].services["vss"]
+
+
+def conversation(file: Path) -> list[str]:
+    """All that is shown of a conversation by texts, reprs and errors."""
+    shown: list[str] = []
+
+    def show(ask: Callable[[], object]) -> None:
+        try:
+            value = ask()
+        except (HvError, RuntimeError) as error:
+            shown.extend(shown_of(error))
+        else:
+            shown.extend((str(value), repr(value)))
+
+    try:
+        host = hv.Host(hv.Replay(file))
+    except ConfigurationError as error:
+        return list(shown_of(error))
+    show(host.check)
+    show(host.inventory)
+    show(lambda: service(host).state())
+    show(lambda: service(host).enable())
+    show(host.info)
+    show(host.info)
+    return shown
+
+
+@pytest.fixture
+def told(file: Path) -> list[dict[str, Any]]:
+    """The lines of a recording with answers, failures, errors and steps in it."""
+    settings = {"vss": ServiceSetting(), "heartbeat": ServiceSetting(primary="Ok")}
+    world = hv.World(machines=[Machine(id=machine_id(1), name="demovm", services=settings)])
+    world.faults = [Fault(cmdlet="Get-VMIntegrationService", id="OperationFailed", message="Nein.", times=1)]
+
+    class Odd(Scripted):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = hv.Simulator(world)
+            self.calls = 0
+
+        def steps(self) -> list[Step]:
+            return [("port", lambda _: "5985")]
+
+        def call(self, call: Call, deadline: Deadline, /) -> str:
+            self.calls += 1
+            if self.calls == 6:
+                raise errors.ProtocolError("What hv01 sent is odd.", address="hv01", received="<odd>", hint="Look.")
+            if self.calls == 7:
+                raise OSError
+            return self.inner.call(call, deadline)
+
+    host = hv.Host(hv.Recorder(Odd(), file.with_name("more.jsonl")))
+    for ask in (
+        host.check,
+        host.inventory,
+        lambda: service(host).state(),
+        lambda: service(host).enable(),
+        host.info,
+        host.info,
+        host.info,
+    ):
+        with contextlib.suppress(HvError, OSError):
+            ask()
+    return lines_of(file.with_name("more.jsonl"))
+
+
+def test_no_text_of_a_recording_reaches_a_terminal_as_more_than_a_text(told: list[dict[str, Any]], file: Path) -> None:
+    assert len(told) > 8
+    assert {"step", "answer", "error"} <= {key for line in told for key in line}
+    for number, line in enumerate(told):
+        for bad in poisoned(line):
+            lines = [*told[:number], bad, *told[number + 1 :]]
+            file.write_text("".join(f"{json.dumps(entry)}\n" for entry in lines), "ascii")
+
+            shown = conversation(file)
+
+            assert shown
+            for text in shown:
+                obeyed = [c for c in text if not c.isprintable() and c != "\n"]
+                assert obeyed == [], (bad, text)

@@ -15,7 +15,7 @@ from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Sleep
 from hvintegration.models import Rows
-from hvintegration.operations import hosts, inventory, services, vms
+from hvintegration.operations import hosts, inventory, named_changes, services, vms
 from hvintegration.service_kind import ServiceKind
 
 from .driving import HOST, READ_AT
@@ -37,11 +37,12 @@ def operation_of(name: str, arguments: dict[str, Any]) -> Operation:
         ]
     if "requested" in plain:
         plain["requested"] = [
-            services.RequestedChange(**entry | {"kind": ServiceKind(entry["kind"])}) for entry in plain["requested"]
+            named_changes.RequestedChange(**entry | {"kind": ServiceKind(entry["kind"])})
+            for entry in plain["requested"]
         ]
     if name == "switch_service":
         plain = {"change": services.ResolvedChange(**plain)}
-    for module in (vms, services, inventory, hosts):
+    for module in (vms, services, named_changes, inventory, hosts):
         if name in module.__all__:
             made: Operation = getattr(module, name)(**plain)
             return made

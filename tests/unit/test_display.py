@@ -162,8 +162,9 @@ def test_wide_and_narrow_characters_keep_the_alignment(name: str) -> None:
 
 def test_html_is_a_plain_table_with_notes() -> None:
     assert Table(("VM", "On"), (("a & b", True),), ("<note>",)).to_html() == (
-        "<table><thead><tr><th>VM</th><th>On</th></tr></thead>"
-        "<tbody><tr><td>a &amp; b</td><td>yes</td></tr></tbody></table><p>&lt;note&gt;</p>"
+        '<table class="tex2jax_ignore mathjax_ignore"><thead><tr><th>VM</th><th>On</th></tr></thead>'
+        "<tbody><tr><td>a &amp; b</td><td>yes</td></tr></tbody></table>"
+        '<p class="tex2jax_ignore mathjax_ignore">&lt;note&gt;</p>'
     )
 
 
@@ -172,7 +173,7 @@ def test_html_shows_the_text_and_nothing_else(text: str, cleaned: str) -> None:
     found = tags_of(Table((text,), ((text,),), (text,)).to_html())
     assert (found.tags, found.attributes, found.texts) == (
         ["table", "thead", "tr", "th", "tbody", "tr", "td", "p"],
-        [],
+        [("class", "tex2jax_ignore mathjax_ignore")] * 2,
         [cleaned, cleaned, cleaned],
     )
 

@@ -262,6 +262,18 @@ def test_a_judged_loss_is_the_same_but_for_what_is_known_of_the_call() -> None:
 # -- plain data ---------------------------------------------------------------------------------------------------
 
 
+def test_plain_data_of_an_older_version_has_fewer_facts() -> None:
+    data = errors.ConnectionLostError("Gone.", address="hv01").to_dict()
+    facts = data["facts"]
+    assert isinstance(facts, dict)
+    del facts["host_message"]
+
+    again = errors.HvError.from_dict(data)
+
+    assert isinstance(again, errors.ConnectionLostError)
+    assert (str(again), again.host_message) == ("Gone.", "")
+
+
 def test_as_plain_data_an_error_says_its_class_and_all_that_it_knows() -> None:
     error = errors.TransportTimeoutError(address="hv01", after=60, hint=DIFFERENT, fenced=True)
     assert error.to_dict() == {
@@ -271,7 +283,7 @@ def test_as_plain_data_an_error_says_its_class_and_all_that_it_knows() -> None:
         "retryable": True,
         "hint": str(DIFFERENT),
         "command_hint": for_command(DIFFERENT),
-        "facts": {"address": "hv01", "may_have_run": True, "fenced": True, "after": 60},
+        "facts": {"address": "hv01", "may_have_run": True, "fenced": True, "host_message": "", "after": 60},
     }
 
 
@@ -319,7 +331,7 @@ def test_what_has_no_end_is_cut_off() -> None:
 
 
 def test_a_time_out_tells_the_last_complaint() -> None:
-    late = errors.TransportTimeoutError(address="hv01", after=60, doing="start", complaint="Out of\nlicences.")
+    late = errors.TransportTimeoutError(address="hv01", after=60, doing="start", host_message="Out of\nlicences.")
 
     assert str(late) == (
         "No answer came from hv01 within 60 seconds; it was to start;"

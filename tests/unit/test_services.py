@@ -15,7 +15,6 @@ from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Sleep
 from hvintegration.errors import (
-    AmbiguousError,
     AuthenticationError,
     BusyError,
     CommandFailedError,
@@ -36,64 +35,45 @@ from hvintegration.errors import (
 )
 from hvintegration.models import ChangeOutcome, Health, ServiceChange, ServiceState
 from hvintegration.operations.services import (
-    RequestedChange,
     ResolvedChange,
-    change_services,
     list_services,
     read_service,
-    resolve_changes,
     set_services,
     switch_service,
     wait_until_ok,
 )
 from hvintegration.operations.settling import FIRST_PAUSE, LEAST_FOR_A_CHANGE, LONGEST_PAUSE
-from hvintegration.scripts import GET_VMS, SET_SERVICES
+from hvintegration.scripts import GET_VMS
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 
 from .driving import HOST, READ_AT, Outcome, Reply, answer, drive, problem, service_json, vm_json
+from .switching import (
+    ALREADY,
+    DONE,
+    HEARTBEAT,
+    IGNORED,
+    MADE,
+    ON_A,
+    ON_B,
+    SEEN_NOT_DONE,
+    SHUTDOWN,
+    UNMADE,
+    VSS,
+    A,
+    B,
+    outcomes,
+    read_back,
+    said,
+    vm,
+    write,
+)
 
 PAUSE = Sleep(FIRST_PAUSE, leaving=LEAST_FOR_A_CHANGE)
 
-A = "aaaaaaaa-0000-4000-8000-000000000001"
-B = "bbbbbbbb-0000-4000-8000-000000000002"
-HEARTBEAT, VSS, SHUTDOWN = ServiceKind.HEARTBEAT, ServiceKind.VSS, ServiceKind.SHUTDOWN
-ON_A = ResolvedChange(A, "demovm", HEARTBEAT, enable=True)
-ON_B = ResolvedChange(B, "second", HEARTBEAT, enable=True)
 OFF_A = ResolvedChange(A, "demovm", VSS, enable=False)
 
 ENABLE = ",Microsoft.HyperV.PowerShell.Commands.EnableVMIntegrationService"
 BUSY = "InvalidState" + ENABLE
-
-MADE = {"before": False, "begun": True, "after": True}
-IGNORED = {"before": False, "begun": True, "after": False}
-UNMADE = {"before": False, "begun": False, "after": None}
-ALREADY = {"before": True, "begun": False, "after": None}
-
-
-def vm(vm_id: str = A, *, enabled: bool | None = True, name: str = "demovm") -> dict[str, Any]:
-    """A virtual machine whose six services all are, or are not, enabled."""
-    services = [service_json(vm_id, str(kind.component_id), enabled=enabled) for kind in HOST_MANAGED]
-    return vm_json(vm_id, name, services=services)
-
-
-def said(changes: Sequence[object], vms: Sequence[object], *errors: dict[str, Any]) -> Answer:
-    return answer({"changes": list(changes), "vms": list(vms)}, *errors)
-
-
-def document(*changes: ResolvedChange, dry_run: bool = False) -> dict[str, Any]:
-    entries = [
-        {"vm_id": change.vm_id, "component_id": change.kind.component_id, "enabled": change.enable}
-        for change in changes
-    ]
-    return {"dry_run": dry_run, "changes": entries}
-
-
-def write(*changes: ResolvedChange) -> Call:
-    return Call(SET_SERVICES, document(*changes))
-
-
-def read_back(*changes: ResolvedChange) -> Call:
-    return Call(SET_SERVICES, document(*changes, dry_run=True), dry_run=True)
 
 
 def lost(*, may_have_run: bool = True, fenced: bool = True) -> ConnectionLostError:
@@ -109,9 +89,7 @@ def garbled(*, fenced: bool = True) -> ProtocolError:
 
 
 UNREADABLE = answer({"changes": "x", "vms": []})
-DONE = said([MADE], [vm()])
 SEEN_DONE = said([ALREADY], [vm()])
-SEEN_NOT_DONE = said([UNMADE], [vm(enabled=False)])
 STILL_BUSY = said([None], [vm(enabled=False)], problem(BUSY, "0", category="InvalidOperation", message="Später."))
 VM_GONE = said([None], [], problem("ObjectNotFound,x", "0", category="ObjectNotFound", message="Weg."))
 NO_COMPONENT = said([None], [vm_json(A, services=[])], problem("ComponentNotFound", "0", category="ObjectNotFound"))
@@ -121,10 +99,6 @@ def setting(
     replies: Sequence[Reply], *changes: ResolvedChange, dry_run: bool = False
 ) -> Outcome[tuple[ServiceChange, ...]]:
     return drive(set_services(changes or (ON_A,), dry_run=dry_run), replies)
-
-
-def outcomes(outcome: Outcome[tuple[ServiceChange, ...]]) -> list[ChangeOutcome]:
-    return [change.outcome for change in outcome.value]
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -851,87 +825,6 @@ def test_a_switch_of_unknown_outcome_is_unknown() -> None:
     assert switching(lost(fenced=False), SEEN_NOT_DONE).error(OutcomeUnknownError).asked == (
         "enable Heartbeat of demovm",
     )
-
-
-# -- change_services -----------------------------------------------------------------------------------------------
-
-LISTING = Call(GET_VMS, {"vm_id": None, "name": None, "info": False, "services": False})
-NAMES = answer({"vms": [vm_json(A, "demovm"), vm_json(B, "second")]})
-
-
-def changing(
-    asked: Sequence[RequestedChange], *replies: Reply, dry_run: bool = False
-) -> Outcome[tuple[ServiceChange, ...]]:
-    return drive(change_services(asked, dry_run=dry_run), replies)
-
-
-def requested(
-    vm_id: str | None = None, name: str = "demovm", kind: ServiceKind = HEARTBEAT, *, enable: bool = True
-) -> RequestedChange:
-    return RequestedChange(vm_id, name, kind, enable=enable)
-
-
-def test_changes_by_id_are_one_round_trip() -> None:
-    outcome = changing([requested(A)], DONE)
-    assert (outcome.yielded, outcomes(outcome)) == ((write(ON_A),), [ChangeOutcome.CHANGED])
-
-
-def test_changes_by_name_are_one_round_trip_more_whatever_their_number() -> None:
-    outcome = changing([requested(), requested(name="SECOND"), requested(B)], NAMES, said([MADE, MADE], [vm(A), vm(B)]))
-    assert outcome.yielded == (LISTING, write(ON_A, ON_B))
-    assert [change.vm_id for change in outcome.value] == [A, B, B]
-
-
-def test_no_changes_ask_nothing() -> None:
-    outcome = changing([])
-    assert (outcome.yielded, outcome.value) == ((), ())
-
-
-def test_changes_can_be_tried_dry() -> None:
-    outcome = changing([requested()], NAMES, SEEN_NOT_DONE, dry_run=True)
-    assert (outcome.yielded, outcomes(outcome)) == ((LISTING, read_back(ON_A)), [ChangeOutcome.WOULD_CHANGE])
-
-
-def test_changes_can_be_resolved_alone_in_their_order() -> None:
-    asked = [requested(name="SECOND"), requested(B, "zwei", VSS, enable=False)]
-    outcome = drive(resolve_changes(asked), [NAMES])
-    assert (outcome.yielded, [str(change) for change in outcome.value]) == (
-        (LISTING,),
-        ["enable Heartbeat of SECOND", "disable VSS of zwei"],
-    )
-    assert [change.vm_id for change in outcome.value] == [B, B]
-
-
-@pytest.mark.parametrize("kind", [ServiceKind.POWERSHELL_DIRECT, ServiceKind.REMOTE_DESKTOP_VIRTUALIZATION])
-def test_what_the_host_does_not_switch_is_refused_before_anything_is_sent(kind: ServiceKind) -> None:
-    outcome = changing([requested(A), requested(kind=kind)])
-    error = outcome.error(ConfigurationError)
-    assert (outcome.yielded, error.hint) == ((), f"It is the service {kind.windows_service} inside the guest.")
-
-
-def test_a_name_that_fits_none_changes_nothing() -> None:
-    outcome = changing([requested(A), requested(name="third")], NAMES)
-    assert (outcome.error(VMNotFoundError).address, outcome.yielded) == (HOST, (LISTING,))
-
-
-def test_a_name_that_fits_several_changes_nothing() -> None:
-    twins = answer({"vms": [vm_json(A, "demovm"), vm_json(B, "demovm")]})
-    outcome = changing([requested()], twins)
-    assert (outcome.error(AmbiguousError).candidates, outcome.yielded) == ((A, B), (LISTING,))
-
-
-def test_a_name_is_no_pattern() -> None:
-    assert changing([requested(name="demo*")], NAMES).error(VMNotFoundError).address == HOST
-
-
-def test_changes_that_contradict_each_other_by_name_and_id_are_refused() -> None:
-    outcome = changing([requested(), requested(A, enable=False)], NAMES)
-    assert (type(outcome.error(ConfigurationError)), outcome.yielded) == (ConfigurationError, (LISTING,))
-
-
-def test_the_same_change_by_name_and_id_is_asked_once() -> None:
-    outcome = changing([requested(), requested(A)], NAMES, DONE)
-    assert (outcome.yielded, outcomes(outcome)) == ((LISTING, write(ON_A)), [ChangeOutcome.CHANGED] * 2)
 
 
 # -- hostile names -------------------------------------------------------------------------------------------------

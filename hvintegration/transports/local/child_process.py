@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hvintegration.errors import ConnectError
+from hvintegration.processes import disown
 from hvintegration.transports.remoting.line_streams import LineStreams
 
 __all__ = ["ChildProcess"]
@@ -62,6 +63,13 @@ class ChildProcess(LineStreams):
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_SECONDS_TO_END)
+
+    def forget(self) -> None:
+        """In a forked process: close the pipes, and leave the process to the one that has started it."""
+        super().forget()
+        process, self._process = self._process, None
+        if process is not None:
+            disown(process)
 
     def kill(self) -> bool:
         """End it for certain, with all that it started; whether that succeeded."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, Hint
+from hvintegration.processes import finalize
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
 
@@ -94,7 +94,7 @@ class _LocalConnection:
 
         self._process = ChildProcess(command, address)
         self._client = Client(self._process, address)
-        weakref.finalize(self, self._process.kill)
+        finalize(self, self._process.kill)
 
     @property
     def requests(self) -> int:
@@ -106,7 +106,10 @@ class _LocalConnection:
             self._client.open(deadline)
         except ConnectionLostError as error:
             raise ConnectError(
-                f"PowerShell did not start: {error}", address=error.address, hint="Is it a PowerShell?"
+                f"PowerShell did not start: {error}",
+                address=error.address,
+                host_message=error.host_message,
+                hint="Is it a PowerShell?",
             ) from error
 
     @property

@@ -28,19 +28,26 @@ _KEPT: Final = frozenset(
 )
 """Keys whose texts are written as they are: what replaying and understanding need. Those of any other are not."""
 
-_USER: Final = re.compile(r"""(?<=://)[^/@\s]+(?=@)|(?<=\bthe user )(?:'[^']*'|"[^"]*")""")
+_USER: Final = re.compile(r"""(?<=://)[^/@\s]+(?=@)|(?<=\bthe user )(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 """Who asks, in an address and in an error of SSH's."""
 
 
 class Masking:
-    """What becomes of texts before they are written. Masking what is masked changes nothing."""
+    """What becomes of texts before they are written. Masking what is masked changes nothing.
 
-    def __init__(self, secrets: Iterable[str] = (), *, keep_texts: bool = False) -> None:
+    Args:
+        secrets: Texts to be replaced.
+        keep_texts: Whether to keep other people's texts otherwise.
+        address: The address that is spoken with, for the user in it.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, keep_texts: bool = False, address: str = "") -> None:
         spellings = [spelling for secret in secrets for spelling in (secret, secret.lower(), secret.upper())]
         escaped = [json.dumps(spelling, ensure_ascii=plain)[1:-1] for spelling in spellings for plain in (True, False)]
         longest_first = sorted({*spellings, *escaped}, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if spellings else None
         self._keep_texts = keep_texts
+        self._authority_of_user = f"//{address.partition('//')[2].rpartition('@')[0]}@"
         try:
             self._home = str(Path.home())
         except RuntimeError:  # There is none, as in some containers.
@@ -69,7 +76,7 @@ class Masking:
     def sentence(self, sentence: str) -> str:
         """A sentence or address of the package's, without secrets, the user and the place of this user's files."""
         anywhere = sentence.replace(self._home, "~") if len(self._home) > 1 else sentence
-        return self._shown(_USER.sub(SECRET, anywhere))
+        return self._shown(_USER.sub(SECRET, anywhere.replace(self._authority_of_user, f"//{SECRET}@")))
 
     def error(self, error: BaseException) -> JsonObject:
         """*error* as plain data, masked; of one that is not the package's only the class."""
@@ -78,8 +85,9 @@ class Masking:
         written: JsonObject = error.to_dict()
         facts = object_field(written, "facts", "$")
         message = str(error)
-        if said := excerpt(str(facts.get("host_message", ""))):
-            message = message.replace(said, self._hidden(said))
+        for fact, value in facts.items():
+            if isinstance(value, str) and fact not in _KEPT and (said := excerpt(value)):
+                message = message.replace(said, self._hidden(said))
         masked = {
             fact: self.sentence(value) if isinstance(value, str) and fact in _KEPT else self.value(value, fact)
             for fact, value in facts.items()

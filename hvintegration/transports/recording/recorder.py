@@ -22,6 +22,7 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError
 from hvintegration.files import reason
+from hvintegration.processes import OfThisProcess, forget_after_fork
 from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
 from hvintegration.transports.recording.masking import Masking
 from hvintegration.transports.sharing import Sharing
@@ -34,7 +35,7 @@ VERSION: Final = 2
 _log = logging.getLogger(__name__)
 
 
-class Recorder:
+class Recorder(OfThisProcess):
     """Hands calls on to another transport, and writes each with its answer to a file that :class:`Replay` reads.
 
     The steps of :meth:`Host.check` are written as well: they are all there is where no call is answered.
@@ -42,13 +43,15 @@ class Recorder:
     Its address is that of the other transport, whose answers come back as they are. Only what is written is masked:
 
     - Passwords are never written: a call does not hold any.
-    - Texts that a guest, an administrator or the host has written (notes, addresses, status texts, error messages)
-      are written as their shape: ``x`` for each letter, ``0`` for each digit. Names and ids stay; replaying needs them.
+    - Texts that a guest, an administrator or the host has written (notes, addresses, status texts, error messages, what
+      a PowerShell writes to standard error, what a proxy or a server says of itself) are written as their shape: ``x``
+      for each letter, ``0`` for each digit. Names and ids stay; replaying needs them.
     - Each of *secrets* is written as ``***``, wherever it is part of a text.
 
     The file must not exist yet, and nobody else may read it (mode 0600), where the system has such modes. A call is in
     it before its answer is handed on. If it cannot be written any more (a full disk), calls go on unrecorded:
-    :attr:`failure` says why from then on, and a warning is logged at once.
+    :attr:`failure` says why from then on, and a warning is logged at once. So do the calls of a process that is forked:
+    the recording is its parent's.
 
     Args:
         transport: The way to the host.
@@ -80,8 +83,9 @@ class Recorder:
     ) -> None:
         self._inner = transport
         self._path = Path(path).absolute()
-        self._masking = Masking(_checked(secrets), keep_texts=keep_texts)
+        self._masking = Masking(_checked(secrets), keep_texts=keep_texts, address=str(transport))
         self._calls = 0
+        self._is_the_parents = False
         self.failure = None
         self.clock = clock_of(transport)
         header = {
@@ -101,6 +105,10 @@ class Recorder:
             ) from error
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{self._path} cannot be written: {reason(error)}.") from error
+        forget_after_fork(self, Recorder._forget)
+
+    def _forget(self) -> None:
+        self._is_the_parents = True
 
     def __str__(self) -> str:
         return str(self._inner)
@@ -177,17 +185,23 @@ class Recorder:
     def _record(self, line: Mapping[str, object]) -> None:
         if self.failure is not None:
             return
+        if self._is_the_parents:
+            self._fail("it is of the process that this one was forked from", None)
+            return
         try:
             self._append(line)
         except OSError as error:
-            self.failure = HvError(
-                f"The recording {self._path} ends after call {self._calls}: {reason(error)}.",
-                hint="What was asked for was done all the same. Record again into another file.",
-            )
-            self.failure.__cause__ = error
-            _log.warning("%s", self.failure)
+            self._fail(reason(error), error)
         else:
             self._calls += "script" in line
+
+    def _fail(self, why: str, cause: OSError | None) -> None:
+        self.failure = HvError(
+            f"The recording {self._path} ends after call {self._calls}: {why}.",
+            hint="What was asked for was done all the same. Record again into another file.",
+        )
+        self.failure.__cause__ = cause
+        _log.warning("%s", self.failure)
 
     def _append(self, line: Mapping[str, object], flags: int = 0) -> None:
         flags |= os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)

@@ -19,6 +19,7 @@ from hvintegration.calls.limits import MAX_DEPTH, MAX_LENGTH, is_deeper_than
 from hvintegration.clock import Clock, Deadline, VirtualClock
 from hvintegration.errors import ConfigurationError, DecodeError, HvError, excerpt, one_line
 from hvintegration.files import read_text, reason
+from hvintegration.processes import OfThisProcess
 from hvintegration.transports.base import Step
 from hvintegration.transports.recording.masking import Masking, no_constant
 from hvintegration.transports.recording.recorder import FORMAT, VERSION
@@ -34,7 +35,7 @@ MOST_SECONDS: Final = 1e7
 T = TypeVar("T")
 
 
-class Replay:
+class Replay(OfThisProcess):
     """A transport that answers from a recording; no host is needed. Its address is ``replay:FILE``.
 
     Calls must be asked as they were then, in the same order: the same script on the same document. An answer comes
@@ -71,7 +72,8 @@ class Replay:
         return f"replay:{self._path}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._path.name}, {self.remaining} of {len(self._calls)} calls to come>"
+        name = one_line(self._path.name)
+        return f"<{type(self).__name__} {name}, {self.remaining} of {len(self._calls)} calls to come>"
 
     @property
     def remaining(self) -> int:
@@ -252,4 +254,6 @@ def _rebuilt(error: JsonObject) -> BaseException:
     if error.keys() != {"class"}:
         return HvError.from_dict(error, path="$.error")
     name = text(error, "class", "$.error")
-    return KeyboardInterrupt() if name == "KeyboardInterrupt" else RuntimeError(f"The call ended in {name} then.")
+    if name == "KeyboardInterrupt":
+        return KeyboardInterrupt()
+    return RuntimeError(f"The call ended in {excerpt(name)} then.")

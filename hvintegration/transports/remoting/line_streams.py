@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectionLostError, ProtocolError, TransportError, TransportTimeoutError, excerpt
+from hvintegration.processes import forget_after_fork
 from hvintegration.transports.one_time_event import OneTimeEvent, get_in_time
 from hvintegration.transports.remoting.out_of_process import MAX_LINE
 
@@ -70,6 +71,7 @@ class LineStreams:
         self._heard = OneTimeEvent()
         self._over = False
         self._ended = OneTimeEvent()
+        forget_after_fork(self, lambda streams: streams.forget())
 
     def attach(self, target: Sink, output: Source, complaints: Source) -> None:
         """Begin to read and write."""
@@ -87,7 +89,7 @@ class LineStreams:
         written = OneTimeEvent()
         self._unsent.put((line, written))
         if self._over:  # Asked after it is queued: from here on, nobody may take it from there.
-            raise ConnectionLostError(f"The interpreter at {self._address} was given up.", address=self._address)
+            raise self._given_up()
         if not written.wait(deadline):
             raise self._too_late(deadline)
 
@@ -122,8 +124,16 @@ class LineStreams:
         self._unsent.put(None)
         self._room.put(None)
 
+    def forget(self) -> None:
+        """In a forked process, which has none of the threads: deliver nothing more, and let nobody wait for it."""
+        self._over = True
+        self._lines.put(self._given_up())
+
+    def _given_up(self) -> ConnectionLostError:
+        return ConnectionLostError(f"The interpreter at {self._address} was given up.", address=self._address)
+
     def _too_late(self, deadline: Deadline) -> TransportTimeoutError:
-        return TransportTimeoutError(address=self._address, after=deadline.given, complaint=self.complaint)
+        return TransportTimeoutError(address=self._address, after=deadline.given, host_message=self.complaint)
 
     def _complained(self) -> str:
         return self._complaints.decode("utf-8", "replace").strip()
@@ -153,10 +163,11 @@ class LineStreams:
                         )
             if not self._over:  # Before it is closed: a channel ends for both of its outputs then.
                 self._heard.wait(Deadline(_SECONDS_TO_HEAR_WHY))
-        complaint = excerpt(self._complained() or rest.decode("utf-8", "replace"))
+        complaint = self._complained() or rest[:_COMPLAINT_LENGTH].decode("utf-8", "replace")
         return ConnectionLostError(
-            f"The interpreter at {self._address} ended{': ' + complaint if complaint else '.'}",
+            f"The interpreter at {self._address} ended{': ' + excerpt(complaint) if complaint else '.'}",
             address=self._address,
+            host_message=complaint,
         )
 
     def _deliver(self, item: bytes | TransportError) -> None:

@@ -63,7 +63,10 @@ class OneCall:
                 pass
         except ConnectionLostError as error:
             raise ConnectError(
-                f"{self._language} did not start: {error}", address=self._address, hint=_HINTS[self._language]
+                f"{self._language} did not start: {error}",
+                address=self._address,
+                host_message=error.host_message,
+                hint=_HINTS[self._language],
             ) from None
         if ready[2]:
             self.process = (int(ready[1]), ready[2].decode())
@@ -127,18 +130,11 @@ def _for_powershell(call: Call) -> bytes:
 
 
 def _for_sh(call: Call) -> bytes:
-    secrets: list[str] = []
     for name, secret in call.secrets.items():
-        secrets += [f":{secret.username}", f":{secret.password}"]
-        if not all(map(_is_one_line, secrets)):
-            raise ConfigurationError(
-                f"Invalid secret {name!r}: no shell takes its line break, null character or half a character."
-            )
+        if "\n" in secret.password:
+            raise ConfigurationError(f"Invalid secret {name!r}: its password has a line break, which no shell takes.")
+    secrets = [f":{said}" for secret in call.secrets.values() for said in (secret.username, secret.password)]
     return "\n".join([call.script.text, "#document", call.text, *secrets, "#end\n"]).encode("utf-8")
-
-
-def _is_one_line(text: str) -> bool:
-    return not any(character in "\n\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 _PAYLOADS: Final = {Language.POWERSHELL: _for_powershell, Language.SH: _for_sh}

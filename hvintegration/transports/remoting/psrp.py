@@ -228,7 +228,9 @@ class RunspacePool:
         if record is not None and not self._was_opened:
             return remote_error(refusal, hint=_BEGINNING)
         # Whatever ended it then, a script may have run meanwhile.
-        return ConnectionLostError(f"PowerShell on {address} ended the session{refusal.said}", address=address)
+        return ConnectionLostError(
+            f"PowerShell on {address} ended the session{refusal.said}", address=address, host_message=refusal.message
+        )
 
     def result(self) -> str:
         """The document that the script wrote; the pipeline is let go of.

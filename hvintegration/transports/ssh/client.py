@@ -7,7 +7,9 @@ import logging
 import re
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,7 +19,7 @@ from paramiko.agent import AgentSSH, get_agent_connection
 from paramiko.ssh_exception import IncompatiblePeer
 
 from hvintegration.clock import Deadline
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase
 from hvintegration.errors import (
     CREDENTIAL,
     AuthenticationError,
@@ -26,10 +28,12 @@ from hvintegration.errors import (
     ConnectionLostError,
     Hint,
     HvError,
+    TransportError,
     TransportTimeoutError,
     argument,
     excerpt,
 )
+from hvintegration.processes import Lock, disown, forget_after_fork
 from hvintegration.transports.base import Step
 from hvintegration.transports.ssh.host_keys import Trust, fingerprint, user_folder
 from hvintegration.transports.worker import Late, Worker
@@ -88,7 +92,7 @@ class Endpoint:
     trust: Trust
     credential: Credential | None = attrs.field(default=None, repr=False)
     key_files: tuple[Path, ...] | None = None
-    passphrase: str | None = attrs.field(default=None, repr=False)
+    passphrase: Passphrase | None = None
     use_agent: bool = True
     proxy_command: str | None = None
 
@@ -112,10 +116,25 @@ class SshClient:
         self._peer: str | None = None
         self._carrier: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
-        self._closers: list[Callable[[], object]] = []
+        self._open: list[_Opened] = []
+        self._channels: weakref.WeakSet[paramiko.Channel] = weakref.WeakSet()
         self._closed = False
-        self._lock = threading.Lock()
+        self._turn = Lock()
         self._worker: Worker | None = None
+        forget_after_fork(self, SshClient._forget)
+
+    def _forget(self) -> None:
+        """Of what the parent has open, close the descriptors. Calls that wait end."""
+        self._closed = True
+        opened, self._open = self._open, []
+        for one in opened:
+            one.forget()
+        for channel in self._channels:
+            # When it is collected, it takes its lock and tells the server, unless it is closed.
+            channel.lock = threading.Lock()
+            channel.closed = True
+        if self._worker is not None:
+            self._worker.break_off(self._given_up())
 
     @property
     def alive(self) -> bool:
@@ -221,11 +240,13 @@ class SshClient:
         transport = self._transport
         assert transport is not None
         origin = ("127.0.0.1", 0) if target else None
-        return self._ask(
+        channel = self._ask(
             "open a channel",
             lambda: transport.open_channel(kind, target, origin, timeout=deadline.left() + 1),
             deadline,
         )
+        self._channels.add(channel)
+        return channel
 
     def start(self, command: str | None, deadline: Deadline) -> paramiko.Channel:
         """A channel on which *command* runs, or the subsystem ``powershell`` if None.
@@ -244,17 +265,17 @@ class SshClient:
 
     def close(self) -> None:
         """Let go of everything at once. Calls that wait end."""
-        with self._lock:
+        with self._turn.lock:
             self._closed = True
-            closers, self._closers = self._closers, []
+            opened, self._open = self._open, []
         if self._worker is not None:
             self._worker.break_off(self._given_up())
         # From the first server on, so that nothing tries to say goodbye on the way.
         if self._jump is not None:
             self._jump.close()
-        for close in reversed(closers):
+        for one in reversed(opened):
             with contextlib.suppress(Exception):
-                close()
+                one.close()
 
     # -- how each is done -----------------------------------------------------------------------------------------
 
@@ -267,41 +288,47 @@ class SshClient:
             return worker.do(work, deadline)
         except (HvError, ChannelRefusedError):
             raise
-        except (Late, TimeoutError):
-            raise TransportTimeoutError(address=self._address, after=deadline.given, doing=doing) from None
-        except socket.gaierror as error:
-            raise ConnectError(
+        except Exception as error:  # noqa: BLE001 - whatever paramiko raises is translated here
+            translated = self._translated(error, doing, deadline)
+        finally:
+            worker.stop()
+        raise translated  # Out here, it has no context, which may know what was to be proved.
+
+    def _translated(self, error: Exception, doing: str, deadline: Deadline) -> TransportError:
+        if isinstance(error, Late | TimeoutError):
+            return TransportTimeoutError(address=self._address, after=deadline.given, doing=doing)
+        if isinstance(error, socket.gaierror):
+            return ConnectError(
                 f"There is no host {self._endpoint.host!r}: {error.strerror}",
                 address=self._address,
                 hint="Check the name, or use an IP address.",
-            ) from None
-        except IncompatiblePeer as error:
-            raise ConnectError(
+            )
+        if isinstance(error, IncompatiblePeer):
+            return ConnectError(
                 f"{self._endpoint} offers only algorithms that are no longer safe: {excerpt(str(error))}",
                 address=self._address,
+                host_message=_quoting(error),
                 hint="Update the SSH server, or change its Ciphers, MACs, KexAlgorithms or HostKeyAlgorithms.",
-            ) from None
-        except (ConnectionResetError, BrokenPipeError, EOFError):
+            )
+        if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
             # Where one proves who one is, this may be a refusal, which is not to be asked for again.
             if doing == "authenticate":
-                raise ConnectError(
+                return ConnectError(
                     f"{self._endpoint} ended the connection instead of accepting the user {self._endpoint.username!r}.",
                     address=self._address,
                     hint="Try again; if it comes again, see the server's log.",
-                ) from None
-            raise ConnectionLostError(
+                )
+            return ConnectionLostError(
                 f"The connection with {self._endpoint} was lost: it was to {doing}.", address=self._address
-            ) from None
-        except Exception as error:  # noqa: BLE001 - whatever paramiko raises, it is no connection
-            said = error.strerror if isinstance(error, OSError) else None
-            reason = excerpt(said or str(error)) or type(error).__name__
-            raise ConnectError(
-                f"{self._endpoint}: cannot {doing}: {reason}",
-                address=self._address,
-                hint="Check that an SSH server listens there, and that no firewall is in between.",
-            ) from None
-        finally:
-            worker.stop()
+            )
+        said = error.strerror if isinstance(error, OSError) else None
+        reason = excerpt(said or str(error)) or type(error).__name__
+        return ConnectError(
+            f"{self._endpoint}: cannot {doing}: {reason}",
+            address=self._address,
+            host_message="" if said else _quoting(error),
+            hint="Check that an SSH server listens there, and that no firewall is in between.",
+        )
 
     def _ask(self, doing: str, work: Callable[[], T], deadline: Deadline) -> T:
         """Do *work*, which the server may refuse while the connection stands."""
@@ -316,13 +343,13 @@ class SshClient:
 
         return self._do(doing, ask, deadline)
 
-    def _keep(self, close: Callable[[], object]) -> None:
-        """Call *close* when this is closed, which may be now."""
-        with self._lock:
+    def _keep(self, opened: _Opened) -> None:
+        """Close it when this is closed, which may be now."""
+        with self._turn.lock:
             if not self._closed:
-                self._closers.append(close)
+                self._open.append(opened)
                 return
-        close()
+        opened.close()
         raise self._given_up()
 
     def _given_up(self) -> ConnectError:
@@ -330,13 +357,13 @@ class SshClient:
 
     def _dial(self, deadline: Deadline) -> socket.socket:
         if self._endpoint.proxy_command is not None:
-            proxy = paramiko.ProxyCommand(self._endpoint.proxy_command)
-            self._keep(lambda: _end_program(proxy))
+            proxy = _Program(self._endpoint.proxy_command)
+            self._keep(_Opened(proxy.end, lambda: disown(proxy.process)))
             return proxy  # type: ignore[return-value]
         failure: OSError = OSError("no address")
         for family, place in self._found:
             dialled = socket.socket(family, socket.SOCK_STREAM)
-            self._keep(lambda carrier=dialled: _cut(carrier))  # type: ignore[misc]
+            self._keep(_opened_socket(dialled))
             try:
                 dialled.settimeout(max(deadline.left(), 0.01))
                 dialled.connect(place)
@@ -353,7 +380,7 @@ class SshClient:
     def _greet(self, deadline: Deadline) -> paramiko.PKey:
         assert self._carrier is not None
         transport = paramiko.Transport(self._carrier, disabled_algorithms={"pubkeys": _WEAK_PUBLIC_KEYS})
-        self._keep(lambda: _end(transport))
+        self._keep(_Opened(partial(_end, transport)))
         transport.set_log_channel(_log.name)
         options = transport.get_security_options()
         for kind in _STRONG:
@@ -378,7 +405,7 @@ class SshClient:
                 try:
                     further = prove()
                 except _MoreAskedError as error:
-                    raise self._more_asked(str(error)) from None
+                    raise self._more_asked(error) from None
                 except paramiko.BadAuthenticationType as error:
                     refused.append(name)
                     allowed = error.allowed_types
@@ -393,19 +420,22 @@ class SshClient:
                         return f"{user}, {name}"
                     allowed = further
         tried = f"with {', '.join(refused)}" if refused else "without anything to prove it"
-        accepts = f" It accepts: {', '.join(allowed)}." if allowed else ""
+        said = ", ".join(allowed)
+        accepts = f" It accepts: {excerpt(said)}." if said else ""
         raise AuthenticationError(
             f"{self._endpoint} does not accept the user {user!r} {tried}.{accepts}",
             address=self._address,
+            host_message="" if _KNOWN_PROOFS.issuperset(allowed) else said,
             hint=Hint.of(
                 "Pass {}, {} or an agent's keys; compare with the server's log.", CREDENTIAL, argument("key_files")
             ),
         )
 
-    def _more_asked(self, what: str) -> AuthenticationError:
+    def _more_asked(self, error: _MoreAskedError) -> AuthenticationError:
         return AuthenticationError(
-            f"{self._endpoint} does not let in the user {self._endpoint.username!r} with this password: {what}.",
+            f"{self._endpoint} does not let in the user {self._endpoint.username!r} with this password: {error}.",
             address=self._address,
+            host_message=error.question,
             hint=Hint.of("Log in with `ssh` at a terminal and change it there, or pass {}.", argument("key_files")),
         )
 
@@ -432,7 +462,11 @@ class SshClient:
 
 
 class _MoreAskedError(paramiko.SSHException):
-    """The server wants more than the password; what, is the argument."""
+    """The server wants more than the password; what, in our words, and in its own if it asked."""
+
+    def __init__(self, what: str, question: str = "") -> None:
+        super().__init__(what)
+        self.question = question
 
 
 def _log_in_by_password(transport: paramiko.Transport, username: str, password: str) -> list[str]:
@@ -466,7 +500,7 @@ def _answer_with_password(transport: paramiko.Transport, username: str, password
     def answer(title: str, instructions: str, fields: Sequence[tuple[str, bool]]) -> list[str]:
         nonlocal questions, last
         questions += len(fields)
-        last = excerpt(" ".join([title, instructions, *(prompt for prompt, _ in fields)]).strip())
+        last = " ".join([title, instructions, *(prompt for prompt, _ in fields)]).strip()
         if len(fields) > 1:
             raise paramiko.SSHException
         return [password] * len(fields)
@@ -475,7 +509,7 @@ def _answer_with_password(transport: paramiko.Transport, username: str, password
         return transport.auth_interactive(username, answer)
     except paramiko.SSHException:
         if questions > 1:
-            raise _MoreAskedError(f"it asks for more, such as a new one or a code ({last})") from None
+            raise _MoreAskedError(f"it asks for more, such as a new one or a code ({excerpt(last)})", last) from None
         raise
 
 
@@ -486,7 +520,7 @@ class _Agent:
         keep: Is told what ends waiting for it.
     """
 
-    def __init__(self, keep: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, keep: Callable[[_Opened], None]) -> None:
         self._keep = keep
         self._agent: AgentSSH | None = None
 
@@ -494,7 +528,7 @@ class _Agent:
         with contextlib.suppress(paramiko.SSHException, OSError):
             connection = get_agent_connection()
             if connection is not None:
-                self._keep(lambda: _cut(connection))
+                self._keep(_opened_socket(connection))
                 self._agent = AgentSSH()
                 # As paramiko.Agent does, which tells nobody of the connection before the agent has answered.
                 self._agent._connect(connection)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -506,20 +540,51 @@ class _Agent:
             self._agent._close()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _private_key(path: Path, passphrase: str | None, address: str) -> paramiko.PKey:
+def _private_key(path: Path, passphrase: Passphrase | None, address: str) -> paramiko.PKey:
     try:
         load: Callable[[Path, bytes | None], paramiko.PKey] = paramiko.PKey.from_path  # type: ignore[assignment]
-        return load(path, None if passphrase is None else passphrase.encode())
+        return load(path, None if passphrase is None else passphrase.text.encode())
     except OSError as error:
         raise ConfigurationError(f"The key {path} cannot be read: {error.strerror}") from None
     except Exception as error:  # noqa: BLE001 - paramiko and cryptography raise whatever comes
         # TypeError where a passphrase is missing, ValueError where it is wrong; neither message is of use to anybody.
-        problem = "needs a passphrase" if passphrase is None else "does not open with this passphrase"
-        raise AuthenticationError(
-            f"The key {path} {problem}, or is of no known kind ({type(error).__name__}).",
-            address=address,
-            hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
-        ) from None
+        kind = type(error).__name__
+    problem = "needs a passphrase" if passphrase is None else "does not open with this passphrase"
+    raise AuthenticationError(
+        f"The key {path} {problem}, or is of no known kind ({kind}).",
+        address=address,
+        hint=Hint("Pass passphrase=..., or load the key into an agent.", "Load the key into an agent."),
+    )
+
+
+_KNOWN_PROOFS: Final = frozenset(
+    {"publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic", "gssapi-keyex", "none"}
+)
+_PARAMIKO_S_OWN: Final = re.compile(
+    r"(Error reading|Invalid) SSH (protocol )?banner|Incompatible ssh (peer|server) \([a-z' ]+\)"
+)
+
+
+def _quoting(error: Exception) -> str:
+    """What paramiko says, unless it certainly quotes nothing of the server, such as its banner."""
+    return "" if _PARAMIKO_S_OWN.fullmatch(str(error)) else str(error)
+
+
+@attrs.frozen
+class _Opened:
+    """Something that is open.
+
+    Attributes:
+        close: Ends it.
+        forget: Lets go of its descriptors in a forked process, if it has any of its own.
+    """
+
+    close: Callable[[], object]
+    forget: Callable[[], object] = lambda: None
+
+
+def _opened_socket(carrier: socket.socket) -> _Opened:
+    return _Opened(partial(_cut, carrier), carrier.close)
 
 
 def _cut(carrier: socket.socket) -> None:
@@ -537,11 +602,17 @@ def _end(transport: paramiko.Transport) -> None:
         transport.packetizer.complete_handshake()  # Its timer is a thread that nothing else stops.
 
 
-def _end_program(proxy: paramiko.ProxyCommand) -> None:
-    process = proxy.process
-    with contextlib.suppress(OSError):
-        process.kill()
-    process.wait(1)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
+class _Program(paramiko.ProxyCommand):
+    """A program that carries a connection. paramiko would end it when any process ends, a forked one, too."""
+
+    def close(self) -> None:
+        pass
+
+    def end(self) -> None:
+        process = self.process
+        with contextlib.suppress(OSError):
+            process.kill()
+        process.wait(1)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()

@@ -133,7 +133,7 @@ def find_interpreter(
             if way.complaint or not complaint:
                 raise
             # One that waits in silence for what never comes, where the one before it has complained.
-            raise TransportTimeoutError(address=address, after=deadline.given, complaint=complaint) from None
+            raise TransportTimeoutError(address=address, after=deadline.given, host_message=complaint) from None
         complaint = way.complaint or complaint
     assert refusal is not None
     raise refusal

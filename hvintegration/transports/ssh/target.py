@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase, check_username
 from hvintegration.errors import ConfigurationError, Hint
 from hvintegration.transports.host_names import check_host
 from hvintegration.transports.ssh.host_keys import Trust, system_known_hosts, user_folder, user_known_hosts
@@ -30,7 +30,7 @@ class Target:
     """An SSH server as a user names it; see :class:`~hvintegration.transports.ssh.SSH` for what each means.
 
     Raises:
-        ConfigurationError: The host or the port is none.
+        ConfigurationError: The host, the user or the port is none, or the passphrase cannot open anything.
     """
 
     host: str
@@ -40,7 +40,7 @@ class Target:
     pins: tuple[str, ...] = ()
     known_hosts: tuple[Path, ...] | None = None
     key_files: tuple[Path, ...] | None = None
-    passphrase: str | None = attrs.field(default=None, repr=False)
+    passphrase: Passphrase | None = None
     use_agent: bool = True
     jumps: tuple[Target, ...] = ()
     use_config: bool = False
@@ -56,6 +56,10 @@ class Target:
             check_host(self.host)
         if self.port is not None and not 0 < self.port < 1 << 16:
             raise _invalid_port(self.port)
+        if self.username is not None:
+            check_username(self.username)
+        if self.passphrase is not None:
+            self.passphrase.check("passphrase")
 
     def __str__(self) -> str:
         user = "" if self.username is None else f"{self.username}@"

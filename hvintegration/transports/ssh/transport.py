@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase
 from hvintegration.errors import ConfigurationError, HvError
+from hvintegration.processes import finalize
 from hvintegration.scripts import Language
 from hvintegration.transports.base import Step
 from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
@@ -80,6 +80,9 @@ class SSH(KeptTransport):
         use_config: bool = False,
         program: str | None = None,
     ) -> None:
+        self._place = host  # First what tracebacks with locals show of this object; they would show the passphrase too.
+        opens_keys = None if passphrase is None else Passphrase(passphrase)
+        del passphrase
         if credential is not None and username not in {None, credential.username}:
             raise ConfigurationError(f"The credential is of {credential.username!r}, not of {username!r}.")
         if program is not None and not (program.strip() and program.isprintable()):
@@ -93,11 +96,12 @@ class SSH(KeptTransport):
             pins=tuple(map(parse_pin, pins)),
             known_hosts=_paths(known_hosts),
             key_files=_paths(key_files),
-            passphrase=passphrase,
+            passphrase=opens_keys,
             use_agent=use_agent,
             jumps=tuple(map(self._jump, jump_hosts)),
             use_config=use_config,
         )
+        self._place = str(self._target)
         target = self._target  # Not self, which may be collected while the connection is open.
         self._connection: Callable[[], _SSHConnection] = lambda: _SSHConnection(target, program)
         self._kept = KeptConnection(self._connection, address=str(self), fences_at_once=False)
@@ -110,7 +114,7 @@ class SSH(KeptTransport):
         return f"<{type(self).__name__} {self}>"
 
     def __str__(self) -> str:
-        return f"ssh://{self._target}"
+        return f"ssh://{self._place}"
 
     @property
     def requests(self) -> int:
@@ -164,7 +168,7 @@ class _SSHConnection:
         from hvintegration.transports.ssh.client import SshClient
 
         client = SshClient(self._target.hops(), self._address)
-        weakref.finalize(self, client.close)
+        finalize(self, client.close)
         return client
 
     @property
@@ -195,7 +199,7 @@ class _SSHConnection:
 
         if language not in self._interpreters:
             found = find_interpreter(language, self._client, self._program, self._address, deadline)
-            weakref.finalize(self, found.abandon)
+            finalize(self, found.abandon)
             self._interpreters[language] = found
         return self._interpreters[language]
 

@@ -20,6 +20,7 @@ from hvintegration.errors import (
     HvError,
     TransportTimeoutError,
 )
+from hvintegration.processes import finalize, forget_after_fork
 from hvintegration.transports.remoting.psrp import RunspacePool
 from hvintegration.transports.winrm.host_record import HostRecord
 from hvintegration.transports.winrm.http import WSManTarget
@@ -60,9 +61,15 @@ class WinRMConnection:
         self._closings = _Closings(new_shell, self._address)
         self.sent = False
         self._refusals = 0
-        self._finalizer = weakref.finalize(self, _abandon, self._front, self._worker, self._closings)
+        self._finalizer = finalize(self, _abandon, self._front, self._worker, self._closings)
         self._finalizer.atexit = False
         _open_connections.add(self)
+        forget_after_fork(self, WinRMConnection._forget)
+
+    def _forget(self) -> None:
+        """In a forked process, which has none of the threads: nothing is to be ended. Calls that wait end."""
+        _open_connections.discard(self)
+        self._worker.break_off(self._asked_no_more())
 
     @property
     def requests(self) -> int:
@@ -89,7 +96,10 @@ class WinRMConnection:
     def break_off(self) -> None:
         """Let the call that is under way end: nothing more is sent or received."""
         self._front.http.shut()
-        self._worker.break_off(ConnectionLostError(f"{self._address} is asked no more.", address=self._address))
+        self._worker.break_off(self._asked_no_more())
+
+    def _asked_no_more(self) -> ConnectionLostError:
+        return ConnectionLostError(f"{self._address} is asked no more.", address=self._address)
 
     def close(self) -> None:
         """End the runspace pool in good order, within a moment."""
@@ -231,7 +241,9 @@ class WinRMConnection:
         except (ConnectError, BusyError) as error:
             if not self.sent:
                 raise
-            raise ConnectionLostError(str(error), address=self._address, hint=error.hint) from None
+            raise ConnectionLostError(
+                str(error), address=self._address, host_message=error.host_message, hint=error.hint
+            ) from None
 
     def _refusal(self, fault: WSManFault, deadline: Deadline) -> HvError:
         error = fault_error(
@@ -244,7 +256,7 @@ class WinRMConnection:
         )
         if fault.kind is FaultKind.TOO_LONG and not self.sent and self._record.shorten(self._length):
             # Over the next connection it goes in shorter pieces.
-            return ConnectionLostError(str(error), address=self._address, hint=error.hint)
+            return ConnectionLostError(str(error), address=self._address, host_message=fault.message, hint=error.hint)
         return error
 
 

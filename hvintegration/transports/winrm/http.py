@@ -15,7 +15,6 @@ import re
 import socket
 import ssl
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
@@ -33,7 +32,7 @@ from pypsrp.negotiate import HTTPNegotiateAuth
 from spnego import ContextReq
 
 from hvintegration.clock import Deadline
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase
 from hvintegration.errors import (
     CREDENTIAL,
     AuthenticationError,
@@ -49,6 +48,7 @@ from hvintegration.errors import (
     argument,
     excerpt,
 )
+from hvintegration.processes import Lock, forget_after_fork
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
 from hvintegration.transports.winrm.kerberos import KDC_HINT, kerberos_refusal, require_kerberos
 
@@ -89,7 +89,7 @@ class WSManTarget:
     certificate_sha256: str | None
     client_certificate: str | None
     client_key: str | None
-    client_key_password: str | None = attrs.field(repr=False)
+    client_key_password: Passphrase | None
     proxy: str | None
     proxy_credential: Credential | None
     kerberos_hostname: str | None
@@ -157,7 +157,9 @@ def tls_context(target: WSManTarget) -> ssl.SSLContext:
         if target.client_certificate is not None:
             # A function, so that OpenSSL never asks at the terminal for a password that is missing.
             context.load_cert_chain(
-                target.client_certificate, target.client_key, lambda: target.client_key_password or ""
+                target.client_certificate,
+                target.client_key,
+                lambda: "" if target.client_key_password is None else target.client_key_password.text,
             )
     except (OSError, ValueError) as error:
         files = ", ".join(filter(None, (target.ca_file, target.client_certificate, target.client_key)))
@@ -197,7 +199,7 @@ class _Sockets:
     """The sockets that are open, so that they can be shut from another thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turn = Lock()
         self._open: dict[int, socket.socket] = {}
         self._kept: list[socket.socket] = []
         self._made = 0
@@ -207,6 +209,17 @@ class _Sockets:
         self.wrote = False
         """Whether anything was written, set by a connection right before it writes."""
         self.about_to_write: Callable[[], None] | None = None
+        forget_after_fork(self, _Sockets._forget)
+
+    def _forget(self) -> None:
+        """Close the descriptors of the parent's sockets, which it goes on with."""
+        self._shut = True
+        duplicates = list(self._open.values())
+        self._open.clear()
+        for duplicate in duplicates:
+            with contextlib.suppress(OSError):
+                duplicate.close()
+        self.end()
 
     def expect(self) -> None:
         """Called before a connection is made.
@@ -222,7 +235,7 @@ class _Sockets:
 
     def watch(self, sock: socket.socket) -> int:
         """Remember a duplicate of *sock*: TLS takes the original over. A key for :meth:`forget`."""
-        with self._lock:
+        with self._turn.lock:
             if self._shut:
                 sock.close()
                 raise ConnectionAbortedError
@@ -231,7 +244,7 @@ class _Sockets:
             return self._made
 
     def forget(self, key: int) -> None:
-        with self._lock:
+        with self._turn.lock:
             duplicate = self._open.pop(key, None)
         if duplicate is not None:
             duplicate.close()
@@ -249,7 +262,7 @@ class _Sockets:
                     socket.close(sock.detach())
 
     def shut(self) -> None:
-        with self._lock:
+        with self._turn.lock:
             self._shut = True
             duplicates = list(self._open.values())
             self._open.clear()
@@ -638,6 +651,7 @@ class WSManHttp:
             return AuthenticationError(
                 f"Authentication at {address} with {target.auth} failed: the host offers {ways}.",
                 address=address,
+                host_message="" if _KNOWN_WAYS.issuperset(map(str.lower, error.args)) else ways,
                 hint=Hint.of(
                     "`Get-ChildItem WSMan:\\localhost\\Service\\Auth` on the host says which ways are on. Basic needs"
                     " TLS (winrms://) and {}.",
@@ -649,6 +663,7 @@ class WSManHttp:
         return AuthenticationError(
             f"Authentication at {address} with {target.auth} failed: {reason}.",
             address=address,
+            host_message="" if refusal is None else refusal.said,
             hint=(None if refusal is None else refusal.hint) or AUTHENTICATION_HINT,
         )
 
@@ -666,10 +681,14 @@ class WSManHttp:
         said = next((match for cause in causes if (match := _NO_TUNNEL.match(str(cause)))), None)
         if said is not None and said.group(1) == str(requests.codes.proxy_authentication_required):
             return proxy_wants_a_user(self._target.address)
-        why = "it was closed in the middle" if said is None else excerpt(f"HTTP status {said.group(1)}{said.group(2)}")
+        phrase = "" if said is None else said.group(2).strip()
+        why = "it was closed in the middle"
+        if said is not None:
+            why = f"HTTP status {said.group(1)} {excerpt(phrase)}".rstrip()
         return ConnectError(
             f"The proxy {self._target.proxy} does not lead to {self._target.address}: {why}.",
             address=self._target.address,
+            host_message=phrase,
             hint="See whether the proxy allows CONNECT to this host and port.",
         )
 
@@ -696,7 +715,8 @@ class WSManHttp:
 
 
 _OTHER_FINGERPRINT: Final = re.compile('Fingerprints did not match.*got "([0-9a-f]{64})"')
-_NO_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d+)(.*)")
+_NO_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{1,3})\b(.*)", re.DOTALL)
+_KNOWN_WAYS: Final = frozenset({"negotiate", "kerberos", "ntlm", "credssp", "basic", "digest", "bearer"})
 
 _CLIENT_REFUSED: Final = frozenset(
     {

@@ -85,11 +85,13 @@ class Refusal:
 
     Attributes:
         reason: Half a sentence.
+        said: What of it is not the package's, but that of a library, which may quote names and servers.
         hint: What to do about it.
     """
 
     reason: str
     hint: str | None
+    said: str = ""
 
 
 def require_kerberos(why: str, otherwise: str = "") -> None:
@@ -141,7 +143,7 @@ def _of_krb5(error: BaseException) -> Refusal | None:
     number = code - _KRB5
     if number == _WRONG_KEY:  # What was encrypted with the user's key cannot be read.
         number = 24
-    return Refusal(*_NUMBERS[number]) if number in _NUMBERS else Refusal(excerpt(str(error)), None)
+    return Refusal(*_NUMBERS[number]) if number in _NUMBERS else _unknown(error)
 
 
 def _of_gssapi(error: BaseException) -> Refusal | None:
@@ -150,4 +152,8 @@ def _of_gssapi(error: BaseException) -> Refusal | None:
         return None
     number = (minor - _KRB5) & 0xFFFFFFFF  # GSSAPI's are unsigned.
     known = _NUMBERS.get(number) or _MAJORS.get(major)
-    return Refusal(*known) if known is not None else Refusal(excerpt(str(error)), None)
+    return Refusal(*known) if known is not None else _unknown(error)
+
+
+def _unknown(error: BaseException) -> Refusal:
+    return Refusal(excerpt(str(error)), None, str(error))

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Final
 
-from hvintegration.credential import Credential
+from hvintegration.credential import Credential, Passphrase, has_control
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument, excerpt
 from hvintegration.transports.base import Step
 from hvintegration.transports.host_names import check_host
@@ -91,8 +91,10 @@ class WinRM(KeptTransport):
         self._host = host
         self._tls = tls
         self._credential = credential
-        self._client_key_password = client_key_password
+        self._client_key_password = None if client_key_password is None else Passphrase(client_key_password)
         del client_key_password
+        if self._client_key_password is not None:
+            self._client_key_password.check("client_key_password")
         _check_authentication(auth, tls=tls, credential=credential, client_certificate=client_certificate)
         self._port = (HTTPS_PORT if tls else HTTP_PORT) if port is None else port
         self._host = _checked_host(host, self._port)
@@ -105,6 +107,8 @@ class WinRM(KeptTransport):
         self._client_key = None if client_key is None else os.fspath(client_key)
         self._proxy = None if proxy is None else _checked_proxy(proxy)
         self._proxy_credential = proxy_credential
+        if proxy_credential is not None:
+            _check_basic("proxy_credential", proxy_credential)
         self._kerberos_hostname = kerberos_hostname
         self._kerberos_service = kerberos_service
         self._delegate = delegate
@@ -184,6 +188,22 @@ def _check_authentication(auth: str, *, tls: bool, credential: Credential | None
         raise ConfigurationError("auth='certificate' takes no credential: the certificate says who asks.")
     if credential is None and (auth in {"basic", "credssp"} or (auth == "ntlm" and sys.platform != "win32")):
         raise ConfigurationError(f"auth={auth!r} needs a credential.", hint=Hint.of("Pass {}.", CREDENTIAL))
+    if auth == "basic" and credential is not None:
+        _check_basic("credential", credential)
+
+
+def _check_basic(name: str, credential: Credential) -> None:
+    """What else can be a user or a password, and Basic authentication cannot carry (RFC 7617)."""
+    if ":" in credential.username:
+        raise ConfigurationError(
+            f"Invalid {name}: Basic authentication takes the user only up to the first colon of the name.",
+            hint="What follows would be taken for the beginning of the password. Use a name without a colon.",
+        )
+    if has_control(credential.password):
+        raise ConfigurationError(
+            f"Invalid {name}: its password has a control character, which Basic authentication cannot carry.",
+            hint="Was it read from a file, with the line break at its end?",
+        )
 
 
 def _checked_host(host: str, port: int) -> str:

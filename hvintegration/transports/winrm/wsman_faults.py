@@ -167,22 +167,32 @@ def fault_error(
             hint="The host itself gave up waiting. See its load.",
         )
     if kind is FaultKind.GONE:
-        return ConnectionLostError(f"{address} ended the session{_said(fault)}", address=address, hint=_GONE_HINT)
+        return _lost(fault, address, "ended the session", _GONE_HINT)
     if sent or (opened and not kind.refuses):
-        return ConnectionLostError(f"{address} broke off the session{_said(fault)}", address=address)
+        return _lost(fault, address, "broke off the session", None)
     if kind is FaultKind.PASSING:
-        return ConnectionLostError(
-            f"{address} could not start a session now{_said(fault)}", address=address, hint=_PASSING_HINT
-        )
+        return _lost(fault, address, "could not start a session now", _PASSING_HINT)
     if kind is FaultKind.QUOTA:
         return BusyError(
-            f"{address} has no room for this user now{_said(fault)}", address=address, hint=_quota_hint(fault.number)
+            f"{address} has no room for this user now{_said(fault)}",
+            address=address,
+            host_message=fault.message,
+            hint=_quota_hint(fault.number),
         )
     if kind is FaultKind.TOO_LONG:
         return ConnectError(
-            f"{address} does not take messages of this length{_said(fault)}", address=address, hint=_TOO_LONG_HINT
+            f"{address} does not take messages of this length{_said(fault)}",
+            address=address,
+            host_message=fault.message,
+            hint=_TOO_LONG_HINT,
         )
     return _refusal(fault, address, configuration_name)
+
+
+def _lost(fault: WSManFault, address: str, what: str, hint: str | None) -> ConnectionLostError:
+    return ConnectionLostError(
+        f"{address} {what}{_said(fault)}", address=address, host_message=fault.message, hint=hint
+    )
 
 
 def _refusal(fault: WSManFault, address: str, configuration_name: str) -> HvError:
