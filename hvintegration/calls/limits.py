@@ -26,7 +26,7 @@ MAX_DEPTH: Final = 32
 """Levels that an answer may have; the scripts write at most ten."""
 
 MAX_CONTAINERS: Final = 120_000
-"""Lists and objects that an answer may have, each of which may become one of ours; 10,000 machines need 100,000."""
+"""Lists and objects that an answer may have; each may become one of ours. 10,000 virtual machines need 100,000."""
 
 MAX_FIELDS: Final = 650_000
 """Fields that its objects may have together; 10,000 virtual machines need 620,000."""
