@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import pytest
 
@@ -110,27 +112,39 @@ class Pieces:
         pass
 
 
-def reading(output: bytes, length: int) -> LineStreams:
-    streams = LineStreams("local:x")
-    streams.attach(io.BytesIO(), Pieces(output, length), io.BytesIO())
-    return streams
+Reading: TypeAlias = Callable[[bytes, int], LineStreams]
+
+
+@pytest.fixture
+def reading() -> Iterator[Reading]:
+    """What reads output in pieces of that length."""
+    made: list[LineStreams] = []
+
+    def read(output: bytes, length: int) -> LineStreams:
+        made.append(LineStreams("local:x"))
+        made[-1].attach(io.BytesIO(), Pieces(output, length), io.BytesIO())
+        return made[-1]
+
+    yield read
+    for streams in made:
+        streams.abandon()
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 100])
-def test_lines_are_the_same_however_they_come(length: int) -> None:
+def test_lines_are_the_same_however_they_come(reading: Reading, length: int) -> None:
     streams = reading(b"one\n\n\ntwo\nthree", length)
     assert [streams.read_line(Deadline(10)) for _ in range(4)] == [b"one", b"", b"", b"two"]
     with pytest.raises(ConnectionLostError, match="ended: three"):
         streams.read_line(Deadline(10))
 
 
-def test_a_long_line_in_small_pieces_takes_no_longer_for_what_came_before() -> None:
+def test_a_long_line_in_small_pieces_takes_no_longer_for_what_came_before(reading: Reading) -> None:
     line = b"x" * 1_000_000
     with within(5):
         assert reading(line + b"\n", 16).read_line(Deadline(60)) == line
 
 
-def test_lines_without_end_end_with_the_time() -> None:
+def test_lines_without_end_end_with_the_time(reading: Reading) -> None:
     streams = reading(b"x\n" * 1000, 2)
     assert streams.read_line(Deadline(10)) == b"x"
     with pytest.raises(TransportTimeoutError):

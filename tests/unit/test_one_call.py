@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 
 import pytest
 
@@ -31,17 +33,21 @@ class Endless:
         pass
 
 
-def writing(beginning: bytes, then: bytes = b"") -> OneCall:
+@contextlib.contextmanager
+def writing(beginning: bytes, then: bytes = b"") -> Iterator[OneCall]:
     streams = LineStreams("local:x")
     streams.attach(io.BytesIO(), Endless(beginning, then), io.BytesIO())
-    return OneCall(streams, "local:x", Language.POWERSHELL)
+    try:
+        yield OneCall(streams, "local:x", Language.POWERSHELL)
+    finally:
+        streams.abandon()
 
 
 def answer(written: bytes, then: bytes = b"") -> str:
-    interpreter = writing(READY + written, then)
-    interpreter.open(Deadline(60))
-    assert interpreter.process == (7, "12")
-    return interpreter.call(Call(GET_HOST, {}), Deadline(60))
+    with writing(READY + written, then) as interpreter:
+        interpreter.open(Deadline(60))
+        assert interpreter.process == (7, "12")
+        return interpreter.call(Call(GET_HOST, {}), Deadline(60))
 
 
 def test_line_breaks_mean_nothing() -> None:
@@ -55,8 +61,9 @@ def test_lines_without_end_are_too_many_bytes(line: bytes) -> None:
 
 
 def test_a_process_of_5000_digits_is_none() -> None:
-    with pytest.raises(TransportError):
-        writing(b"<hvintegration process=%b started=>\n" % (b"9" * 5000)).open(Deadline(60))
+    started = b"<hvintegration process=%b started=>\n" % (b"9" * 5000)
+    with writing(started) as interpreter, pytest.raises(TransportError):
+        interpreter.open(Deadline(60))
 
 
 def test_an_error_is_the_hosts() -> None:

@@ -70,7 +70,7 @@ def test_a_ticket_that_is_too_large(status: str, body: bytes) -> None:
         ("403 Forbidden", ConnectError, "forbids", "proxy"),
         ("404 Not Found", ConnectError, "no WSMan there", "port"),
         ("405 Method Not Allowed", ConnectError, "no WSMan there", "port"),
-        ("413 Too Large", ProtocolError, "no message of this size", "MaxEnvelopeSizekb"),
+        ("413 Too Large", ConnectError, "does not take messages of this length", "MaxEnvelopeSizekb"),
         ("429 Too Many Requests", BusyError, "no room now", "later"),
         ("431 Too Large", ConnectError, "does not take such a request", "by a name"),
         ("500 Error", ProtocolError, "failed and does not say why", "event log"),
