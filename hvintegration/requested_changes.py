@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias, cast
 
 from hvintegration.errors import ConfigurationError, excerpt
@@ -48,12 +48,16 @@ def _each(changes: object) -> Iterator[tuple[str, tuple[object, ...]]]:
     if isinstance(changes, str | bytes) or not isinstance(changes, Iterable):
         _refuse("changes", changes, "neither a sequence of changes nor a mapping")
     for index, change in enumerate(cast("Iterable[object]", changes)):
-        parts = tuple(cast("list[object]", change)) if isinstance(change, tuple | list) else ()
+        parts = _parts(change)
         if len(parts) not in {2, 3}:
             _refuse(
                 f"changes[{index}]", change, "neither (virtual machine, service, bool) nor (IntegrationService, bool)"
             )
         yield f"changes[{index}]", parts
+
+
+def _parts(change: object) -> tuple[object, ...]:
+    return tuple(cast("Sequence[object]", change)) if isinstance(change, tuple | list) else ()
 
 
 def _read(change: tuple[object, ...], place: str, session: Session) -> named_changes.RequestedChange:

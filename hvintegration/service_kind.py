@@ -220,7 +220,7 @@ class ServiceKind(enum.Enum):
     @classmethod
     def of_component(cls, identifier: str) -> ServiceKind | None:
         """The service with that component GUID or live ``Id``, or None: later Windows versions may have more."""
-        return _component(identifier.rpartition("\\")[2])[1]
+        return component_of(identifier)[1]
 
 
 _FACTS: Final[dict[ServiceKind, _Facts]] = {
@@ -379,19 +379,23 @@ _FACTS: Final[dict[ServiceKind, _Facts]] = {
 }
 
 
-def component_id_of(identifier: str) -> str:
-    r"""The component GUID in a live ``Id`` (``Microsoft:<VM GUID>\\<component GUID>``) or GUID: lower case, no braces.
+def component_of(identifier: str) -> tuple[str, ServiceKind | None]:
+    r"""The component GUID in a live ``Id`` (``Microsoft:<VM GUID>\\<component GUID>``) or GUID, and whose that is.
 
-    A text of another form comes back trimmed and in lower case.
+    The GUID is in lower case without braces. A text of another form comes back trimmed and in lower case.
     """
-    return _component(identifier.rpartition("\\")[2])[0]
+    text = identifier.rpartition("\\")[2]
+    return _known_component(text) if len(text) <= _LONGEST_GUID else _component(text)
 
 
-@functools.lru_cache(maxsize=64)
 def _component(text: str) -> tuple[str, ServiceKind | None]:
-    """The component GUID in what follows the backslash of an ``Id``, and which service that is."""
     component_id = text.rpartition(":")[2].strip().strip("{}").lower()
     return component_id, _by_component().get(component_id)
+
+
+_LONGEST_GUID: Final = 40
+_known_component: Final = functools.lru_cache(maxsize=64)(_component)
+"""What follows the backslash is the same for every virtual machine. A text of another kind is not kept."""
 
 
 _DASHES: Final = dict.fromkeys(map(ord, "-_\u2010\u2011\u2012\u2013\u2014"), " ")

@@ -221,7 +221,7 @@ class Session(OfThisProcess):
         try:
             text = self._transport.call(call, deadline)
             received = len(text)
-            answer = self._parsed(text)
+            answer = self._parsed(text, deadline)
             outcome = "answered"
         except HvError as error:
             outcome = type(error).__name__
@@ -245,9 +245,9 @@ class Session(OfThisProcess):
             }
         return answer
 
-    def _parsed(self, text: str) -> Answer:
+    def _parsed(self, text: str, deadline: Deadline) -> Answer:
         try:
-            return parse_answer(text, address=self.address, received_at=self._clock.now())
+            return parse_answer(text, address=self.address, received_at=self._clock.now(), deadline=deadline)
         except HvError:
             # Whoever answered this is not to be asked again over the same connection.
             discard(self._transport)

@@ -93,7 +93,7 @@ class Bridge:
         """Count from the beginning."""
         self._ask("reset", b"{}")
 
-    def misbehave(self, **faults: int) -> None:
+    def misbehave(self, **faults: object) -> None:
         """Have it misbehave from now on; nothing is good behaviour."""
         self._ask("faults", json.dumps(faults).encode())
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final, NoReturn
+from typing import Final
 
 import attrs
 
@@ -16,9 +16,11 @@ from hvintegration.calls.decoding import (
     field,
     list_field,
     optional_text,
+    shown,
     text,
 )
-from hvintegration.calls.limits import MAX_DEPTH, MAX_LENGTH, is_deeper_than
+from hvintegration.calls.limits import ExcessError, Work, parse_json
+from hvintegration.clock import Deadline
 from hvintegration.errors import DecodeError, ProtocolError
 
 __all__ = ["Answer", "ErrorEntry", "parse_answer"]
@@ -54,48 +56,56 @@ class Answer:
         errors: What failed, as a whole or in part.
         address: Who answered.
         received_at: When, in UTC.
+        step: To be called for each thing that is read out of it; raises TransportTimeoutError once the time is up.
     """
 
     result: JsonObject | None
     errors: tuple[ErrorEntry, ...]
     address: str
     received_at: datetime
+    step: Callable[[], None] = attrs.field(default=Work().step, eq=False, repr=False)
 
 
-def parse_answer(document: str, *, address: str, received_at: datetime) -> Answer:
+def parse_answer(document: str, *, address: str, received_at: datetime, deadline: Deadline | None = None) -> Answer:
     """The answer that *document* holds.
 
+    Args:
+        document: What came.
+        address: Where from.
+        received_at: When.
+        deadline: When reading it must be over; never, if None.
+
     Raises:
-        ProtocolError: It is not JSON, or longer or deeper than an answer may be.
+        ProtocolError: It is not JSON, or longer or deeper or of more parts than an answer may be.
         DecodeError: It is JSON, but not an answer of the known schema.
+        TransportTimeoutError: There is no time left to read it.
     """
-    if len(document) > MAX_LENGTH:
-        _refuse(f"is longer than {MAX_LENGTH} characters", document, address)
-    if is_deeper_than(document, MAX_DEPTH):
-        _refuse(f"has more than {MAX_DEPTH} levels", document, address)
+    work = Work(deadline, address, fenced=True)
     envelope: Json = None
-    broken = False
+    why = ""
     try:
-        envelope = json.loads(document, parse_constant=_no_constant)
+        envelope = parse_json(document, work)
+    except ExcessError as excess:
+        why = str(excess)
     except (ValueError, RecursionError):
-        broken = True
-    if broken:  # Not raised above: json's own error has all of the document.
-        _refuse("is not JSON", document, address)
+        why = "is not JSON"
+    if why:  # Not raised above: json's own error has all of the document.
+        raise ProtocolError(f"The answer of {address} {why}.", address=address, fenced=True, received=document[:400])
     try:
-        result, errors = _opened(envelope)
+        result, errors = _opened(envelope, work)
     except DecodeError as error:
         error.address = address
         raise
-    return Answer(result, errors, address, received_at)
+    return Answer(result, errors, address, received_at, work.step)
 
 
-def _opened(envelope: Json) -> tuple[JsonObject | None, tuple[ErrorEntry, ...]]:
+def _opened(envelope: Json, work: Work) -> tuple[JsonObject | None, tuple[ErrorEntry, ...]]:
     fields = as_object(envelope, "$")
     schema = field(fields, "schema", "$")
     if type(schema) is not int or schema != ANSWER_SCHEMA:
-        raise DecodeError(path="$.schema", expected=str(ANSWER_SCHEMA), found=repr(schema))
+        raise DecodeError(path="$.schema", expected=str(ANSWER_SCHEMA), found=shown(schema))
     result = field(fields, "result", "$")
-    errors = decode_list(list_field(fields, "errors", "$"), "$.errors", _error_entry)
+    errors = decode_list(list_field(fields, "errors", "$"), "$.errors", _error_entry, work.step)
     return None if result is None else as_object(result, "$.result"), errors
 
 
@@ -107,11 +117,3 @@ def _error_entry(entry: JsonObject, path: str) -> ErrorEntry:
         target=optional_text(entry, "target", path),
         target_object=optional_text(entry, "target_object", path),
     )
-
-
-def _refuse(why: str, document: str, address: str) -> NoReturn:
-    raise ProtocolError(f"The answer of {address} {why}.", address=address, fenced=True, received=document[:400])
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)

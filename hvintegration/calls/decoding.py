@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
+import reprlib
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias, TypeGuard, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeAlias, TypeGuard, TypeVar, cast
 
 from hvintegration.errors import DecodeError
 
 __all__ = [
     "Json",
     "JsonObject",
+    "OptionalFields",
     "as_object",
     "decode_list",
     "field",
@@ -23,6 +27,7 @@ __all__ = [
     "optional_integer",
     "optional_text",
     "optional_texts",
+    "shown",
     "text",
     "texts",
 ]
@@ -35,8 +40,34 @@ Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 
 
+class _Short(reprlib.Repr):
+    """As ``repr``, but of a large value it looks at the beginning only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxdict = self.maxlist = 8
+        self.maxstring = self.maxlong = self.maxother = 1000
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """The first fields; the method that is replaced sorts all of them."""
+        if level <= 0:
+            return "{...}"
+        first = itertools.islice(x.items(), self.maxdict)
+        fields = [f"{self.repr1(key, level - 1)}: {self.repr1(value, level - 1)}" for key, value in first]
+        return f"{{{', '.join([*fields, '...'] if len(x) > self.maxdict else fields)}}}"
+
+
+_SHORT: Final = _Short()
+
+
+def shown(value: Json) -> str:
+    """What to show of *value* in an error: of a long one its beginning."""
+    return _SHORT.repr(value)
+
+
 def _wrong(path: str, expected: str, found: object) -> NoReturn:
-    raise DecodeError(path=path, expected=expected, found=repr(found))
+    raise DecodeError(path=path, expected=expected, found=shown(found))
 
 
 def field(record: JsonObject, name: str, path: str) -> Json:
@@ -139,10 +170,44 @@ def optional_texts(record: JsonObject, name: str, path: str) -> tuple[str, ...] 
     return None if record.get(name) is None else texts(record, name, path)
 
 
-def decode_list(items: list[Json], path: str, decode: Callable[[JsonObject, str], T]) -> tuple[T, ...]:
-    """Each item, which must be an object, through *decode*, which is given the item and its path."""
+class OptionalFields:
+    """Reads several fields in one go, each of its type or null.
+
+    Args:
+        types: The type of each, by its name.
+    """
+
+    def __init__(self, **types: type[str | int | bool]) -> None:
+        self._types = types
+        self._values: Callable[[JsonObject], tuple[Any, ...]] = operator.itemgetter(*types)
+        self._good = frozenset(itertools.product(*((kind, type(None)) for kind in types.values())))
+
+    def read(self, record: JsonObject, path: str) -> tuple[Any, ...]:
+        """Their values, in order; None for those that are not there."""
+        try:
+            values = self._values(record)
+        except KeyError:
+            values = tuple(map(record.get, self._types))
+        if tuple(map(type, values)) not in self._good:
+            for (name, kind), value in zip(self._types.items(), values, strict=True):
+                if value is not None and type(value) is not kind:
+                    _wrong(f"{path}.{name}", _OR_NULL[kind], value)
+        return values
+
+
+_OR_NULL: Final = {str: "a text or null", int: "a whole number or null", bool: "true, false or null"}
+
+
+def decode_list(
+    items: list[Json], path: str, decode: Callable[[JsonObject, str], T], step: Callable[[], None]
+) -> tuple[T, ...]:
+    """Each item, which must be an object, through *decode*, which is given the item and its path.
+
+    *step* is called after each.
+    """
     decoded: list[T] = []
     for index, item in enumerate(items):
         place = f"{path}[{index}]"
         decoded.append(decode(as_object(item, place), place))
+        step()
     return tuple(decoded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import attrs
 
@@ -12,12 +12,11 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import (
     JsonObject,
+    OptionalFields,
     as_object,
     decode_list,
     list_field,
     object_field,
-    optional_flag,
-    optional_integer,
     optional_text,
     optional_texts,
 )
@@ -35,7 +34,7 @@ from hvintegration.errors import (
 from hvintegration.models import Failure, ServiceState, VMInfo
 from hvintegration.operations.refusals import hyperv_error, is_absent, result_of
 from hvintegration.scripts import GET_VMS
-from hvintegration.service_kind import ServiceKind, component_id_of
+from hvintegration.service_kind import component_of
 
 __all__ = [
     "VMRecord",
@@ -251,8 +250,12 @@ def decode_vms(result: JsonObject, answer: Answer) -> tuple[tuple[VMRecord, ...]
             return None
         return _record(entry, path, answer, vm_id.lower(), name)
 
-    found = decode_list(list_field(result, "vms", "$.result"), "$.result.vms", decode)
+    found = decode_list(list_field(result, "vms", "$.result"), "$.result.vms", decode, answer.step)
     return tuple(vm for vm in found if vm is not None), tuple(unknown)
+
+
+_About: TypeAlias = tuple[str, str, str | None]
+"""Id, name and state of a virtual machine."""
 
 
 def _no_value(what: str, owner: str, address: str, vm_id: str | None, vm_name: str | None) -> Failure:
@@ -274,20 +277,25 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
     def note(what: str, owner: str = "the virtual machine") -> None:
         unread.append(_no_value(what, owner, answer.address, vm_id, name))
 
-    vm = VMRecord(address=answer.address, id=vm_id, name=name, state=optional_text(entry, "state", path))
-    if vm.state is None:
+    state = optional_text(entry, "state", path)
+    if state is None:
         note("State")
-    info = None if entry.get("info") is None else _info(entry, path, vm, answer.received_at)
+    about = vm_id, name, state
+    info = None if entry.get("info") is None else _info(entry, path, about, answer.received_at)
     if info is not None and info.generation is None:
         note("Generation")
     if entry.get("services") is None:
-        return attrs.evolve(vm, info=info, unread=tuple(unread))
+        return VMRecord(answer.address, vm_id, name, state, info, unread=tuple(unread))
 
-    services: list[ServiceState] = []
     items = list_field(entry, "services", path)
+    services: list[ServiceState] = []
     for index, item in enumerate(items):
-        place = f"{path}.services[{index}]"
-        service = _service(as_object(item, place), place, vm, answer.received_at)
+        try:
+            service = _service(as_object(item, ""), about, answer.received_at)
+        except DecodeError as wrong:
+            place = f"{path}.services[{index}]{wrong.path}"
+            raise DecodeError(path=place, expected=wrong.expected, found=wrong.found) from None
+        answer.step()
         if service is None:
             note("Id", "an integration service")
             continue
@@ -295,8 +303,11 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
         if service.enabled is None or service.name is None:
             for what in ("Enabled",) * (service.enabled is None) + ("Name",) * (service.name is None):
                 note(what, service.kind.label if service.kind is not None else service.component_id)
-    return attrs.evolve(
-        vm,
+    return VMRecord(
+        address=answer.address,
+        id=vm_id,
+        name=name,
+        state=state,
         info=info,
         services=tuple(services),
         unread=tuple(unread),
@@ -304,44 +315,67 @@ def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str)
     )
 
 
-def _info(entry: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> VMInfo:
+_INFO = OptionalFields(
+    status=str,
+    heartbeat=str,
+    generation=int,
+    version=str,
+    uptime_seconds=int,
+    notes=str,
+    clustered=bool,
+    integration_services_version=str,
+)
+
+
+def _info(entry: JsonObject, path: str, about: _About, read_at: datetime) -> VMInfo:
+    vm_id, name, state = about
     info = object_field(entry, "info", path)
     path = f"{path}.info"
-    version = optional_text(info, "integration_services_version", path)
+    status, heartbeat, generation, version, uptime, notes, clustered, services_version = _INFO.read(info, path)
     return VMInfo(
-        id=vm.id,
-        name=vm.name,
-        state=vm.state,
-        status=optional_text(info, "status", path),
-        heartbeat=optional_text(info, "heartbeat", path),
-        generation=optional_integer(info, "generation", path),
-        version=optional_text(info, "version", path),
-        uptime=optional_integer(info, "uptime_seconds", path),
-        notes=optional_text(info, "notes", path),
+        id=vm_id,
+        name=name,
+        state=state,
+        status=status,
+        heartbeat=heartbeat,
+        generation=generation,
+        version=version,
+        uptime=uptime,
+        notes=notes,
         addresses=optional_texts(info, "addresses", path),
-        clustered=optional_flag(info, "clustered", path),
-        integration_services_version=None if version in {"", "0.0"} else version,
+        clustered=clustered,
+        integration_services_version=None if services_version in {"", "0.0"} else services_version,
         read_at=read_at,
     )
 
 
-def _service(service: JsonObject, path: str, vm: VMRecord, read_at: datetime) -> ServiceState | None:
-    """The state of a service; None if the host gave no value for its id."""
-    identifier = optional_text(service, "id", path)
+_SERVICE = OptionalFields(
+    id=str, name=str, enabled=bool, primary=str, primary_text=str, secondary=str, secondary_text=str
+)
+
+
+def _service(service: JsonObject, about: _About, read_at: datetime) -> ServiceState | None:
+    """The state of a service; None if the host gave no value for its id.
+
+    Raises:
+        DecodeError: It has another shape; the path begins at the service.
+    """
+    identifier, name, enabled, primary, primary_text, secondary, secondary_text = _SERVICE.read(service, "")
     if identifier is None:
         return None
-    component_id = component_id_of(identifier)
+    vm_id, vm_name, vm_state = about
+    component_id, kind = component_of(identifier)
     return ServiceState(
-        vm_id=vm.id,
-        vm_name=vm.name,
-        vm_state=vm.state,
-        kind=ServiceKind.of_component(component_id),
+        vm_id=vm_id,
+        vm_name=vm_name,
+        vm_state=vm_state,
+        kind=kind,
         component_id=component_id,
-        name=optional_text(service, "name", path),
-        enabled=optional_flag(service, "enabled", path),
-        primary=optional_text(service, "primary", path),
-        primary_text=optional_text(service, "primary_text", path),
-        secondary=optional_text(service, "secondary", path),
-        secondary_text=optional_text(service, "secondary_text", path),
+        name=name,
+        enabled=enabled,
+        primary=primary,
+        primary_text=primary_text,
+        secondary=secondary,
+        secondary_text=secondary_text,
         read_at=read_at,
     )

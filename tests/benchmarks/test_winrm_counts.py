@@ -122,16 +122,16 @@ def test_500_machines_are_three_envelopes(server: WSManServer, host: Host) -> No
 def test_500_changes_fit_into_one_command(server: WSManServer, host: Host) -> None:
     host.vms.list()
     before = settled(server)
-    changes = host.set_services([(machine_id(number), "gsi", True) for number in range(MACHINES)])
+    changes = host.set_services([(host.vm(machine_id(number)), "gsi", True) for number in range(MACHINES)])
     assert {change.outcome for change in changes} == {ChangeOutcome.CHANGED}
     assert settled(server) - before == {"Command": 1, "Receive": 2, "Signal": 1}
 
 
 def test_what_does_not_fit_into_a_command_is_sent_after_it(server: WSManServer, host: Host) -> None:
-    """More than 800 changes fit; 1,000 are a Command and a Send."""
+    """Almost 800 changes fit; 1,000 are a Command and a Send."""
     host.vms.list()
     before = settled(server)
-    wanted = [(machine_id(number), kind, True) for number in range(MACHINES) for kind in ("gsi", "vss")]
+    wanted = [(host.vm(machine_id(number)), kind, True) for number in range(MACHINES) for kind in ("gsi", "vss")]
     assert len(host.set_services(wanted)) == 2 * MACHINES
     assert settled(server) - before == {"Command": 1, "Send": 1, "Receive": 3, "Signal": 1}
 
@@ -226,7 +226,7 @@ class TestRealPowerShell:
     def test_500_changes(self, bridge: Bridge, host: Host) -> None:
         host.info()
         before = self.count(bridge, 1)
-        wanted = [(machine_id(number), "gsi", True) for number in range(MACHINES)]
+        wanted = [(host.vm(machine_id(number)), "gsi", True) for number in range(MACHINES)]
         assert len(host.set_services(wanted, dry_run=True, timeout=300)) == MACHINES
         counts = self.count(bridge, 2) - before
         assert counts.pop("Receive") >= 2

@@ -17,7 +17,7 @@ import attrs
 
 from tests.support.psrp_server import simulated
 from tests.support.wsman_server import WSManServer
-from tests.support.wsman_shells import ENVELOPE_OVERHEAD, NAMESPACES, SHELL, Envelope, FaultError, Shells
+from tests.support.wsman_shells import ENVELOPE_OVERHEAD, SHELL, Envelope, FaultError, Shells
 
 _COMMAND: Final = re.compile("powershell -encodedcommand ([A-Za-z0-9+/=]+)")
 
@@ -58,7 +58,7 @@ class CommandShells(Shells):
         try:
             body = self._body(asked)
         except FaultError as fault:
-            return 500, asked.answer(f"{NAMESPACES['w']}/fault", fault.body())
+            return 500, fault.answer(asked)
         return 200, asked.answer(f"{SHELL}/{asked.action}Response", body)
 
     def _body(self, asked: Envelope) -> str:
@@ -79,7 +79,7 @@ class CommandShells(Shells):
             case "Delete":
                 return ""
             case _:
-                raise FaultError("a:ActionNotSupported", 2150858753, "The action is not supported by the service.")
+                raise FaultError(2150858753, "The action is not supported.", subcode="a:ActionNotSupported")
 
     def _id(self, asked: Envelope, path: str) -> str:
         element = asked.find(path)
@@ -90,7 +90,7 @@ class CommandShells(Shells):
         line = asked.find("rsp:CommandLine/rsp:Command")
         command = _COMMAND.fullmatch("" if line is None else line.text or "")
         if command is None:
-            raise FaultError("w:InvalidParameter", 87, "It runs nothing but powershell -encodedcommand.")
+            raise FaultError(87, "It runs nothing but powershell -encodedcommand.", subcode="w:InvalidParameter")
         command_id = str(uuid.uuid4()).upper()
         process = subprocess.Popen(
             [self._engine, "-EncodedCommand", command[1]],

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hvintegration import Credential, Host, Transport, WinRM
-from hvintegration.testing import TransportContract
+from hvintegration import ChangeOutcome, Credential, Host, Transport, WinRM, World
+from hvintegration.errors import (
+    BusyError,
+    CommandFailedError,
+    HvError,
+    PermissionDeniedError,
+    TransportTimeoutError,
+    UnsupportedError,
+)
+from hvintegration.simulator import Machine
+from hvintegration.testing import TransportContract, machine_id
 from tests.support.kept import Kept
 
 if TYPE_CHECKING:
@@ -110,3 +119,85 @@ class TestRestrictedEndpoint(WinRMContract):
     @pytest.fixture
     def transport(self, restricted: WinRM, world_file: Path) -> Transport:
         return Kept(restricted)
+
+
+@pytest.fixture(scope="module")
+def faulty_bridge(start_bridge: Callable[..., Bridge], folder: Path) -> Bridge:
+    """A bridge with little room, and quotas told as WMI does."""
+    return start_bridge(auth="ntlm", world=folder / "world.json", max_envelope_kb=100, quota_form="wmi")
+
+
+@pytest.fixture
+def faulty(faulty_bridge: Bridge, folder: Path) -> Iterator[Host]:
+    machines = [Machine(id=machine_id(number), name=f"vm{number:03}") for number in range(150)]
+    World(machines=machines).save(folder / "world.json")
+    with Host(WinRM("127.0.0.1", port=faulty_bridge.port, credential=WHO, auth="ntlm")) as host:
+        yield host
+    faulty_bridge.misbehave()
+
+
+class TestFaultsAsRecorded:
+    """See the bridge for what is recorded of each."""
+
+    @pytest.mark.parametrize(
+        "plan",
+        [
+            {"action": "Create", "code": 1018},
+            {"action": "Create", "code": 2147943418},
+            {"action": "Create", "code": 995},
+            {"action": "Receive", "code": 995, "of": "pool"},
+            {"action": "Receive", "code": 995, "of": "pipeline"},
+            {"action": "Command", "code": 1726},
+            {"action": "Command", "code": 2150858843},
+        ],
+    )
+    def test_what_passes_is_tried_again(self, faulty: Host, faulty_bridge: Bridge, plan: dict[str, object]) -> None:
+        faulty_bridge.misbehave(plan=[plan])
+        assert len(faulty.vms.list()) == 150
+
+    @pytest.mark.parametrize("form", ["wsman", "wmi"])
+    @pytest.mark.parametrize(
+        ("action", "code", "quota"),
+        [
+            ("Create", 2150859173, "MaxShellsPerUser"),
+            ("Create", 2150859174, "MaxConcurrentOperationsPerUser"),
+            ("Command", 2150859174, "MaxConcurrentOperationsPerUser"),
+            ("Command", 2150859241, "MaxConcurrentCommandsPerShell"),
+        ],
+    )
+    def test_quotas(  # noqa: PLR0917 - what there is to say of a fault
+        self, faulty: Host, faulty_bridge: Bridge, action: str, code: int, quota: str, form: str
+    ) -> None:
+        faulty_bridge.misbehave(plan=[{"action": action, "code": code, "form": form, "times": None}])
+
+        with pytest.raises(BusyError) as busy:
+            faulty.set_services([(faulty.vm(machine_id(0)), "vss", False)])
+
+        assert not busy.value.may_have_run
+        assert busy.value.hint is not None
+        assert quota in busy.value.hint
+        faulty_bridge.misbehave()
+        assert faulty.vms["vm000"].services["vss"].state().enabled
+
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [
+            (5, PermissionDeniedError),
+            (2147942405, PermissionDeniedError),
+            (2150859180, UnsupportedError),
+            (2, CommandFailedError),
+            (2152992672, CommandFailedError),
+            (2150858793, TransportTimeoutError),
+        ],
+    )
+    def test_what_does_not_pass(self, faulty: Host, faulty_bridge: Bridge, code: int, kind: type[HvError]) -> None:
+        faulty_bridge.misbehave(plan=[{"action": "Create", "code": code}])
+        with pytest.raises(HvError) as refused:
+            faulty.info()
+        assert type(refused.value) is kind
+
+    def test_many_changes_in_short_messages(self, faulty: Host, faulty_bridge: Bridge) -> None:
+        kinds = ("heartbeat", "kvp", "shutdown", "time_sync", "vss")
+        wanted = [(faulty.vm(machine_id(number)), kind, False) for number in range(150) for kind in kinds]
+
+        assert {change.outcome for change in faulty.set_services(wanted, timeout=120)} == {ChangeOutcome.CHANGED}

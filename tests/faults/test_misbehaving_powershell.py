@@ -24,7 +24,7 @@ from hvintegration.errors import (
 )
 from tests.support.time_limit import GRACE, within
 
-HARMLESS = ["none", "banner", "foreign-lines", "noisy", "flood-stderr"]
+HARMLESS = ["none", "banner", "foreign-lines", "noisy", "flood-stderr", "unreadable-record", "host-calls"]
 
 FAILING_READS = {
     "exit": ConnectError,

@@ -80,7 +80,7 @@ def a_program_that_writes_it_where_answers_belong() -> Iterator[hv.Local]:
 @contextlib.contextmanager
 def a_fault(subcode: str, code: int, at: str = "_create") -> Iterator[hv.Transport]:
     def refuse(*_: object) -> NoReturn:
-        raise FaultError(subcode, code, SAID)
+        raise FaultError(code, SAID, subcode=subcode)
 
     with WSManEndpoint() as endpoint, contextlib.closing(endpoint.transport()) as transport:
         setattr(endpoint.server.shells, at, refuse)
@@ -136,8 +136,8 @@ WAYS: Final[dict[str, tuple[Way, type[HvError]]]] = {
     "questions": (questions, errors.AuthenticationError),
     "quota": (lambda: a_fault("w:QuotaLimit", 2150859173), errors.BusyError),
     "refusal": (lambda: a_fault("w:AccessDenied", 5), errors.PermissionDeniedError),
-    "failure": (lambda: a_fault("w:InternalError", 995), errors.CommandFailedError),
-    "end of a session": (lambda: a_fault("w:InternalError", 995, "_receive"), errors.CommandFailedError),
+    "failure": (lambda: a_fault("w:InternalError", 87), errors.CommandFailedError),
+    "end of a session": (lambda: a_fault("w:InternalError", 995, "_receive"), errors.ConnectionLostError),
     "end under a call": (lambda: a_fault("w:InvalidSelectors", 2150858843, "_command"), errors.ConnectionLostError),
     "proxy": (a_proxy, errors.ConnectError),
     "HTTP header": (ways_to_authenticate, errors.AuthenticationError),

@@ -40,6 +40,8 @@ def set_up(endpoint: WSManEndpoint, host: Host, plan: dict[str, Any]) -> None:
             continue
         if what == "quota":
             setattr(server.shells, how[0], how[1])
+        elif what == "longest":
+            server.max_envelope_bytes = how
         elif what == "untold":
             server.misbehave("drop", action="Signal", times=None, carried_out=False)
             for _ in range(how):
@@ -55,6 +57,7 @@ def mend(endpoint: WSManEndpoint) -> None:
     mend_proxy(endpoint.proxy)
     endpoint.server.shells.max_shells = None
     endpoint.server.shells.max_commands = None
+    endpoint.server.max_envelope_bytes = None
     endpoint.server.behave()
 
 
@@ -138,7 +141,9 @@ def test_what_is_sent_as_time_runs_out_is_not_denied(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(WinRMConnection, "_note_sent", send_late)
         monkeypatch.setattr(WSManHttp, "shut", shut_late)
         try:
-            (change,) = host.set_services([(endpoint.world.machine("demovm").id, "vss", False)], timeout=SHORT["write"])
+            (change,) = host.set_services(
+                [(host.vm(endpoint.world.machine("demovm").id), "vss", False)], timeout=SHORT["write"]
+            )
         finally:
             monkeypatch.undo()
 
@@ -168,7 +173,7 @@ def test_a_network_that_comes_back_leaves_no_shell() -> None:
         endpoint.proxy.strike("freeze")
         endpoint.proxy.mode = "swallow"
         with pytest.raises(OutcomeUnknownError):
-            host.set_services([(endpoint.world.machine("demovm").id, "vss", False)], timeout=1)
+            host.set_services([(host.vm(endpoint.world.machine("demovm").id), "vss", False)], timeout=1)
         assert endpoint.left()["shells"] == 1
 
         endpoint.proxy.mode = "pass"
@@ -183,7 +188,7 @@ def test_a_wrong_password_is_tried_once(*, tls: bool, refusals: int) -> None:
         endpoint.server.misbehave("unauthorized", times=None)
 
         with pytest.raises(AuthenticationError):
-            host.set_services([(endpoint.world.machine("demovm").id, "vss", False)])
+            host.set_services([(host.vm(endpoint.world.machine("demovm").id), "vss", False)])
 
         time.sleep(1)  # Nothing may be tried behind the caller's back: that would lock the user out.
         assert endpoint.server.counts["unauthorized"] <= refusals

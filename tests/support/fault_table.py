@@ -76,7 +76,7 @@ def ask(host: Host, endpoint: Endpoint, world: World, verb: str, timeout: float)
         if verb == "read":
             assert len(host.inventory(timeout=timeout).vms) == 5
             return "answer"
-        (change,) = host.set_services([(vm_id, "vss", False)], timeout=timeout)
+        (change,) = host.set_services([(host.vm(vm_id), "vss", False)], timeout=timeout)
     except HvError as error:
         check_error(error, endpoint)
         return type(error).__name__

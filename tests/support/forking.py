@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import hvintegration
@@ -176,14 +177,26 @@ def forks_during_calls() -> None:
     host.close()
 
 
+def is_starting_a_thread(frame: FrameType | None) -> bool:
+    """Whether it waits until a new thread runs: a process that is forked just then would wait for ever, in CPython."""
+    while frame is not None:
+        if frame.f_code is threading.Thread.start.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def a_fork_within_a_call() -> None:
     """A signal handler forks while its own thread waits for an answer; the child leaves alone what is the parent's."""
     host = Host(transport())
     ask(host)
     children: list[int] = []
 
-    def handle(*_: object) -> None:
-        children.append(os.fork())
+    def handle(_number: int, frame: FrameType | None) -> None:
+        if is_starting_a_thread(frame):
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+        else:
+            children.append(os.fork())
 
     signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.001)

@@ -172,7 +172,7 @@ def test_quotas_are_full(server: WSManServer) -> None:
         with pytest.raises(WSManFaultError, match="concurrent shells") as shells:
             RunspacePool(wsman).open()
 
-    assert (commands.value.code, shells.value.code) == ("w:InternalError", 2150859173)
+    assert (commands.value.code, shells.value.code) == (2150859241, 2150859173)
 
 
 def test_an_idle_shell_vanishes(server: WSManServer) -> None:
@@ -202,7 +202,8 @@ FAULTS: dict[Kind, type[Exception]] = {
     "foreign-xml": WinRMError,
     "wrong-relates-to": WinRMError,
     "shell-vanished": WSManFaultError,
-    "error-995": WSManFaultError,
+    "413": WinRMTransportError,
+    "fault": WSManFaultError,
     "doctype": Exception,
 }
 

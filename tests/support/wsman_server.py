@@ -36,7 +36,7 @@ from tests.support.certificates import Certificate, self_signed, server_context
 from tests.support.closing import Closing
 from tests.support.ntlm_users import let_in
 from tests.support.psrp_server import simulated
-from tests.support.wsman_shells import DEFAULT_CONFIGURATION, Envelope, FaultError, Shells, timed_out
+from tests.support.wsman_shells import DEFAULT_CONFIGURATION, TIMED_OUT, Envelope, FaultError, Form, Shells
 
 Kind: TypeAlias = Literal[
     "drop",  # the connection is closed instead of an answer
@@ -44,6 +44,7 @@ Kind: TypeAlias = Literal[
     "400",
     "403",
     "404",
+    "413",
     "500",
     "503",
     "unauthorized",  # 401, whatever is presented
@@ -61,12 +62,14 @@ Kind: TypeAlias = Literal[
     "broken-base64",
     "still-running",  # a Receive times out, whatever there is
     "shell-vanished",  # the shell ends before the request is looked at
-    "error-995",  # the fault of an aborted operation
+    "fault",  # a fault of WSMan, see FaultError
 ]
+
+Of: TypeAlias = Literal["any", "pool", "pipeline"]
 
 Action: TypeAlias = Literal["Create", "Command", "Send", "Receive", "Signal", "Delete"]
 
-NOT_CARRIED_OUT: Final = frozenset({"400", "403", "404", "500", "503", "unauthorized", "still-running", "error-995"})
+NOT_CARRIED_OUT: Final = frozenset({"400", "403", "404", "413", "500", "503", "unauthorized", "still-running", "fault"})
 """What is not done when nothing else is said."""
 
 _SOAP: Final = "application/soap+xml;charset=UTF-8"
@@ -91,6 +94,8 @@ class Misbehaviour:
         at: The first request that it strikes, counted from 1.
         times: How many it strikes; None for all from then on.
         carried_out: Whether what the request asks is done nevertheless, until its script has ended.
+        of: Which Receive it strikes: of the ``pool``, of a ``pipeline``, or any.
+        fault: What a ``fault`` says.
         seen: Requests that fitted.
         struck: Requests that were struck.
     """
@@ -100,11 +105,13 @@ class Misbehaviour:
     at: int
     times: int | None
     carried_out: bool
+    fault: FaultError
+    of: Of = "any"
     seen: int = 0
     struck: int = 0
 
-    def strikes(self, action: str | None) -> bool:
-        if action != self.action:
+    def strikes(self, action: str | None, command: str | None) -> bool:
+        if action != self.action or self.of not in {"any", "pool" if command is None else "pipeline"}:
             return False
         self.seen += 1
         if self.seen < self.at or (self.times is not None and self.struck >= self.times):
@@ -130,6 +137,7 @@ _REPLIES: Final[Mapping[Kind | None, Reply]] = {
     "400": Reply(400, kind="text/plain"),
     "403": Reply(403, kind="text/plain"),
     "404": Reply(404, kind="text/plain"),
+    "413": Reply(413, kind="text/plain"),
     "500": Reply(500, kind="text/plain"),
     "503": Reply(503, kind="text/plain"),
 }
@@ -193,9 +201,12 @@ class _Handler(BaseHTTPRequestHandler):
         if owner.latency_ms and owner.closing.wait(owner.latency_ms / 1000):
             return
         try:
-            fault = owner.strike(None)
+            fault = owner.strike(None, None)
             reply = Reply(200)
-            if fault is None or (fault.carried_out and fault.kind != "unauthorized"):
+            if owner.max_envelope_bytes is not None and len(body) > owner.max_envelope_bytes:
+                self.close_connection = True
+                reply = _REPLIES["413"]
+            elif fault is None or (fault.carried_out and fault.kind != "unauthorized"):
                 reply, fault = self._carry_out(body, fault)
             self._send(reply, fault.kind if fault is not None else None)
         except (_Abandoned, OSError):
@@ -215,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
             asked = Envelope.parse(self._unseal(body) if sealed else body)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it is the client's
             return Reply(400), fault
-        fault = fault or self.owner.strike(asked.action)
+        fault = fault or self.owner.strike(asked.action, asked.command_id)
         status, text = self._answer(asked, fault)
         self.owner.counts["bytes_out"] += len(text)
         if fault is not None and (fault.kind in _REPLIES or fault.kind == "unauthorized"):
@@ -233,9 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.shells.settle(asked.shell_id)
         if fault.kind == "still-running":
             self._wait(asked.timeout)
-            return 500, asked.answer("fault", timed_out().body())
-        if fault.kind == "error-995":
-            return 500, asked.answer("fault", FaultError("w:InternalError", 995, "The operation was aborted.").body())
+            return 500, FaultError(TIMED_OUT).answer(asked)
+        if fault.kind == "fault":
+            return 500, fault.fault.answer(asked)
         return status, _garbled(fault.kind, asked, text)
 
     # -- authentication and sealing --------------------------------------------------------------------------------
@@ -421,6 +432,7 @@ class WSManServer(Closing):
     Attributes:
         shells: Its shells; ``max_shells``, ``max_commands`` and ``idle_seconds`` may be set at any time.
         closes_after_demand: Whether a demand to authenticate ends the connection, as on some hosts.
+        max_envelope_bytes: Longer requests are answered with 413, and nobody looks at them; None for no limit.
         latency_ms: How long each request waits before anything is done.
         counts: Of ``connections``, ``requests`` (of HTTP), ``unauthorized``, ``bytes_in``, ``bytes_out``, and, in
             :attr:`actions`, of each WSMan action.
@@ -447,6 +459,7 @@ class WSManServer(Closing):
         self.password = password
         self.latency_ms = 0.0
         self.closes_after_demand = False
+        self.max_envelope_bytes: int | None = None
         self.counts: Counter[str] = Counter()
         self.problems: list[BaseException] = []
         self.shells = Shells(simulated(world), configurations or {DEFAULT_CONFIGURATION: None})
@@ -512,6 +525,11 @@ class WSManServer(Closing):
         at: int = 1,
         times: int | None = 1,
         carried_out: bool | None = None,
+        of: Of = "any",
+        code: int = 0,
+        form: Form = "wsman",
+        subcode: str | None = None,
+        text: str | None = None,
     ) -> Misbehaviour:
         """Plan a fault; see :class:`Misbehaviour`.
 
@@ -522,9 +540,15 @@ class WSManServer(Closing):
             times: How many it strikes; None for all from then on.
             carried_out: Whether what the request asks is done nevertheless. If None, it is, but for
                 :data:`NOT_CARRIED_OUT`.
+            of: Which Receive it strikes.
+            code: The number of a ``fault``.
+            form: How it is told.
+            subcode: SOAP's word for it, if not the usual one of its number.
+            text: Its sentence, likewise.
         """
         done = kind not in NOT_CARRIED_OUT if carried_out is None else carried_out
-        fault = Misbehaviour(kind, action, at, times, done)
+        said = FaultError(code, text, form=form, subcode=subcode)
+        fault = Misbehaviour(kind, action, at, times, done, said, of)
         with self._lock:
             self._plan.append(fault)
         return fault
@@ -534,10 +558,10 @@ class WSManServer(Closing):
         with self._lock:
             self._plan.clear()
 
-    def strike(self, action: str | None) -> Misbehaviour | None:
-        """The planned fault that strikes a request of *action*."""
+    def strike(self, action: str | None, command: str | None) -> Misbehaviour | None:
+        """The planned fault that strikes a request of *action*, about *command* or else the pool."""
         with self._lock:
-            return next((fault for fault in self._plan if fault.strikes(action)), None)
+            return next((fault for fault in self._plan if fault.strikes(action, command)), None)
 
     def credentials(self) -> contextlib.AbstractContextManager[None]:
         """While it is entered, spnego knows the one who may come in."""

@@ -1,6 +1,6 @@
 """The shell part of WS-Management over simulated hosts: envelope in, envelope out, no HTTP.
 
-Codes and texts are those of WinRM, as far as they are known from transcripts.
+Codes and forms of faults are those of WinRM, as far as they are known from recordings.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -94,6 +94,16 @@ class Envelope:
         return self._text("w:SelectorSet/w:Selector").upper()
 
     @property
+    def command_id(self) -> str | None:
+        """Which command is to be received from; None for the shell itself, and for other actions."""
+        stream = self.find("rsp:Receive/rsp:DesiredStream")
+        return None if stream is None else stream.get("CommandId")
+
+    @property
+    def session_id(self) -> str:
+        return self._text("p:SessionId")
+
+    @property
     def timeout(self) -> float:
         return seconds_of(self._text("w:OperationTimeout", "PT60S"))
 
@@ -104,89 +114,106 @@ class Envelope:
     def find(self, path: str) -> ET.Element | None:
         return self.body.find(path, NAMESPACES)
 
-    def answer(self, action: str, body: str, *, relates_to: str | None = None) -> str:
+    def answer(self, action: str, body: str) -> str:
         """The envelope that answers this one."""
         spaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
         return (
             f'<s:Envelope xml:lang="en-US" {spaces}><s:Header><a:Action>{action}</a:Action>'
             f"<a:MessageID>uuid:{str(uuid.uuid4()).upper()}</a:MessageID>"
             f"<a:To>{NAMESPACES['a']}/role/anonymous</a:To>"
-            f"<a:RelatesTo>{escape(relates_to or self.message_id)}</a:RelatesTo></s:Header>"
+            f"<a:RelatesTo>{escape(self.message_id)}</a:RelatesTo></s:Header>"
             f"<s:Body>{body}</s:Body></s:Envelope>"
         )
+
+
+Form: TypeAlias = Literal[
+    "wsman",  # a WSManFault in the detail
+    "wmi",  # an MSFT_WmiError there, and no RelatesTo
+    "bare",  # no detail
+]
+
+SENDER: Final = "s:Sender"
+RECEIVER: Final = "s:Receiver"
+TIMED_OUT: Final = 2150858793
+UNEXPECTED_SELECTORS: Final = 2150858843
+TOO_MANY_SHELLS: Final = 2150859173
+TOO_MANY_OPERATIONS: Final = 2150859174
+TOO_MANY_COMMANDS: Final = 2150859241
+
+KNOWN_FAULTS: Final[Mapping[int, tuple[str, str, str]]] = {
+    2: (RECEIVER, "w:InternalError", "The file for the host process was not found."),
+    5: (SENDER, "w:AccessDenied", "Access is denied."),
+    995: (RECEIVER, "w:InternalError", "The operation was aborted."),
+    1018: (RECEIVER, "w:InternalError", "The host process could not be launched."),
+    1726: (RECEIVER, "w:InternalError", "The remote procedure call failed."),
+    2147942405: (RECEIVER, "w:InternalError", "Access is denied."),
+    2147943418: (RECEIVER, "w:InternalError", "The registry key is about to be deleted."),
+    2150858811: (SENDER, "a:DestinationUnreachable", "There is no such session configuration."),
+    TIMED_OUT: (RECEIVER, "w:TimedOut", "It cannot be completed within the time specified in OperationTimeout."),
+    UNEXPECTED_SELECTORS: (SENDER, "w:InvalidSelectors", "The selectors fit nothing that is there."),
+    TOO_MANY_SHELLS: (SENDER, "w:QuotaLimit", "The user has as many concurrent shells as are allowed."),
+    TOO_MANY_OPERATIONS: (SENDER, "w:QuotaLimit", "The user has as many concurrent operations as are allowed."),
+    TOO_MANY_COMMANDS: (SENDER, "w:QuotaLimit", "There are as many commands per shell as are allowed."),
+    2150859180: (SENDER, "w:AccessDenied", "Remote shells are not allowed."),
+    2152992672: (RECEIVER, "w:InternalError", "PowerShell's plugin failed."),
+}
+"""What goes along with a number, as recorded: SOAP's role and subcode; the sentences are our own."""
+
+BY_OPERATIONS: Final = frozenset({TOO_MANY_OPERATIONS, TOO_MANY_COMMANDS})
+"""What has the subcode InternalError in the form of WMI."""
 
 
 class FaultError(Exception):
     """The request is answered with a fault.
 
     Attributes:
+        code: WinRM's number for it.
+        form: How the detail says it.
+        role: Whose fault it is, to SOAP.
         subcode: A qualified name such as ``w:TimedOut``.
-        code: WinRM's number for it; None for a fault without any detail.
     """
 
-    def __init__(self, subcode: str, code: int | None, reason: str) -> None:
-        super().__init__(reason)
-        self.subcode = subcode
+    def __init__(
+        self, code: int, reason: str | None = None, *, form: Form = "wsman", subcode: str | None = None
+    ) -> None:
+        unknown = (RECEIVER, "w:InternalError", "Something else.")
+        self.role, known_subcode, sentence = KNOWN_FAULTS.get(code, unknown)
+        if form == "wmi" and code in BY_OPERATIONS:
+            self.role, known_subcode, _ = unknown
+        super().__init__(sentence if reason is None else reason)
         self.code = code
+        self.form = form
+        self.subcode = subcode or known_subcode
 
-    def body(self) -> str:
+    def answer(self, asked: Envelope) -> str:
+        """The envelope that answers *asked*."""
         reason = escape(str(self))
-        detail = (
-            f'<s:Detail><f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" '
-            f'Code="{self.code}" Machine="localhost"><f:Message>{reason}</f:Message></f:WSManFault></s:Detail>'
+        body = (
+            f"<s:Fault><s:Code><s:Value>{self.role}</s:Value><s:Subcode><s:Value>{self.subcode}</s:Value></s:Subcode>"
+            f'</s:Code><s:Reason><s:Text xml:lang="en-US">{reason}</s:Text></s:Reason>{self._detail(reason)}</s:Fault>'
         )
-        return (
-            f"<s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value>{self.subcode}</s:Value></s:Subcode>"
-            f'</s:Code><s:Reason><s:Text xml:lang="en-US">{reason}</s:Text></s:Reason>'
-            f"{'' if self.code is None else detail}</s:Fault>"
-        )
+        text = asked.answer(_FAULT_ACTION, body)
+        return re.sub("<a:RelatesTo>.*</a:RelatesTo>", "", text) if self.form == "wmi" else text
 
-
-def timed_out() -> FaultError:
-    return FaultError(
-        "w:TimedOut",
-        2150858793,
-        "The WS-Management service cannot complete the operation within the time specified in OperationTimeout.",
-    )
-
-
-def shell_not_found(shell_id: str) -> FaultError:
-    return FaultError(
-        "w:InvalidSelectors",
-        2150858843,
-        f"The request for the Windows Remote Shell with ShellId {shell_id} failed because the shell was not found on "
-        "the server.",
-    )
-
-
-def _command_not_found() -> FaultError:
-    return FaultError("w:InvalidSelectors", 2150858843, "The command was not found on the server.")
-
-
-def _too_many_shells(most: int) -> FaultError:
-    return FaultError(
-        "w:QuotaLimit",
-        2150859173,
-        f"The WS-Management service cannot process the request. This user is allowed a maximum number of {most} "
-        "concurrent shells, which has been exceeded.",
-    )
-
-
-def _too_many_commands() -> FaultError:
-    return FaultError(
-        "w:InternalError",
-        None,
-        "The WS-Management service cannot process the request. The maximum number of concurrent commands per shell has "
-        "been exceeded.",
-    )
-
-
-def _aborted() -> FaultError:
-    return FaultError(
-        "w:InternalError",
-        995,
-        "The I/O operation has been aborted because of either a thread exit or an application request.",
-    )
+    def _detail(self, reason: str) -> str:
+        match self.form:
+            case "wsman":
+                return (
+                    '<s:Detail><f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" '
+                    f'Code="{self.code}" Machine="localhost"><f:Message>{reason}</f:Message></f:WSManFault></s:Detail>'
+                )
+            case "wmi":
+                return (
+                    '<s:Detail><p:MSFT_WmiError b:IsCIM_Error="true" '
+                    'xmlns:b="http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd" '
+                    'xmlns:p="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError">'
+                    f"<p:CIMStatusCode>27</p:CIMStatusCode><p:Message>{reason}</p:Message>"
+                    f"<p:MessageID>HRESULT 0x{self.code:x}</p:MessageID><p:error_Category>30</p:error_Category>"
+                    f"<p:error_Code>{self.code}</p:error_Code><p:error_Type>HRESULT</p:error_Type>"
+                    "</p:MSFT_WmiError></s:Detail>"
+                )
+            case "bare":
+                return ""
 
 
 class Shell:
@@ -266,13 +293,13 @@ class Shell:
         """
         with self._changed:
             if target not in self.waiting:
-                raise _command_not_found()
+                raise FaultError(UNEXPECTED_SELECTORS)
             self._changed.wait_for(lambda: self.closed or self._is_ready(target), seconds)
             waiting = self.waiting.get(target)
             if self.closed or waiting is None:
-                raise _aborted()
+                raise FaultError(995)
             if not self._is_ready(target):
-                raise timed_out()
+                raise FaultError(TIMED_OUT)
             pieces: list[bytes] = []
             while waiting and (not pieces or sum(map(len, pieces)) + len(waiting[0]) <= most_bytes):
                 pieces.append(waiting.popleft())
@@ -322,6 +349,7 @@ class Shells:
     Attributes:
         max_shells: Quota.
         max_commands: Quota for each shell, of commands not yet signalled to end.
+        quota_form: How a full quota is told.
         idle_seconds: When an unused shell vanishes, whatever the client asked for; None for what the client asked for.
         counts: Requests, by their action.
     """
@@ -329,6 +357,7 @@ class Shells:
     def __init__(self, simulator: Simulator, configurations: Mapping[str, Collection[str] | None]) -> None:
         self.max_shells: int | None = None
         self.max_commands: int | None = None
+        self.quota_form: Form = "wsman"
         self.idle_seconds: float | None = None
         self.counts: Counter[str] = Counter()
         self._simulator = simulator
@@ -374,9 +403,7 @@ class Shells:
         try:
             if asked.action == "Create":
                 return 200, self._create(asked)
-            shell = self._shells.get(asked.shell_id)
-            if shell is None:
-                raise shell_not_found(asked.shell_id)
+            shell = self._known(asked.shell_id)
             shell.busy += 1
             try:
                 return 200, self._answer(asked, shell)
@@ -384,7 +411,13 @@ class Shells:
                 shell.busy -= 1
                 shell.last_used = time.monotonic()
         except FaultError as fault:
-            return 500, asked.answer(_FAULT_ACTION, fault.body())
+            return 500, fault.answer(asked)
+
+    def _known(self, shell_id: str) -> Shell:
+        shell = self._shells.get(shell_id)
+        if shell is None:
+            raise FaultError(UNEXPECTED_SELECTORS)
+        return shell
 
     def _answer(self, asked: Envelope, shell: Shell) -> str:
         match asked.action:
@@ -400,17 +433,12 @@ class Shells:
                 self.vanish(asked.shell_id)
                 return asked.answer(f"{NAMESPACES['x']}/DeleteResponse", "")
             case _:
-                raise FaultError("a:ActionNotSupported", 2150858753, "The action is not supported by the service.")
+                raise FaultError(2150858753, "The action is not supported.", subcode="a:ActionNotSupported")
 
     def _create(self, asked: Envelope) -> str:
         configuration = asked.resource.removeprefix(RESOURCE)
         if configuration not in self._configurations:
-            raise FaultError(
-                "a:DestinationUnreachable",
-                2150858811,
-                f"The WS-Management service cannot process the request. Cannot find the {configuration} session "
-                "configuration in the WSMan: drive.",
-            )
+            raise FaultError(2150858811)
         element = asked.find("rsp:Shell")
         assert element is not None
         shell_id = (element.get("ShellId") or str(uuid.uuid4())).upper()
@@ -419,7 +447,7 @@ class Shells:
         shell = Shell(server, idle_seconds)
         with self._lock:
             if self.max_shells is not None and len(self._shells) >= self.max_shells:
-                raise _too_many_shells(self.max_shells)
+                raise FaultError(TOO_MANY_SHELLS, form=self.quota_form)
             self._shells[shell_id] = shell
         shell.send(_creation(asked))
         return asked.answer(
@@ -439,7 +467,7 @@ class Shells:
         line = asked.find("rsp:CommandLine")
         assert line is not None
         if self.max_commands is not None and shell.commands >= self.max_commands:
-            raise _too_many_commands()
+            raise FaultError(TOO_MANY_COMMANDS, form=self.quota_form)
         command = uuid.UUID(line.get("CommandId") or str(uuid.uuid4()))
         shell.begin(command)
         arguments = "".join(argument.text or "" for argument in line.iterfind("rsp:Arguments", NAMESPACES))
@@ -452,7 +480,7 @@ class Shells:
     def _send(self, asked: Envelope, shell: Shell) -> str:
         for stream in asked.body.iterfind("rsp:Send/rsp:Stream", NAMESPACES):
             if _command_of(stream) not in shell.waiting:
-                raise _command_not_found()
+                raise FaultError(UNEXPECTED_SELECTORS)
             shell.send(base64.b64decode(stream.text or ""))
         return asked.answer(f"{SHELL}/SendResponse", "<rsp:SendResponse/>")
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hvintegration.calls import decoding
+from hvintegration.calls.limits import Work
 from hvintegration.errors import DecodeError
 
 MISSING = object()
@@ -81,12 +82,12 @@ def test_texts_that_are_none_are_refused_with_their_index(value: object, path: s
 
 
 def test_a_list_is_decoded_item_by_item_with_paths() -> None:
-    decoded = decoding.decode_list([{"a": 1}, {"a": 2}], "$.vms", lambda item, path: (item["a"], path))
+    decoded = decoding.decode_list([{"a": 1}, {"a": 2}], "$.vms", lambda item, path: (item["a"], path), Work().step)
     assert decoded == ((1, "$.vms[0]"), (2, "$.vms[1]"))
 
 
 @pytest.mark.parametrize("item", [None, [], "x", 1])
 def test_an_item_that_is_no_object_is_refused_with_its_index(item: object) -> None:
     with pytest.raises(DecodeError) as refused:
-        decoding.decode_list([{}, item], "$.vms", lambda _, path: path)
+        decoding.decode_list([{}, item], "$.vms", lambda _, path: path, Work().step)
     assert (refused.value.path, refused.value.expected) == ("$.vms[1]", "an object")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConnectionLostError
+from hvintegration.errors import ConnectionLostError, TransportTimeoutError
 from hvintegration.transports.remoting.line_streams import LineStreams
 from tests.support.endpoints import wait_until
 from tests.support.time_limit import GRACE, within
@@ -94,3 +94,44 @@ def test_a_flood_is_read_as_far_ahead_as_it_is_taken_and_ends_when_it_is_given_u
     lines.abandon()
     assert wait_until(lambda: not any(thread.name.startswith("flood") for thread in threading.enumerate()))
     assert source.asked == AHEAD + 11
+
+
+class Pieces:
+    """Output in pieces of a certain length."""
+
+    def __init__(self, output: bytes, length: int) -> None:
+        self._output = io.BytesIO(output)
+        self._length = length
+
+    def read(self, _size: int, /) -> bytes:
+        return self._output.read(self._length)
+
+    def close(self) -> None:
+        pass
+
+
+def reading(output: bytes, length: int) -> LineStreams:
+    streams = LineStreams("local:x")
+    streams.attach(io.BytesIO(), Pieces(output, length), io.BytesIO())
+    return streams
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 100])
+def test_lines_are_the_same_however_they_come(length: int) -> None:
+    streams = reading(b"one\n\n\ntwo\nthree", length)
+    assert [streams.read_line(Deadline(10)) for _ in range(4)] == [b"one", b"", b"", b"two"]
+    with pytest.raises(ConnectionLostError, match="ended: three"):
+        streams.read_line(Deadline(10))
+
+
+def test_a_long_line_in_small_pieces_takes_no_longer_for_what_came_before() -> None:
+    line = b"x" * 1_000_000
+    with within(5):
+        assert reading(line + b"\n", 16).read_line(Deadline(60)) == line
+
+
+def test_lines_without_end_end_with_the_time() -> None:
+    streams = reading(b"x\n" * 1000, 2)
+    assert streams.read_line(Deadline(10)) == b"x"
+    with pytest.raises(TransportTimeoutError):
+        streams.read_line(Deadline(0))

@@ -10,6 +10,7 @@ import psrpcore.types
 import pytest
 
 from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.errors import (
     CommandFailedError,
     ConnectionLostError,
@@ -55,7 +56,7 @@ class Endpoint:
                         self._run(event)
             while (payload := self._pool.data_to_send()) is not None:
                 spoken = True
-                pool.receive(payload.data)
+                pool.receive(payload.data, Deadline(60))
 
     def _run(self, event: Any) -> None:  # noqa: ANN401  # psrpcore's decorator hides the event's type
         command = event.pipeline.commands[0]

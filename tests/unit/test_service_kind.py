@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from hvintegration.errors import UnknownServiceError
-from hvintegration.service_kind import HOST_MANAGED, Impact, ServiceKind, component_id_of
+from hvintegration.service_kind import HOST_MANAGED, Impact, ServiceKind, component_of
 from hvintegration.service_names import GUEST_DISPLAY_NAMES, HOST_NAMES
 
 UTILS = ("hv_utils",)
@@ -381,7 +381,7 @@ def test_patterns_and_lists_are_not_names(text: str) -> None:
     ],
 )
 def test_the_component_id_is_the_last_part_in_lower_case(identifier: str, component_id: str) -> None:
-    assert component_id_of(identifier) == component_id
+    assert component_of(identifier)[0] == component_id
 
 
 @pytest.mark.parametrize("identifier", ["Heartbeat", "vmicvss", "", VM_ID, "57164f39-9115-4e78-ab55-382f3bd5422d"])

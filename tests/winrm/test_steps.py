@@ -203,7 +203,7 @@ def test_a_full_quota(server: WSManServer) -> None:
 
 def test_a_user_who_may_not_open_a_session(server: WSManServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def deny(*_: object) -> None:
-        raise FaultError("w:AccessDenied", 5, "Zugriff verweigert")
+        raise FaultError(5, "Zugriff verweigert")
 
     monkeypatch.setattr(server.shells, "_create", deny)
     error = fails(winrm(server.port), "PowerShell", errors.PermissionDeniedError)

@@ -100,6 +100,8 @@ class LineStreams:
         except queue.Empty:
             raise self._too_late(deadline) from None
         self._room.put(None)
+        if not deadline.left():  # Asked though there was a line: they may come without end.
+            raise self._too_late(deadline)
         if isinstance(line, TransportError):
             raise line
         return line
@@ -148,13 +150,15 @@ class LineStreams:
 
     def _read_lines(self, output: Source) -> TransportError:
         """Deliver all lines; why there are no more."""
-        rest = b""
+        rest = bytearray()
         with contextlib.suppress(OSError), contextlib.closing(output):
             with contextlib.suppress(OSError):
                 while not self._over and (chunk := output.read(_CHUNK)):
-                    *lines, rest = (rest + chunk).split(b"\n")
+                    first, *lines = chunk.split(b"\n")
+                    rest += first
                     for line in lines:
-                        self._deliver(line)
+                        self._deliver(bytes(rest))
+                        rest = bytearray(line)
                     if len(rest) > MAX_LINE:
                         return ProtocolError(
                             f"The interpreter at {self._address} wrote a line of more than {MAX_LINE} bytes.",

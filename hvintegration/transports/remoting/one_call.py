@@ -12,19 +12,29 @@ import re
 from typing import Final, NoReturn
 
 from hvintegration.calls.call import Call
-from hvintegration.calls.limits import MAX_LENGTH
+from hvintegration.calls.decoding import as_object, text
+from hvintegration.calls.limits import MAX_LENGTH, ExcessError, Work, parse_json
 from hvintegration.calls.refusals import Refusal, remote_error
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, Hint, ProtocolError, argument
+from hvintegration.errors import (
+    ConfigurationError,
+    ConnectError,
+    ConnectionLostError,
+    DecodeError,
+    Hint,
+    ProtocolError,
+    argument,
+)
 from hvintegration.scripts import Language, Script
 from hvintegration.transports.remoting.line_streams import LineStreams
+from hvintegration.transports.remoting.out_of_process import LINE_OVERHEAD
 
 __all__ = ["OneCall", "RemoteProcess"]
 
 RemoteProcess = tuple[int, str]
 """A process of the host: its id, and when it started, so that another one of the same id is not taken for it."""
 
-_READY: Final = re.compile(rb"<hvintegration process=(\d+) started=(\d*)>")
+_READY: Final = re.compile(rb"<hvintegration process=(\d{1,10}) started=(\d{0,20})>")
 _BEGIN: Final = re.compile(rb"<hvintegration (answer|error)>(.*)", re.DOTALL)
 _END: Final = b"<hvintegration end>"
 
@@ -83,14 +93,15 @@ class OneCall:
         self._streams.finish()
         while (begin := _BEGIN.search(self._line(deadline))) is None:
             pass
-        kind, pieces = begin[1], [begin[2]]
-        while _END not in pieces[-1]:
-            pieces.append(self._line(deadline))
-        # Line breaks mean nothing: JSON has none, and whoever carries the lines may put in more.
-        text = b"".join(piece.strip(b"\r\n") for piece in pieces).partition(_END)[0]
+        kind, piece, written = begin[1], begin[2], bytearray()
+        while _END not in piece:
+            written += piece.strip(b"\r\n")  # They mean nothing: JSON has none, and who carries lines may put in more.
+            piece = self._line(deadline)
+        written += piece.strip(b"\r\n").partition(_END)[0]
+        document = written.decode("utf-8", "replace")
         if kind == b"error":
-            self._refuse(text, call.script)
-        return text.decode("utf-8", "replace")
+            self._refuse(document, call.script, deadline)
+        return document
 
     def _write(self, payload: bytes, deadline: Deadline) -> None:
         self.requests += 1
@@ -99,20 +110,18 @@ class OneCall:
 
     def _line(self, deadline: Deadline) -> bytes:
         line = self._streams.read_line(deadline)
-        self._received += len(line)
+        self._received += len(line) + LINE_OVERHEAD
         if self._received > MAX_LENGTH:
             raise ProtocolError(f"{self._address} sent more than {MAX_LENGTH} bytes.", address=self._address)
         return line
 
-    def _refuse(self, text: bytes, script: Script) -> NoReturn:
+    def _refuse(self, record: str, script: Script, deadline: Deadline) -> NoReturn:
         try:
-            record = json.loads(text)
-            error_id, category, message = (str(record[name]) for name in ("id", "category", "message"))
-        except (ValueError, TypeError, KeyError, RecursionError):
+            fields = as_object(parse_json(record, Work(deadline, self._address)), "$")
+            error_id, category, message = (text(fields, name, "$") for name in ("id", "category", "message"))
+        except (ExcessError, DecodeError, ValueError, RecursionError):
             raise ProtocolError(
-                f"{self._address} sent a broken error.",
-                address=self._address,
-                received=text[:400].decode("ascii", "replace"),
+                f"{self._address} sent a broken error.", address=self._address, received=record[:400]
             ) from None
         refusal = Refusal(
             address=self._address, error_id=error_id, category=category, message=message, doing=f"run {script.name}"

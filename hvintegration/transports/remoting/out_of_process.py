@@ -18,7 +18,7 @@ from hvintegration.clock import Deadline
 from hvintegration.errors import ProtocolError
 from hvintegration.transports.remoting.psrp import RunspacePool
 
-__all__ = ["MAX_LINE", "Client", "Streams"]
+__all__ = ["LINE_OVERHEAD", "MAX_LINE", "Client", "Streams"]
 
 MAX_LINE: Final = 1024 * 1024
 """Bytes that a line may have; PowerShell writes some 44,000."""
@@ -26,11 +26,15 @@ MAX_LINE: Final = 1024 * 1024
 _PIECE_LENGTH: Final = 256 * 1024
 """Bytes of one packet's payload. Each is acknowledged before the next may follow, so a question should fit into one."""
 
+LINE_OVERHEAD: Final = 16
+"""Bytes that a line counts for besides what is in it, so that empty ones end as well."""
+
 _POOL: Final = uuid.UUID(int=0)
 _PACKET: Final = re.compile(
-    rb"<(?P<kind>[A-Za-z]+) (?:Stream='\w+' )?PSGuid='(?P<target>[0-9a-fA-F-]{36})'"
-    rb"(?: Stream='\w+')? ?(?:/>|>(?P<data>[0-9A-Za-z+/=]*)</\w+>)\s*"
+    rb"<(?P<kind>[A-Za-z]{1,20}+) (?:Stream='\w{1,20}+' )?PSGuid='(?P<target>[0-9a-fA-F-]{36})'"
+    rb"(?: Stream='\w{1,20}+')? ?(?:/>|>(?P<data>[0-9A-Za-z+/=]*+)</\w{1,20}+>)\s*+"
 )
+"""Nothing in it is tried in two ways, however long the line."""
 
 
 class Streams(Protocol):
@@ -131,6 +135,7 @@ class Client:
         Lines that are no packets come from programs that write to the console around PowerShell.
         """
         line = self._streams.read_line(deadline)
+        self._pool.count(LINE_OVERHEAD)
         match = _PACKET.fullmatch(line.lstrip(b"\xef\xbb\xbf"))
         if match is None:
             self._pool.count(len(line))
@@ -143,7 +148,9 @@ class Client:
         except (ValueError, binascii.Error):
             raise self._broken(line) from None
         if match["kind"] == b"Data" and target in {_POOL, current}:
-            self._pool.receive(payload)
+            self._pool.receive(payload, deadline)
+        else:
+            self._pool.count(len(line))
         return match["kind"], target
 
     def _broken(self, line: bytes) -> ProtocolError:

@@ -6,16 +6,18 @@ hands what comes back to :meth:`RunspacePool.receive`.
 
 from __future__ import annotations
 
-import struct
+import itertools
 import uuid
 from typing import Any, Final
 
+import attrs
 import psrpcore
 import psrpcore.types
 
 from hvintegration.calls.call import Call
-from hvintegration.calls.limits import MAX_LENGTH
+from hvintegration.calls.limits import Work
 from hvintegration.calls.refusals import Refusal, is_refusal_of_scripts, remote_error
+from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import (
     ConfigurationError,
@@ -23,65 +25,66 @@ from hvintegration.errors import (
     HvError,
     ProtocolError,
     RemoteError,
+    TransportTimeoutError,
     UnsupportedError,
 )
 from hvintegration.scripts import Language, Script
 from hvintegration.transports.library_logs import watch_libraries, without_library_logs
-from hvintegration.transports.remoting.xml_guard import RefusedError, XmlGuard
+from hvintegration.transports.remoting.create_pipeline import CreatePipeline
+from hvintegration.transports.remoting.messages import FRAGMENT_HEADER, LAST, MESSAGE_HEADER_LENGTH, START, Messages
+from hvintegration.transports.remoting.xml_guard import RefusedError
 
 watch_libraries()
 
 __all__ = ["RunspacePool"]
 
 PIECE_LENGTH: Final = 32 * 1024
+_DOCUMENT: Final = "Document"
 _BEGINNING: Final = (
     "See what sessions begin with there: the endpoint's session configuration names scripts and modules, one of which"
     " may fail."
 )
-_FRAGMENT_HEADER: Final = struct.Struct(">QQBI")
-_MESSAGE_HEADER_LENGTH: Final = 40
-
 
 _events: Any = psrpcore
 """The decorator that registers psrpcore's event classes hides their types."""
 
+_FIRST_OBJECT_ID: Final = 1 << 32
+"""Of the messages that psrpcore does not send itself; it counts from one."""
 
-class _MessageGuard:
-    """Looks at one message as it arrives."""
-
-    def __init__(self) -> None:
-        self._header_left = _MESSAGE_HEADER_LENGTH
-        self._xml = XmlGuard()
-
-    def feed(self, data: bytes) -> None:
-        header, data = data[: self._header_left], data[self._header_left :]
-        self._header_left -= len(header)
-        if data:
-            self._xml.feed(data)
+_MOST_SHOWN: Final = 5
+"""Outputs that are kept where one belongs."""
 
 
-class _Guard:
-    """Looks at everything that arrives before it is deserialized."""
+@attrs.define(eq=False)
+class _Pipeline:
+    """What psrpcore keeps the state of a pipeline in that it did not begin itself."""
 
-    def __init__(self) -> None:
-        self._messages: dict[int, _MessageGuard] = {}
+    pipeline_id: uuid.UUID
+    state: psrpcore.types.PSInvocationState = psrpcore.types.PSInvocationState.Running
 
-    def feed(self, payload: bytes) -> None:
-        while payload:
-            if len(payload) < _FRAGMENT_HEADER.size:
-                raise RefusedError("ends within a fragment")
-            object_id, fragment_id, flags, length = _FRAGMENT_HEADER.unpack_from(payload)
-            data = payload[_FRAGMENT_HEADER.size : _FRAGMENT_HEADER.size + length]
-            payload = payload[_FRAGMENT_HEADER.size + length :]
-            if len(data) < length:
-                raise RefusedError("ends within a fragment")
-            if fragment_id == 0:
-                self._messages[object_id] = _MessageGuard()
-            if object_id not in self._messages:
-                raise RefusedError("lacks the beginning of a message")
-            self._messages[object_id].feed(data)
-            if flags & 0x2:
-                del self._messages[object_id]
+
+@attrs.define(eq=False)
+class _Unsent:
+    """A message that is on its way, in fragments."""
+
+    object_id: int
+    message: bytes
+    offset: int = 0
+    fragments: int = 0
+
+    def next(self, length: int) -> bytes:
+        """The next fragment, of at most *length* bytes."""
+        data = self.message[self.offset : self.offset + length - FRAGMENT_HEADER.size]
+        self.offset += len(data)
+        flags = (START if not self.fragments else 0) | (LAST if self.is_sent else 0)
+        header = FRAGMENT_HEADER.pack(self.object_id, self.fragments, flags, len(data))
+        self.fragments += 1
+        return header + data
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether nothing of it is left."""
+        return self.offset == len(self.message)
 
 
 class RunspacePool:
@@ -90,11 +93,15 @@ class RunspacePool:
     def __init__(self, address: str) -> None:
         self._address = address
         self._pool: Any = psrpcore.ClientRunspacePool()
-        self._guard = _Guard()
+        self._messages = Messages()
         self._pipeline: Any = None
-        self._received = 0
+        self._beginnings: dict[str, CreatePipeline] = {}
+        self._object_ids = itertools.count(_FIRST_OBJECT_ID)
+        self._unsent: _Unsent | None = None
         self._outputs: list[object] = []
-        self._records: list[psrpcore.types.ErrorRecord] = []
+        self._written = 0
+        self._record: psrpcore.types.ErrorRecord | None = None
+        self._reason: psrpcore.types.ErrorRecord | None = None
         self._script: Script | None = None
         self._by_name = False
         self._key_requested = False
@@ -144,76 +151,106 @@ class RunspacePool:
         script = call.script
         if script.language is not Language.POWERSHELL:
             raise ConfigurationError(f"{self._address} runs PowerShell, not {script.language}.")
-        self._received = 0
+        self._messages.expect_answer()
         self._outputs = []
-        self._records = []
+        self._written = 0
+        self._record = self._reason = None
         self._script = script
         with without_library_logs():
-            self._pipeline = psrpcore.ClientPowerShell(self._pool)
-            if self._by_name:
-                self._pipeline.add_command(script.function)
+            if call.secrets:
+                self._pipeline = self._new_pipeline(script)
+                self._pipeline.add_parameter(_DOCUMENT, call.text)
+                for name, secret in call.secrets.items():
+                    self._pipeline.add_parameter(name, _credential(secret))
+                self._pipeline.start()
+                # What is queued is encrypted; from here on nothing keeps secrets in the clear.
+                self._pipeline.metadata.commands.clear()
             else:
-                self._pipeline.add_script(script.text)
-            self._pipeline.add_parameter("Document", call.text)
-            for name, secret in call.secrets.items():
-                self._pipeline.add_parameter(name, _credential(secret))
-            self._pipeline.start()
-            # What is queued is encrypted; from here on nothing keeps secrets in the clear.
-            self._pipeline.metadata.commands.clear()
+                self._begin(script, call.text)
         pipeline_id: uuid.UUID = self._pipeline.pipeline_id
         return pipeline_id
 
+    def _new_pipeline(self, script: Script) -> Any:  # noqa: ANN401 - see _events
+        new: Any = psrpcore.ClientPowerShell
+        pipeline = new(self._pool)
+        return pipeline.add_command(script.function) if self._by_name else pipeline.add_script(script.text)
+
+    def _begin(self, script: Script, document: str) -> None:
+        """Queue what psrpcore would, without its building all of it for each call."""
+        key = script.function if self._by_name else script.text
+        if key not in self._beginnings:
+            pipeline = self._new_pipeline(script)
+            pipeline.close()
+            self._beginnings[key] = CreatePipeline(self._pool, pipeline, _DOCUMENT)
+        self._pipeline = _Pipeline(uuid.uuid4())
+        self._pool.pipeline_table[self._pipeline.pipeline_id] = self._pipeline
+        message = self._beginnings[key].message(self._pipeline.pipeline_id, document)
+        self._unsent = _Unsent(next(self._object_ids), message)
+
     def outgoing(self, length: int = PIECE_LENGTH) -> bytes | None:
         """The next piece to be sent, of at most *length* bytes, or None."""
+        if self._unsent is not None:
+            piece = self._unsent.next(length)
+            if self._unsent.is_sent:
+                self._unsent = None
+            return piece
         with without_library_logs():
             payload: psrpcore.PSRPPayload | None = self._pool.data_to_send(length)
         return None if payload is None else payload.data
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, payload: bytes, deadline: Deadline) -> None:
         """Take in what arrived.
 
         Raises:
             ProtocolError: It is not PowerShell remoting, or more or deeper than an answer may be.
             RemoteError: The runspace pool did not open, and its end says why.
             ConnectionLostError: It ended otherwise.
+            TransportTimeoutError: The time was up before it was read.
         """
-        self.count(len(payload))
         try:
             with without_library_logs():
-                self._guard.feed(payload)
-                self._pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, None))
-                while (event := self._pool.next_event()) is not None:
-                    self._take(event)
-        except (ConnectionLostError, RemoteError):
+                for came in self._messages.take(payload, Work(deadline, self._address)):
+                    if isinstance(came, str):
+                        self._note_output(came)
+                        continue
+                    self._pool.receive_data(psrpcore.PSRPPayload(came, psrpcore.StreamType.default, None))
+                    while (event := self._pool.next_event()) is not None:
+                        self._take(event)
+        except (ConnectionLostError, RemoteError, TransportTimeoutError):
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, RefusedError) else "is not PowerShell remoting"
             raise ProtocolError(
                 f"What {self._address} sent {reason}.",
                 address=self._address,
-                received=payload[_FRAGMENT_HEADER.size + _MESSAGE_HEADER_LENGTH :][:400].decode("utf-8", "replace"),
+                received=payload[FRAGMENT_HEADER.size + MESSAGE_HEADER_LENGTH :][:400].decode("utf-8", "replace"),
             ) from error
 
     def count(self, length: int) -> None:
-        """Count what arrived towards the limit of one call.
+        """Count what arrived besides towards the limit of one call.
 
         Raises:
             ProtocolError: It is more than an answer may have.
         """
-        self._received += length
-        if self._received > MAX_LENGTH:
-            raise ProtocolError(f"{self._address} sent more than {MAX_LENGTH} bytes.", address=self._address)
+        try:
+            self._messages.count(length)
+        except RefusedError as error:
+            raise ProtocolError(f"What {self._address} sent {error}.", address=self._address) from None
+
+    def _note_output(self, output: object) -> None:
+        self._written += 1
+        if self._written <= _MOST_SHOWN:
+            self._outputs.append(output)
 
     def _take(self, event: Any) -> None:  # noqa: ANN401 - see _events
         if isinstance(event, _events.PipelineOutputEvent):
-            self._outputs.append(event.data)
+            self._note_output(event.data)
         elif isinstance(event, _events.ErrorRecordEvent):
-            self._records.append(event.record)
+            self._record = event.record if self._record is None else self._record
         elif isinstance(event, _events.EncryptedSessionKeyEvent):
             self.has_key = True
         elif isinstance(event, _events.PipelineStateEvent):
-            if event.reason is not None:
-                self._records.insert(0, event.reason)
+            self._reason = self._reason if event.reason is None else event.reason
         elif isinstance(event, _events.RunspacePoolStateEvent):
             self._was_opened = self._was_opened or self.opened
             if self._pool.state in {
@@ -242,22 +279,22 @@ class RunspacePool:
         """
         assert self._pipeline is not None
         stopped = self._pipeline.state is psrpcore.types.PSInvocationState.Stopped
-        with without_library_logs():
-            self._pipeline.close()
+        self._pool.pipeline_table.pop(self._pipeline.pipeline_id, None)
         self._pipeline = None
         outputs, self._outputs = self._outputs, []
-        if len(outputs) == 1 and isinstance(outputs[0], str):
+        if self._written == 1 and isinstance(outputs[0], str):
             return str(outputs[0])
         if stopped:
             raise ConnectionLostError(
                 f"The script was stopped on {self._address} before it had answered.", address=self._address
             )
-        if not outputs and self._records:
-            raise self._refusal(self._records[0])
+        record = self._reason or self._record
+        if not outputs and record is not None:
+            raise self._refusal(record)
         raise ProtocolError(
-            f"{self._address} wrote {len(outputs)} objects where one document belongs.",
+            f"{self._address} wrote {self._written} objects where one document belongs.",
             address=self._address,
-            received=" ".join(str(output) for output in outputs[:5]),
+            received=" ".join(str(output)[:400] for output in outputs),
         )
 
     def _refused(self, record: psrpcore.types.ErrorRecord | None, doing: str) -> Refusal:

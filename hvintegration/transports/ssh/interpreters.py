@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Generator, Sequence
 from typing import Final, Protocol
 
 import paramiko
 
 from hvintegration.calls.call import Call
+from hvintegration.calls.limits import ExcessError, Work, parse_json
 from hvintegration.calls.refusals import is_refusal_of_scripts
 from hvintegration.clock import Deadline
 from hvintegration.errors import (
@@ -151,6 +151,10 @@ def _ways(language: Language, client: SshClient, program: str | None, address: s
     )
 
 
+_NO_SUCH_ANSWER: Final = (ExcessError, ValueError, RecursionError, TypeError, KeyError)
+"""What comes of looking for something in an answer that has another shape."""
+
+
 def _opened(interpreter: Interpreter, deadline: Deadline) -> Interpreter:
     try:
         interpreter.open(deadline)
@@ -169,9 +173,9 @@ def stop_process(hung: Interpreter, client: SshClient, deadline: Deadline) -> bo
     try:
         fencer.open(deadline)
         fencer.prepare(call, deadline)
-        answer = json.loads(fencer.call(call, deadline))
+        answer = parse_json(fencer.call(call, deadline), Work(deadline))
         return bool(answer["result"]["gone"])
-    except (HvError, _AbsentError, ValueError, TypeError, KeyError):
+    except (HvError, _AbsentError, *_NO_SUCH_ANSWER):
         return False
     finally:
         fencer.close()
@@ -218,12 +222,12 @@ class _Remoting:
     def _learn_process(self, deadline: Deadline) -> RemoteProcess | None:
         for _ in range(2):
             try:
-                result = json.loads(self.call(Call(GET_PROCESS, {}), deadline))["result"]
+                result = parse_json(self.call(Call(GET_PROCESS, {}), deadline), Work(deadline, self._address))["result"]
                 return int(result["process_id"]), str(int(result["started"]))
             except UnsupportedError as error:
                 if not is_refusal_of_scripts(error.error_id):
                     return None
-            except (HvError, ValueError, TypeError, KeyError) as error:
+            except (HvError, *_NO_SUCH_ANSWER) as error:
                 if isinstance(error, TransportError):
                     raise
                 return None

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from hvintegration.calls.call import Call
@@ -15,30 +15,22 @@ from hvintegration.clock import Deadline, SystemClock
 from hvintegration.errors import (
     AuthenticationError,
     BusyError,
-    CommandFailedError,
     ConnectError,
     ConnectionLostError,
     HvError,
-    PermissionDeniedError,
     TransportTimeoutError,
-    UnsupportedError,
-    excerpt,
 )
 from hvintegration.processes import finalize, forget_after_fork
 from hvintegration.transports.remoting.psrp import RunspacePool
-from hvintegration.transports.winrm.shell import TIMED_OUT, Shell, WSManFault
+from hvintegration.transports.winrm.host_record import HostRecord
+from hvintegration.transports.winrm.shell import Shell
 from hvintegration.transports.winrm.target import WSManTarget
+from hvintegration.transports.winrm.wsman_faults import TOO_MANY_COMMANDS, FaultKind, WSManFault, fault_error
 from hvintegration.transports.worker import Job, Late, Worker
 
 __all__ = ["WinRMConnection"]
 
 T = TypeVar("T")
-
-# Codes of wsmerror.h.
-ACCESS_DENIED: Final = 5
-SHELL_GONE: Final = 2150858843  # ERROR_WSMAN_UNEXPECTED_SELECTORS
-SHELLS_NOT_ALLOWED: Final = 2150859180  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
-QUOTAS: Final = frozenset({2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859243)})
 
 TRIES_TO_FENCE: Final = 2
 MOST_REFUSALS: Final = 3
@@ -51,14 +43,17 @@ MOST_UNTOLD: Final = 8
 class WinRMConnection:
     """See :class:`~hvintegration.transports.kept_connection.ScriptConnection`."""
 
-    def __init__(self, target: WSManTarget, configuration_name: str, locale: str) -> None:
+    def __init__(self, target: WSManTarget, configuration_name: str, locale: str, record: HostRecord) -> None:
         self._address = target.address
+        self._record = record
+        self._length = 0
         self._configuration_name = configuration_name
         self._pool = RunspacePool(target.address)
         pool_id = self._pool.pool_id
+        session_id = uuid.uuid4()
 
         def new_shell() -> Shell:
-            return Shell(target, pool_id, configuration_name, locale)
+            return Shell(target, pool_id, configuration_name, locale, session_id=session_id, record=record)
 
         self._new_shell = new_shell
         self._front = new_shell()
@@ -154,7 +149,7 @@ class WinRMConnection:
     # -- in the worker --------------------------------------------------------------------------------------------
 
     def _open(self, deadline: Deadline) -> None:
-        beginning = self._pool.outgoing(self._front.room)
+        beginning = self._outgoing()
         assert beginning is not None
         self._front.create(beginning, deadline)
         while not self._pool.opened:
@@ -170,27 +165,51 @@ class WinRMConnection:
         self._closings.catch_up(self._front, deadline)
         self._send(None, deadline)  # What psrpcore answers by itself to what the host asked.
         pipeline_id = self._pool.start(call)
-        beginning = self._pool.outgoing(self._front.room)
-        assert beginning is not None
-        self._command(pipeline_id, beginning, deadline)
-        self._send(pipeline_id, deadline)
+        self._begin(pipeline_id, list(iter(self._outgoing, None)), deadline)
         while not self._pool.finished:
             self._receive(pipeline_id, deadline)
         self._closings.tell(pipeline_id)
         return self._pool.result()
 
-    def _command(self, pipeline_id: uuid.UUID, beginning: bytes, deadline: Deadline) -> None:
-        self._front.http.about_to_send = self._note_sent
+    def _begin(self, pipeline_id: uuid.UUID, pieces: Sequence[bytes], deadline: Deadline) -> None:
+        """Send all that the pipeline begins with. Until the last piece goes out, it cannot run."""
+        beginning, *rest = pieces
+        command = functools.partial(self._front.command, pipeline_id)
         try:
-            self._front.command(pipeline_id, beginning, deadline)
+            self._carry(beginning, command, deadline, is_last=not rest)
         except WSManFault as fault:
-            self.sent = not _refuses(fault)
+            if fault.number != TOO_MANY_COMMANDS or not self._closings.catch_up(self._front, deadline, most=0):
+                raise
+            self._carry(beginning, command, deadline, is_last=not rest)
+        try:
+            for number, piece in enumerate(rest, 1):
+                send = functools.partial(self._front.send, pipeline_id)
+                self._carry(piece, send, deadline, is_last=number == len(rest))
+        except WSManFault:
+            self._closings.tell(pipeline_id)
+            raise
+
+    def _carry(
+        self, piece: bytes, send: Callable[[bytes, Deadline], None], deadline: Deadline, *, is_last: bool
+    ) -> None:
+        self._length = _written_length(piece)
+        self._front.http.about_to_send = self._note_sent if is_last else None
+        try:
+            send(piece, deadline)
+        except WSManFault as fault:
+            self.sent = self.sent and not fault.kind.refuses
             raise
         finally:
             self._front.http.about_to_send = None
 
+    def _outgoing(self) -> bytes | None:
+        piece = self._pool.outgoing(self._front.room)
+        if piece is not None:
+            self._length = _written_length(piece)
+        return piece
+
     def _send(self, pipeline_id: uuid.UUID | None, deadline: Deadline) -> None:
-        while (more := self._pool.outgoing(self._front.room)) is not None:
+        while (more := self._outgoing()) is not None:
             self._front.send(pipeline_id, more, deadline)
 
     def _note_sent(self) -> None:
@@ -200,11 +219,11 @@ class WinRMConnection:
         try:
             pieces = self._front.receive(pipeline_id, deadline)
         except WSManFault as fault:
-            if fault.code != TIMED_OUT:
+            if fault.kind is not FaultKind.TIMED_OUT:
                 raise
             pieces = []
         for piece in pieces:
-            self._pool.receive(piece)
+            self._pool.receive(piece, deadline)
 
     # -- what went wrong ------------------------------------------------------------------------------------------
 
@@ -218,7 +237,7 @@ class WinRMConnection:
                 address=self._address, after=deadline.given, hint=self._front.http.late_hint
             ) from None
         except WSManFault as fault:
-            raise self._refusal(fault) from None
+            raise self._refusal(fault, deadline) from None
         except (ConnectError, BusyError) as error:
             if not self.sent:
                 raise
@@ -226,45 +245,19 @@ class WinRMConnection:
                 str(error), address=self._address, host_message=error.host_message, hint=error.hint
             ) from None
 
-    def _refusal(self, fault: WSManFault) -> HvError:
-        said = f": {excerpt(fault.message)}" if fault.message else "."
-        address = self._address
-        if self.sent or _says_gone(fault):
-            return ConnectionLostError(
-                f"{address} ended the session{said}", address=address, host_message=fault.message
-            )
-        if fault.code in QUOTAS or fault.subcode == "QuotaLimit":
-            return BusyError(
-                f"{address} has no room for this user now{said}",
-                address=address,
-                host_message=fault.message,
-                hint="Close other sessions of this user, or raise the host's quotas (winrm get winrm/config/winrs).",
-            )
-        facts = {
-            "address": address,
-            "error_id": str(fault.code or fault.subcode),
-            "category": fault.subcode,
-            "host_message": fault.message,
-        }
-        if fault.code == ACCESS_DENIED or fault.subcode == "AccessDenied":
-            return PermissionDeniedError(
-                f"{address} knows this user but does not let them in{said}",
-                **facts,
-                hint="A member of Administrators (S-1-5-32-544) or Remote Management Users (S-1-5-32-580) may use the"
-                " default endpoint; other endpoints say themselves who may.",
-            )
-        if fault.code == SHELLS_NOT_ALLOWED:
-            return UnsupportedError(
-                f"{address} allows no remote shells{said}",
-                needs="the policy 'Allow Remote Shell Access'",
-                **facts,
-                hint="Set AllowRemoteShellAccess to true in the host's WinRM settings or group policy.",
-            )
-        return CommandFailedError(
-            f"{address} did not open a session at {self._configuration_name}{said}",
-            **facts,
-            hint="Get-PSSessionConfiguration on the host lists its endpoints and who may use them.",
+    def _refusal(self, fault: WSManFault, deadline: Deadline) -> HvError:
+        error = fault_error(
+            fault,
+            address=self._address,
+            configuration_name=self._configuration_name,
+            deadline=deadline,
+            sent=self.sent,
+            opened=self._pool.opened,
         )
+        if fault.kind is FaultKind.TOO_LONG and not self.sent and self._record.shorten(self._length):
+            # Over the next connection it goes in shorter pieces.
+            return ConnectionLostError(str(error), address=self._address, host_message=fault.message, hint=error.hint)
+        return error
 
 
 class _Closings:
@@ -289,13 +282,25 @@ class _Closings:
         self._untold.add(pipeline_id)
         self._worker.later(lambda: self._tell(pipeline_id))
 
-    def catch_up(self, shell: Shell, deadline: Deadline) -> None:
-        """Tell over *shell* what should have been told long ago: the connection for it must have failed."""
-        if len(self._untold) > MOST_UNTOLD:
-            for pipeline_id in list(self._untold):
-                with contextlib.suppress(WSManFault):
-                    shell.terminate(pipeline_id, deadline)
-                self._untold.discard(pipeline_id)
+    def catch_up(self, shell: Shell, deadline: Deadline, most: int = MOST_UNTOLD) -> bool:
+        """Tell over *shell* what should have been told long ago: the connection for it must have failed.
+
+        Args:
+            shell: Where to tell it.
+            deadline: When that must be done.
+            most: How many may be untold before anything is done.
+
+        Returns:
+            Whether anything was told.
+        """
+        untold = list(self._untold)
+        if len(untold) <= most:
+            return False
+        for pipeline_id in untold:
+            with contextlib.suppress(WSManFault):
+                shell.terminate(pipeline_id, deadline)
+            self._untold.discard(pipeline_id)
+        return True
 
     def stop(self) -> None:
         """Close the connection. What was to be told ends with the shell."""
@@ -314,8 +319,9 @@ class _Closings:
             return
         try:
             shell.terminate(pipeline_id, Deadline(SECONDS_TO_TELL, SystemClock()))
-        except WSManFault:
-            pass  # The pipeline, or all of the shell, is gone.
+        except WSManFault as fault:
+            if fault.kind is not FaultKind.GONE:
+                return  # Not told, so the pipeline still counts.
         except BaseException:
             self._requests += shell.http.requests
             self._shell = None
@@ -324,14 +330,9 @@ class _Closings:
         self._untold.discard(pipeline_id)
 
 
-def _refuses(fault: WSManFault) -> bool:
-    """Whether what was asked was certainly not begun."""
-    refused = fault.code in QUOTAS or fault.code in {ACCESS_DENIED, SHELLS_NOT_ALLOWED}
-    return refused or fault.subcode in {"AccessDenied", "QuotaLimit"} or _says_gone(fault)
-
-
-def _says_gone(fault: WSManFault) -> bool:
-    return fault.code == SHELL_GONE or fault.subcode == "InvalidSelectors"
+def _written_length(piece: bytes) -> int:
+    """Bytes of it in a message, which is written in base64."""
+    return len(piece) * 4 // 3
 
 
 def _is_gone(shell: Shell, deadline: Deadline) -> bool:
@@ -339,7 +340,7 @@ def _is_gone(shell: Shell, deadline: Deadline) -> bool:
     try:
         shell.delete(deadline)
     except WSManFault as fault:
-        return _says_gone(fault)
+        return fault.kind is FaultKind.GONE
     return True
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 from xml.etree import ElementTree
 from xml.parsers.expat import ExpatError
 
-import attrs
 from pypsrp.exceptions import WinRMError
 from pypsrp.shell import SignalCode
 from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
@@ -21,55 +20,65 @@ from hvintegration.errors import BusyError, ConnectError, ProtocolError
 from hvintegration.transports.library_logs import watch_libraries
 from hvintegration.transports.remoting.xml_guard import RefusedError, XmlGuard
 from hvintegration.transports.winrm.exchange import HttpAnswer
+from hvintegration.transports.winrm.host_record import HostRecord
 from hvintegration.transports.winrm.http import WSManHttp
 from hvintegration.transports.winrm.statuses import named_status, refused_status
 from hvintegration.transports.winrm.target import WSManTarget
+from hvintegration.transports.winrm.wsman_faults import FaultKind, WSManFault, read_fault, too_long
 
-__all__ = ["TIMED_OUT", "Shell", "WSManFault"]
+__all__ = ["Shell"]
 
 watch_libraries()
-
-TIMED_OUT: Final = 2150858793
-"""ERROR_WSMAN_OPERATION_TIMEDOUT of wsmerror.h: what was asked may still be done."""
 
 LARGE_ENVELOPE: Final = 500 * 1024
 """Bytes of an envelope, as Windows Server 2012 and later allow unless somebody lowered MaxEnvelopeSizekb."""
 
 SMALL_ENVELOPE: Final = 150 * 1024
-"""Bytes that any host takes."""
+"""Bytes of an envelope that any host may answer with."""
+
+SEAL: Final = 4 * 1024
+"""Bytes that encryption adds to an envelope at most."""
 
 IDLE_SECONDS: Final = 15 * 60
 """A shell that is not used for so long is ended by the host, whatever became of this side."""
 
 _LONGEST_WAIT: Final = 20
+_LEAST_TIMEOUT: Final = 20
 _PROTOCOL_VERSION: Final = "2.3"
 _RSP: Final = NAMESPACES["rsp"]
 
 
-@attrs.frozen
-class WSManFault(Exception):  # noqa: N818 - the protocol's word
-    """The endpoint said no.
+class Shell:
+    """One shell, known by its id, over one connection. For one thread at a time.
 
-    Attributes:
-        code: The number of a Windows error, or 0 where there is none.
-        subcode: SOAP's own word for it, such as ``QuotaLimit``, without its prefix.
-        message: The endpoint's sentence.
+    Args:
+        target: Where to.
+        shell_id: Which shell.
+        configuration_name: The session configuration that it is of.
+        locale: The language that errors are asked in.
+        session_id: What all connections of one client have in common.
+        record: What is known of the host.
     """
 
-    code: int
-    subcode: str
-    message: str
-
-
-class Shell:
-    """One shell, known by its id, over one connection. For one thread at a time."""
-
-    def __init__(self, target: WSManTarget, shell_id: uuid.UUID, configuration_name: str, locale: str) -> None:
+    def __init__(
+        self,
+        target: WSManTarget,
+        shell_id: uuid.UUID,
+        configuration_name: str,
+        locale: str,
+        *,
+        session_id: uuid.UUID,
+        record: HostRecord,
+    ) -> None:
         self._address = target.address
+        self._seals = target.seals
+        self._record = record
         self._resource = f"http://schemas.microsoft.com/powershell/{configuration_name}"
         self.http = WSManHttp(target, self._judged)
         # What it would send with is replaced: that logs whole messages, and neither deadlines nor limits hold there.
-        wsman: Any = WSMan(target.host, ssl=True, auth="basic", locale=locale, max_envelope_size=SMALL_ENVELOPE)
+        wsman: Any = WSMan(target.host, ssl=True, auth="basic", locale=locale, max_envelope_size=record.longest - SEAL)
+        wsman.max_envelope_size = SMALL_ENVELOPE
+        wsman.session_id = str(session_id)
         wsman.transport = self.http
         self._wsman = wsman
         self._selectors: Any = SelectorSet()
@@ -95,22 +104,22 @@ class Shell:
         begin.text = base64.b64encode(creation).decode()
         options: Any = OptionSet()
         options.add_option("protocolversion", _PROTOCOL_VERSION, {"MustComply": "true"})
-        self.http.until(deadline)
         self.http.about_to_send = self._note_created
         try:
-            self._ask(WSManAction.CREATE, shell, options)
+            self._ask(WSManAction.CREATE, shell, deadline, options)
         except (ConnectError, BusyError):
             # Refused, so there is none to be ended: trying that with a wrong password would lock the user out.
             self.created = False
             raise
         except WSManFault as fault:
-            self.created = fault.code == TIMED_OUT
+            self.created = fault.kind in {FaultKind.TIMED_OUT, FaultKind.PASSING}
             raise
         finally:
             self.http.about_to_send = None
 
     def _note_created(self) -> None:
         self.created = True
+        self._record.knows_user = self._record.knows_user or self._seals
 
     def expect_large_envelopes(self) -> None:
         """Let answers come in large envelopes from now on."""
@@ -121,8 +130,7 @@ class Shell:
         line = ElementTree.Element(f"{{{_RSP}}}CommandLine", CommandId=str(command_id).upper())
         ElementTree.SubElement(line, f"{{{_RSP}}}Command").text = ""
         ElementTree.SubElement(line, f"{{{_RSP}}}Arguments").text = base64.b64encode(beginning).decode()
-        self.http.until(deadline)
-        self._ask(WSManAction.COMMAND, line)
+        self._ask(WSManAction.COMMAND, line, deadline)
 
     def send(self, command_id: uuid.UUID | None, data: bytes, deadline: Deadline) -> None:
         """Send more of what a pipeline begins with, or something to the shell itself."""
@@ -131,8 +139,7 @@ class Shell:
         if command_id is not None:
             stream.set("CommandId", str(command_id).upper())
         stream.text = base64.b64encode(data).decode()
-        self.http.until(deadline)
-        self._ask(WSManAction.SEND, send)
+        self._ask(WSManAction.SEND, send, deadline)
 
     def receive(self, command_id: uuid.UUID | None, deadline: Deadline) -> list[bytes]:
         """What the pipeline, or the shell itself, has to say by now; waits some seconds for it.
@@ -147,9 +154,8 @@ class Shell:
             wanted.set("CommandId", str(command_id).upper())
         options: Any = OptionSet()
         options.add_option("WSMAN_CMDSHELL_OPTION_KEEPALIVE", "True")
-        self.http.until(deadline)
         seconds = max(1, min(_LONGEST_WAIT, round(deadline.left())))
-        answer = self._ask(WSManAction.RECEIVE, receive, options, seconds)
+        answer = self._ask(WSManAction.RECEIVE, receive, deadline, options, seconds)
         try:
             return [
                 base64.b64decode(stream.text or "", validate=True)
@@ -162,21 +168,23 @@ class Shell:
         """Tell that a pipeline is done with."""
         signal = ElementTree.Element(f"{{{_RSP}}}Signal", CommandId=str(command_id).upper())
         ElementTree.SubElement(signal, f"{{{_RSP}}}Code").text = SignalCode.TERMINATE
-        self.http.until(deadline)
-        self._ask(WSManAction.SIGNAL, signal)
+        self._ask(WSManAction.SIGNAL, signal, deadline)
 
     def delete(self, deadline: Deadline) -> None:
         """End it, with all that runs in it."""
-        self.http.until(deadline)
-        self._ask(WSManAction.DELETE, None)
+        self._ask(WSManAction.DELETE, None, deadline)
 
     def _ask(
         self,
         action: str,
         body: ElementTree.Element | None,
+        deadline: Deadline,
         options: OptionSet | None = None,
         seconds: int | None = None,
     ) -> ElementTree.Element:
+        """The answer, for which the host has *seconds*; if None, all the time that there is, and some at least."""
+        self.http.until(deadline)
+        seconds = seconds or max(_LEAST_TIMEOUT, int(deadline.left()))
         selectors = None if action == WSManAction.CREATE else self._selectors
         try:
             answer: ElementTree.Element = self._wsman.invoke(action, self._resource, body, options, selectors, seconds)
@@ -193,6 +201,8 @@ class Shell:
             WSManFault: It is a fault.
             TransportError: It is not WSMan at all.
         """
+        if answer.status == _TOO_LARGE:
+            raise too_long()
         refusal = refused_status(self._address, answer)
         if refusal is not None:
             raise refusal
@@ -206,9 +216,10 @@ class Shell:
                 address=self._address,
                 received=answer.body[:400].decode("utf-8", "replace"),
             ) from None
+        self._record.knows_user = True
         fault = envelope.find("s:Body/s:Fault", NAMESPACES)
         if fault is not None:
-            raise _fault(fault)
+            raise read_fault(fault)
         relates_to = envelope.find("s:Header/wsa:RelatesTo", NAMESPACES)
         if answer.status != _OK or relates_to is None or envelope.find("s:Body", NAMESPACES) is None:
             raise named_status(self._address, answer) or ProtocolError(
@@ -220,15 +231,4 @@ class Shell:
 
 
 _OK: Final = 200
-
-
-def _fault(fault: ElementTree.Element) -> WSManFault:
-    details = fault.find("s:Detail/wsmanfault:WSManFault", NAMESPACES)
-    number = "" if details is None else details.get("Code", "")
-    message = None if details is None else details.find("wsmanfault:Message", NAMESPACES)
-    sentence = "" if message is None else "".join(message.itertext()).strip()
-    return WSManFault(
-        code=int(number) if number.isascii() and number.isdecimal() and len(number) <= 10 else 0,  # noqa: PLR2004
-        subcode=fault.findtext("s:Code/s:Subcode/s:Value", "", NAMESPACES).strip().rpartition(":")[2],
-        message=sentence or fault.findtext("s:Reason/s:Text", "", NAMESPACES).strip(),
-    )
+_TOO_LARGE: Final = 413

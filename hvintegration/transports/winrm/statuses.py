@@ -130,15 +130,6 @@ def _no_wsman(address: str, answer: HttpAnswer) -> HvError:
     )
 
 
-def _too_large(address: str, answer: HttpAnswer) -> HvError:
-    return ProtocolError(
-        f"{address} takes no message of this size (HTTP status {answer.status}).",
-        address=address,
-        received=_beginning(answer),
-        hint="Raise MaxEnvelopeSizekb there (winrm get winrm/config), or see what limit something in between has.",
-    )
-
-
 def _failed(address: str, answer: HttpAnswer) -> HvError:
     return ProtocolError(
         f"{address} failed and does not say why (HTTP status {answer.status}).",
@@ -160,7 +151,6 @@ _ALONE: Final[dict[int, _Make]] = {
     400: _not_taken,
     405: _no_wsman,
     411: _not_taken,
-    413: _too_large,
     414: _not_taken,
     415: _no_wsman,
     421: _not_taken,

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 
 from hvintegration.clock import Deadline
-from hvintegration.errors import BusyError, HvError, RemoteError, TransportTimeoutError
+from hvintegration.errors import BusyError, HvError, RemoteError, TransportError, TransportTimeoutError
 from hvintegration.transports.base import Step
 from hvintegration.transports.winrm.connecting import dial, resolve, secure
 from hvintegration.transports.winrm.exchange import HttpConnection
+from hvintegration.transports.winrm.host_record import HostRecord
 from hvintegration.transports.winrm.target import WSManTarget
 from hvintegration.transports.winrm.tls import fingerprint_of, tls_context
 from hvintegration.transports.worker import Late, Worker
@@ -20,9 +21,9 @@ from hvintegration.transports.worker import Late, Worker
 __all__ = ["winrm_steps"]
 
 
-def winrm_steps(target: WSManTarget, open_pool: Callable[[Deadline], None]) -> tuple[Step, ...]:
-    """The steps; *open_pool* opens a runspace pool before a deadline."""
-    session = _Session(target, open_pool)
+def winrm_steps(target: WSManTarget, open_pool: Callable[[Deadline], None], record: HostRecord) -> tuple[Step, ...]:
+    """The steps; *open_pool* opens a runspace pool before a deadline, and what it finds out is in *record*."""
+    session = _Session(target, open_pool, record)
     direct = [("name", _resolve), ("port", _connect)] + ([("TLS", _handshake)] if target.tls else [])
     if target.proxy is not None:
         direct = []  # The proxy does these.
@@ -73,17 +74,21 @@ def _handshake(target: WSManTarget, deadline: Deadline) -> str:
 class _Session:
     """Opens a runspace pool once; the two last steps of connecting are two views of that."""
 
-    def __init__(self, target: WSManTarget, open_pool: Callable[[Deadline], None]) -> None:
+    def __init__(self, target: WSManTarget, open_pool: Callable[[Deadline], None], record: HostRecord) -> None:
         self._target = target
         self._open_pool = open_pool
+        self._record = record
         self._refusal: HvError | None = None
 
     def authenticate(self, deadline: Deadline) -> str:
         """What came of authenticating; what the host says to a user it knows is for the next step."""
         self._refusal = None
+        self._record.knows_user = False
         try:
             self._open_pool(deadline)
-        except (RemoteError, BusyError) as error:
+        except (RemoteError, TransportError) as error:
+            if not (self._record.knows_user or isinstance(error, BusyError)):
+                raise
             self._refusal = error
         who = self._target.credential
         name = self._target.auth if who is None else f"{self._target.auth} as {who.username}"

@@ -12,6 +12,7 @@ from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, argument,
 from hvintegration.transports.base import Step
 from hvintegration.transports.host_names import check_host, in_address
 from hvintegration.transports.kept_connection import KeptConnection, KeptTransport
+from hvintegration.transports.winrm.host_record import HostRecord
 
 if TYPE_CHECKING:
     from hvintegration.transports.winrm.connection import WinRMConnection
@@ -113,6 +114,7 @@ class WinRM(KeptTransport):
         self._delegate = delegate
         if not tls and (self._ca_file or self._fingerprint or self._client_certificate):
             raise ConfigurationError("Certificates are for TLS.", hint=Hint.of("Use {}.", _TLS))
+        self._record = HostRecord()
         self._kept = KeptConnection(self._connection, address=str(self), fences_at_once=False)
 
     def __repr__(self) -> str:
@@ -137,12 +139,12 @@ class WinRM(KeptTransport):
         """Name, port, TLS, authentication, PowerShell; see :class:`~hvintegration.transports.base.Checkable`."""
         from hvintegration.transports.winrm.steps import winrm_steps
 
-        return winrm_steps(self._target(), self._kept.open)
+        return winrm_steps(self._target(), self._kept.open, self._record)
 
     def _connection(self) -> WinRMConnection:
         from hvintegration.transports.winrm.connection import WinRMConnection
 
-        return WinRMConnection(self._target(), self._configuration_name, self._locale)
+        return WinRMConnection(self._target(), self._configuration_name, self._locale, self._record)
 
     def _target(self) -> WSManTarget:
         from hvintegration.transports.winrm.target import WSManTarget
