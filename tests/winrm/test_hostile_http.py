@@ -171,6 +171,7 @@ def parts(boundary: str, head: bytes, data: bytes, times: int = 1) -> bytes:
         pytest.param("x", b"--x--\r\n", id="no part"),
         pytest.param("", b"----", id="no boundary"),
         pytest.param("x;" * 20_000, b"--x", id="a long content type"),
+        pytest.param(";" * 60_000, b"--;", id="a longer content type"),
         pytest.param('boundary="' * 6000, b"--x", id="many boundaries"),
     ],
 )

@@ -219,7 +219,7 @@ class Login:
 
 def _challenges(answer: HttpAnswer) -> list[tuple[str, str]]:
     """The ways that an answer names, each with its token; more than ways, where a way has parameters."""
-    lines = answer.headers.get_all("WWW-Authenticate") or []
+    lines = answer.headers.all("WWW-Authenticate")
     pieces = [piece.strip().partition(" ") for line in lines for piece in line.split(",")]
     return [(way, token.strip()) for way, _, token in pieces if way]
 

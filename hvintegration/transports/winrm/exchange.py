@@ -19,7 +19,7 @@ from typing_extensions import Buffer
 from hvintegration.clock import Deadline
 from hvintegration.processes import Lock, forget_after_fork
 
-__all__ = ["MAX_ANSWER", "MAX_DEMAND", "EncodedError", "EndlessError", "HttpAnswer", "HttpConnection"]
+__all__ = ["MAX_ANSWER", "MAX_DEMAND", "EncodedError", "EndlessError", "Headers", "HttpAnswer", "HttpConnection"]
 
 MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes that the body of an answer may have. Hosts keep to the envelope size they are asked for, half a megabyte."""
@@ -30,6 +30,10 @@ MAX_DEMAND: Final = 64 * 1024
 MAX_HEAD: Final = 64 * 1024
 MOST_HEAD_LINES: Final = 100
 """What comes before a body may have: its own headers, and all of "100 Continue" before them."""
+
+_FRAMING: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"proxy-connection"}
+)
 
 MAX_FRAMING: Final = 1024 * 1024
 MOST_FRAMING_LINES: Final = 20_000
@@ -42,6 +46,26 @@ class EndlessError(Exception):
 
 class EncodedError(Exception):
     """An answer is encoded, as the argument says, and no encoding was asked for."""
+
+
+class Headers:
+    """The headers of an answer, by name, in whatever letters."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[str]] = {}
+
+    def add(self, line: bytes) -> None:
+        """Add one, as it came."""
+        name, _, value = line.decode("latin-1").partition(":")
+        self._found.setdefault(name.strip().lower(), []).append(value.strip())
+
+    def all(self, name: str) -> list[str]:
+        """Each value of that name."""
+        return self._found.get(name.lower(), [])
+
+    def first(self, name: str) -> str:
+        """The first of them, or nothing."""
+        return next(iter(self.all(name)), "")
 
 
 @attrs.frozen
@@ -57,7 +81,7 @@ class HttpAnswer:
 
     status: int
     reason: str
-    headers: http.client.HTTPMessage = attrs.field(repr=False)
+    headers: Headers = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
 
 
@@ -82,18 +106,43 @@ class _Incoming(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Counts the lines: ``http.client`` has a limit for each, and for headers, but not for what it repeats."""
+    """Counts the lines, and keeps headers: ``http.client`` shall see only those that say where an answer ends.
+
+    It has a limit for each line, and for headers, but not for what it repeats; and it parses a content type in a time
+    that grows with the square of its length.
+
+    Attributes:
+        headers: The others.
+    """
 
     def __init__(self, incoming: _Incoming) -> None:
         super().__init__(incoming)
-        self.allow(MOST_HEAD_LINES, MAX_HEAD)
+        self.headers = Headers()
+        self._lines = MOST_HEAD_LINES
+        self._bytes = MAX_HEAD
+        self._in_head = True
+        self._is_status = True
 
-    def allow(self, lines: int, size: int) -> None:
-        """Let so many lines follow, of so many bytes together."""
-        self._lines = lines
-        self._bytes = size
+    def begin_body(self) -> None:
+        """What follows is no header."""
+        self._lines = MOST_FRAMING_LINES
+        self._bytes = MAX_FRAMING
+        self._in_head = False
 
     def readline(self, size: int | None = -1, /) -> bytes:
+        line = self._counted(size)
+        if not self._in_head:
+            return line
+        if self._is_status:
+            self.headers = Headers()
+        else:
+            while line.strip() and line.partition(b":")[0].strip().lower() not in _FRAMING:
+                self.headers.add(line)
+                line = self._counted(size)
+        self._is_status = not line.strip()
+        return line
+
+    def _counted(self, size: int | None) -> bytes:
         line = super().readline(size)
         self._lines -= 1
         self._bytes -= len(line)
@@ -206,13 +255,13 @@ class HttpConnection:
             self._read_alert(error)
             raise
         answer = asking.getresponse()
-        wire.reader.allow(MOST_FRAMING_LINES, MAX_FRAMING)
+        wire.reader.begin_body()
         with answer:
             opens = method == "CONNECT" and answer.status == http.client.OK
-            came = b"" if opens else _body(answer, most)
+            came = b"" if opens else _body(answer, wire.reader.headers, most)
         self.answered = True
         self._over = answer.will_close and not opens
-        return HttpAnswer(answer.status, answer.reason, answer.headers, came)
+        return HttpAnswer(answer.status, answer.reason, wire.reader.headers, came)
 
     def shut(self) -> None:
         """Shut it, for good. What another thread is doing here then fails."""
@@ -231,9 +280,8 @@ class HttpConnection:
             self._sock.recv(1)
 
 
-def _body(answer: http.client.HTTPResponse, most: int) -> bytes:
-    coding = [*(answer.headers.get_all("Content-Encoding") or ()), answer.headers.get("Transfer-Encoding") or ""]
-    for name in coding:
+def _body(answer: http.client.HTTPResponse, headers: Headers, most: int) -> bytes:
+    for name in [*headers.all("Content-Encoding"), answer.headers.get("Transfer-Encoding", "")]:
         if name.strip().lower() not in {"", "identity", "chunked"}:
             raise EncodedError(name)
     if answer.length is not None and answer.length > most:

@@ -224,7 +224,7 @@ class WSManHttp:
 
     def _opened(self, sealing: Sealing, answer: HttpAnswer) -> HttpAnswer:
         address = self._target.address
-        boundary = boundary_of(answer.headers)
+        boundary = boundary_of(answer.headers.first("Content-Type"))
         if boundary is not None:
             try:
                 return attrs.evolve(answer, body=sealing.opened(answer.body, boundary))

@@ -6,7 +6,6 @@ What comes is somebody else's until its seal is checked: it is compared as bytes
 from __future__ import annotations
 
 import sys
-from email.message import Message
 from typing import Final
 
 import spnego
@@ -31,9 +30,9 @@ class BrokenSealError(Exception):
     """A message is not sealed as it should be."""
 
 
-def boundary_of(headers: Message) -> bytes | None:
-    """What stands between the blocks of a sealed message; None if the message is none."""
-    kind, *parameters = headers.get("Content-Type", "").split(";")
+def boundary_of(content_type: str) -> bytes | None:
+    """What stands between the blocks of a sealed message of that type; None if the message is none."""
+    kind, *parameters = content_type.split(";")
     if kind.strip().lower() not in _KINDS:
         return None
     for parameter in parameters:

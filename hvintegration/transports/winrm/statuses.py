@@ -106,7 +106,7 @@ def _not_reached(address: str, answer: HttpAnswer) -> HvError:
 
 
 def _moved(address: str, answer: HttpAnswer) -> HvError:
-    to = answer.headers.get("Location", "")
+    to = answer.headers.first("Location")
     return ConnectError(
         f"{address} sends elsewhere (HTTP status {answer.status}), which is not followed"
         f"{f': {excerpt(to)}' if to else ''}.",
