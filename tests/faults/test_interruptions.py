@@ -206,7 +206,7 @@ def test_on_the_loopback(*, tls: bool, of_four: int) -> None:
 
 
 @pytest.mark.timeout(0 if TIMES > 200 else 300)
-@pytest.mark.parametrize(("way", "of_hundred"), [("subsystem", 12), ("process", 6)])
+@pytest.mark.parametrize(("way", "of_hundred"), [("subsystem", 12), ("process", 15)])
 def test_on_the_loopback_over_ssh(way: Way, of_hundred: int) -> None:
     with SSHEndpoint(way) as endpoint:
         came = interrupt(endpoint, TIMES * of_hundred // 100, silent=2, timeout=6)

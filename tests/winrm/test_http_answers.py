@@ -87,7 +87,7 @@ def test_a_status_is_named(status: str, kind: type[HvError], said: str, hint: st
 
     assert type(error) is kind
     assert said in str(error)
-    assert f"(HTTP status {status[:3]})" in str(error)
+    assert f"HTTP status {status[:3]}" in str(error)
     assert hint in str(error.hint)
     assert error.retryable is (kind is BusyError)
 
