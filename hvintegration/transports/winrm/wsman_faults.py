@@ -100,7 +100,7 @@ _WIN32: Final = 0x8007
 """The upper half of an HRESULT that wraps an error of winerror.h."""
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class WSManFault(Exception):  # noqa: N818 - the protocol's word
     """The endpoint said no.
 
