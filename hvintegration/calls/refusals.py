@@ -24,7 +24,16 @@ from hvintegration.errors import (
 )
 from hvintegration.models import Failure
 
-__all__ = ["Facts", "Refusal", "failure_of", "is_refusal_of_scripts", "remote_error", "result_of", "short_id"]
+__all__ = [
+    "Facts",
+    "Refusal",
+    "failure_of",
+    "is_refusal_of_scripts",
+    "own_failure",
+    "remote_error",
+    "result_of",
+    "short_id",
+]
 
 _COMMAND_MISSING = frozenset({"CouldNotAutoLoadModule", "CommandNotFoundException", "Modules_ModuleNotFound"})
 _MODULE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
@@ -186,4 +195,11 @@ def failure_of(entry: ErrorEntry, *, address: str, names: Mapping[str, str]) -> 
         error_id=entry.id,
         category=entry.category,
         message=entry.message,
+    )
+
+
+def own_failure(message: str, *, address: str, vm_id: str | None, vm_name: str | None) -> Failure:
+    """A value like that of an entry, where the package itself draws the conclusion that *message* says."""
+    return Failure(
+        address=address, vm_id=vm_id, vm_name=vm_name, target=None, error_id="", category="", message=message
     )

@@ -10,7 +10,7 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import Json, JsonObject, as_object, flag, list_field, optional_flag
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
-from hvintegration.calls.refusals import Refusal, failure_of
+from hvintegration.calls.refusals import Refusal, failure_of, own_failure
 from hvintegration.errors import (
     CommandFailedError,
     ConfigurationError,
@@ -23,7 +23,7 @@ from hvintegration.errors import (
 from hvintegration.models import ChangeOutcome, Failure, Health, Rows, ServiceChange, ServiceState
 from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, is_unanswered, result_of
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
-from hvintegration.operations.vms import VMRecord, decode_vms, read_one
+from hvintegration.operations.vms import VMRecord, decode_vms, no_value, read_one
 from hvintegration.scripts import SET_SERVICES
 from hvintegration.service_kind import ServiceKind
 
@@ -199,7 +199,7 @@ class _Switching:
     def is_made(self, seen: ServiceChange) -> bool | None:
         if seen.outcome is not ChangeOutcome.FAILED:
             return seen.outcome is not ChangeOutcome.WOULD_CHANGE
-        was_read = seen.before is not None or (seen.state is not None and seen.state.enabled is not None)
+        was_read = seen.before is not None or _enabled_after(seen) is not None
         gone = seen.error is not None and is_absent(seen.error.error_id, seen.error.target)
         return False if was_read or gone else None
 
@@ -207,7 +207,7 @@ class _Switching:
         # Its cmdlet was called, since it was not as wanted before; and the management service went away meanwhile.
         if result.outcome is not ChangeOutcome.FAILED or result.before is None or result.error is None:
             return None
-        was_read = result.state is not None and result.state.enabled is not None
+        was_read = _enabled_after(result) is not None
         return result.error if not was_read and is_unanswered(result.error.error_id, result.error.target) else None
 
     def confirmed(self, seen: ServiceChange) -> ServiceChange:
@@ -216,8 +216,7 @@ class _Switching:
     def not_made(self, change: ResolvedChange, lost: Loss, seen: ServiceChange | None) -> ServiceChange:
         if seen is not None and seen.outcome is ChangeOutcome.FAILED:
             return seen
-        failed = _failed(change)
-        failed = attrs.evolve(failed, error=_own_failure(failed, lost.address, f"It was not made: {lost}"))
+        failed = _explained(_failed(change), lost.address, f"It was not made: {lost}")
         return failed if seen is None else attrs.evolve(failed, vm_name=seen.vm_name, state=seen.state)
 
 
@@ -300,7 +299,7 @@ def _outcome(change: ResolvedChange, index: int, report: _Report, after: _After,
         return _begun(seen, after, passed_on=report.passed_on)
     if _is_as_wanted(seen):
         return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED)
-    return _explained(seen, after, "The host says neither what happened nor why not.")
+    return _explained(seen, after.address, "The host says neither what happened nor why not.")
 
 
 def _seen_after(change: ResolvedChange, index: int, after: _After) -> ServiceChange:
@@ -314,9 +313,9 @@ def _seen_after(change: ResolvedChange, index: int, after: _After) -> ServiceCha
         failure = failure_of(said, address=after.address, names={})
         return attrs.evolve(seen, error=attrs.evolve(failure, vm_id=seen.vm_id, vm_name=seen.vm_name))
     if state is not None and state.enabled is None:
-        return _explained(seen, after, f"The host gave no value for Enabled of {change.kind.label}.")
+        return _explained(seen, after.address, f"{no_value('Enabled', change.kind.label)}.")
     if state is None and vm is not None and vm.has_unknown_services:
-        return _explained(seen, after, "The host gave no value for Id of an integration service.")
+        return _explained(seen, after.address, f"{no_value('Id', 'an integration service')}.")
     return attrs.evolve(seen, error=after.unknown.get(change.vm_id))
 
 
@@ -326,30 +325,35 @@ def _not_begun(seen: ServiceChange, after: _After, *, dry_run: bool) -> ServiceC
         return attrs.evolve(_with_state(seen, after), outcome=ChangeOutcome.UNCHANGED)
     if seen.before is not None and dry_run:
         return attrs.evolve(_with_state(seen, after), outcome=ChangeOutcome.WOULD_CHANGE)
-    return _explained(seen, after, f"The host gave no value for Enabled of {seen.kind.label}: nothing was changed.")
+    return _explained(seen, after.address, f"{no_value('Enabled', seen.kind.label)}: nothing was changed.")
 
 
 def _begun(seen: ServiceChange, after: _After, *, passed_on: bool | None) -> ServiceChange:
     """What became of a change whose cmdlet ended well; *passed_on* is what it passed on as enabled."""
-    last = seen.state.enabled if seen.state is not None else None
-    read = [enabled for enabled in (passed_on, last) if enabled is not None]
+    read = [enabled for enabled in (passed_on, _enabled_after(seen)) if enabled is not None]
     if read and seen.enable not in read:
-        return _explained(seen, after, "The host reported success, but the service is as it was before.")
+        return _explained(seen, after.address, "The host reported success, but the service is as it was before.")
     return attrs.evolve(_with_state(seen, after), outcome=ChangeOutcome.CHANGED)
 
 
+def _enabled_after(seen: ServiceChange) -> bool | None:
+    return None if seen.state is None else seen.state.enabled
+
+
 def _is_as_wanted(seen: ServiceChange) -> bool:
-    return seen.state is not None and seen.state.enabled is seen.enable
+    return _enabled_after(seen) is seen.enable
 
 
 def _with_state(seen: ServiceChange, after: _After) -> ServiceChange:
     """The change, with an error if there is no state after it."""
-    return seen if seen.state is not None else _explained(seen, after, "The host does not say how it is now.")
+    return seen if seen.state is not None else _explained(seen, after.address, "The host does not say how it is now.")
 
 
-def _explained(seen: ServiceChange, after: _After, message: str) -> ServiceChange:
+def _explained(seen: ServiceChange, address: str, message: str) -> ServiceChange:
     """The change, with *message* for an error if it has none."""
-    return seen if seen.error is not None else attrs.evolve(seen, error=_own_failure(seen, after.address, message))
+    if seen.error is not None:
+        return seen
+    return attrs.evolve(seen, error=own_failure(message, address=address, vm_id=seen.vm_id, vm_name=seen.vm_name))
 
 
 def _failed(change: ResolvedChange) -> ServiceChange:
@@ -363,18 +367,6 @@ def _failed(change: ResolvedChange) -> ServiceChange:
         before=None,
         state=None,
         error=None,
-    )
-
-
-def _own_failure(change: ServiceChange, address: str, message: str) -> Failure:
-    return Failure(
-        address=address,
-        vm_id=change.vm_id,
-        vm_name=change.vm_name,
-        target=None,
-        error_id="",
-        category="",
-        message=message,
     )
 
 

@@ -21,7 +21,7 @@ from hvintegration.calls.decoding import (
     optional_texts,
 )
 from hvintegration.calls.operation import Operation
-from hvintegration.calls.refusals import Refusal, failure_of
+from hvintegration.calls.refusals import Refusal, failure_of, own_failure
 from hvintegration.errors import (
     AmbiguousError,
     CommandFailedError,
@@ -42,6 +42,7 @@ __all__ = [
     "decode_vms",
     "find_vm",
     "list_vms",
+    "no_value",
     "normal_guid",
     "pick_vm",
     "read_vm",
@@ -164,7 +165,7 @@ def pick_vm(wanted: str, records: VMRecords) -> VMRecord:
         CommandFailedError: It is not among what could be read.
     """
     guid = normal_guid(wanted)
-    for vm in records.vms:
+    for vm in records.vms if guid is not None else ():
         if vm.id == guid:
             return vm
     fits = [vm for vm in records.vms if vm.name == wanted]
@@ -245,8 +246,9 @@ def decode_vms(result: JsonObject, answer: Answer) -> tuple[tuple[VMRecord, ...]
     def decode(entry: JsonObject, path: str) -> VMRecord | None:
         vm_id, name = optional_text(entry, "id", path), optional_text(entry, "name", path)
         if vm_id is None or name is None:
-            about = vm_id.lower() if vm_id is not None else None, name
-            unknown.append(_no_value("Id" if vm_id is None else "Name", "a virtual machine", answer.address, *about))
+            said = f"{no_value('Id' if vm_id is None else 'Name', 'a virtual machine')}."
+            known_id = vm_id.lower() if vm_id is not None else None
+            unknown.append(own_failure(said, address=answer.address, vm_id=known_id, vm_name=name))
             return None
         return _record(entry, path, answer, vm_id.lower(), name)
 
@@ -258,24 +260,17 @@ _About: TypeAlias = tuple[str, str, str | None]
 """Id, name and state of a virtual machine."""
 
 
-def _no_value(what: str, owner: str, address: str, vm_id: str | None, vm_name: str | None) -> Failure:
-    """What a property of a live object is that is never null, and yet was: its getter failed, silently."""
-    return Failure(
-        address=address,
-        vm_id=vm_id,
-        vm_name=vm_name,
-        target=None,
-        error_id="",
-        category="",
-        message=f"The host gave no value for {what} of {owner}.",
-    )
+def no_value(what: str, owner: str) -> str:
+    """What is said of a property of a live object that is never null, and yet was: its getter failed, silently."""
+    return f"The host gave no value for {what} of {owner}"
 
 
 def _record(entry: JsonObject, path: str, answer: Answer, vm_id: str, name: str) -> VMRecord:
     unread: list[Failure] = []
 
     def note(what: str, owner: str = "the virtual machine") -> None:
-        unread.append(_no_value(what, owner, answer.address, vm_id, name))
+        said = f"{no_value(what, owner)}."
+        unread.append(own_failure(said, address=answer.address, vm_id=vm_id, vm_name=name))
 
     state = optional_text(entry, "state", path)
     if state is None:
