@@ -75,36 +75,6 @@ def _proxy_user(address: str, _answer: HttpAnswer) -> HvError:
     return proxy_wants_a_user(address)
 
 
-def _forbidden(address: str, _answer: HttpAnswer) -> HvError:
-    return ConnectError(
-        f"{address} forbids this (HTTP status 403).",
-        address=address,
-        hint="A proxy or an HTTP filter may be in between; or the host maps no user to the client certificate.",
-    )
-
-
-def _missing(address: str, _answer: HttpAnswer) -> HvError:
-    return ConnectError(
-        f"{address} has no WSMan there (HTTP status 404).", address=address, hint="Check the port and the path."
-    )
-
-
-def _busy(address: str, answer: HttpAnswer) -> HvError:
-    return BusyError(
-        f"{address} has no room now (HTTP status {answer.status}).",
-        address=address,
-        hint="Try again later; see the host's load.",
-    )
-
-
-def _not_reached(address: str, answer: HttpAnswer) -> HvError:
-    return BusyError(
-        f"Something in between got no answer from {address} (HTTP status {answer.status}).",
-        address=address,
-        hint="Try again later. See whether the proxy or gateway reaches the host, and whether WinRM runs there.",
-    )
-
-
 def _moved(address: str, answer: HttpAnswer) -> HvError:
     to = answer.headers.first("Location")
     return ConnectError(
@@ -116,36 +86,50 @@ def _moved(address: str, answer: HttpAnswer) -> HvError:
     )
 
 
-def _not_taken(address: str, answer: HttpAnswer) -> HvError:
-    return ConnectError(
-        f"{address} does not take such a request (HTTP status {answer.status}).",
-        address=address,
-        hint="Give the host by a name that it goes by, and check the port; something in between may change requests.",
-    )
-
-
-def _no_wsman(address: str, answer: HttpAnswer) -> HvError:
-    return ConnectError(
-        f"{address} has no WSMan there (HTTP status {answer.status}).", address=address, hint=_PORT_HINT
-    )
-
-
 def _failed(address: str, answer: HttpAnswer) -> HvError:
     return ProtocolError(
         f"{address} failed and does not say why (HTTP status {answer.status}).",
         address=address,
-        received=_beginning(answer),
+        received=answer.body[:400].decode("utf-8", "replace"),
         hint="See the host's event log, under Microsoft-Windows-WinRM/Operational, and its memory.",
     )
 
 
-def _beginning(answer: HttpAnswer) -> str:
-    return answer.body[:400].decode("utf-8", "replace")
-
-
 _Make = Callable[[str, HttpAnswer], HvError]
 
-_ENOUGH: Final[dict[int, _Make]] = {403: _forbidden, 404: _missing, 407: _proxy_user, 503: _busy}
+
+def _saying(kind: type[ConnectError | BusyError], sentence: str, hint: str) -> _Make:
+    """What makes an error of *kind*; in *sentence*, ``{}`` stands for the address."""
+
+    def make(address: str, answer: HttpAnswer) -> HvError:
+        return kind(f"{sentence.format(address)} (HTTP status {answer.status}).", address=address, hint=hint)
+
+    return make
+
+
+_busy: Final = _saying(BusyError, "{} has no room now", "Try again later; see the host's load.")
+_no_wsman: Final = _saying(ConnectError, "{} has no WSMan there", _PORT_HINT)
+_not_reached: Final = _saying(
+    BusyError,
+    "Something in between got no answer from {}",
+    "Try again later. See whether the proxy or gateway reaches the host, and whether WinRM runs there.",
+)
+_not_taken: Final = _saying(
+    ConnectError,
+    "{} does not take such a request",
+    "Give the host by a name that it goes by, and check the port; something in between may change requests.",
+)
+
+_ENOUGH: Final[dict[int, _Make]] = {
+    403: _saying(
+        ConnectError,
+        "{} forbids this",
+        "A proxy or an HTTP filter may be in between; or the host maps no user to the client certificate.",
+    ),
+    404: _saying(ConnectError, "{} has no WSMan there", "Check the port and the path."),
+    407: _proxy_user,
+    503: _busy,
+}
 
 _ALONE: Final[dict[int, _Make]] = {
     400: _not_taken,
