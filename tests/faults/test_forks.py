@@ -77,7 +77,9 @@ def test_over_winrm(*, tls: bool, scenario: str) -> None:
     with WSManEndpoint(tls=tls) as endpoint:
         check(scenario, "WinRM", **over_winrm(endpoint))
 
-        assert endpoint.server.actions["Create"] in CONNECTIONS[scenario]
+        created = endpoint.server.actions["Create"]
+        assert created in CONNECTIONS[scenario]
+        assert endpoint.server.counts["connections"] <= 2 * created, "a shell has one to ask by and one to end it by"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
