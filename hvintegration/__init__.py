@@ -22,13 +22,11 @@ if TYPE_CHECKING:
         ChangeOutcome,
         CheckOutcome,
         CheckStep,
-        Failure,
         Health,
         HostCheck,
         HostInfo,
         Inventory,
         OperationalStatus,
-        Rows,
         ServiceChange,
         ServiceState,
         VMInfo,
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
     from hvintegration.transports.recording.replay import Replay
     from hvintegration.transports.ssh.transport import SSH
     from hvintegration.transports.winrm.transport import WinRM
+    from hvintegration.values import Failure, Rows
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
@@ -105,7 +104,7 @@ _HOMES = {
     "Clock": "hvintegration.clock",
     "Credential": "hvintegration.credential",
     "Deadline": "hvintegration.clock",
-    "Failure": "hvintegration.models",
+    "Failure": "hvintegration.values",
     "Health": "hvintegration.models",
     "Host": "hvintegration.host",
     "HostCheck": "hvintegration.models",
@@ -120,7 +119,7 @@ _HOMES = {
     "RequestedChange": "hvintegration.requested_changes",
     "RequestedChanges": "hvintegration.requested_changes",
     "SSH": "hvintegration.transports.ssh.transport",
-    "Rows": "hvintegration.models",
+    "Rows": "hvintegration.values",
     "Script": "hvintegration.scripts",
     "ServiceChange": "hvintegration.models",
     "ServiceKind": "hvintegration.service_kind",

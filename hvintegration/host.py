@@ -7,12 +7,13 @@ from typing import Self
 
 from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
-from hvintegration.models import HostCheck, HostInfo, Inventory, Rows, ServiceChange
+from hvintegration.models import HostCheck, HostInfo, Inventory, ServiceChange
 from hvintegration.operations import hosts, inventory, named_changes, vms
 from hvintegration.processes import OfThisProcess
 from hvintegration.requested_changes import RequestedChanges, read_changes
 from hvintegration.session import Session
 from hvintegration.transports.base import Transport
+from hvintegration.values import Rows
 from hvintegration.vm import VM
 
 __all__ = ["Host", "VMs"]

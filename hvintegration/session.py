@@ -15,11 +15,12 @@ from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.clock import MOST_SECONDS, Deadline, Timeout
 from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
-from hvintegration.models import CheckStep, HostCheck, Rows
+from hvintegration.models import CheckStep, HostCheck
 from hvintegration.operations.checks import HostSteps, take
 from hvintegration.processes import OfThisProcess
 from hvintegration.scripts import Effect
 from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
+from hvintegration.values import Rows
 
 __all__ = ["DEFAULT_TIMEOUT", "INTERRUPTED_CHANGE", "Session", "SessionStats"]
 

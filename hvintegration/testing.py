@@ -45,13 +45,14 @@ from hvintegration.errors import (
     VMNotFoundError,
     WaitTimeoutError,
 )
-from hvintegration.models import ChangeOutcome, HostInfo, Rows
+from hvintegration.models import ChangeOutcome, HostInfo
 from hvintegration.operations.hosts import read_host
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.session import Session
 from hvintegration.simulator import Fault, Machine, ServiceSetting, World
 from hvintegration.simulator.store import FileStore
 from hvintegration.transports.base import Transport, sharing_of
+from hvintegration.values import Rows
 
 __all__ = ["HOSTILE_NAMES", "HostContract", "ScriptsContract", "TransportContract", "machine_id"]
 

@@ -8,12 +8,13 @@ from hvintegration.clock import Timeout
 from hvintegration.display import Cell
 from hvintegration.errors import ConfigurationError
 from hvintegration.integration_service import IntegrationService
-from hvintegration.models import Rows, ServiceState, VMInfo
+from hvintegration.models import ServiceState, VMInfo
 from hvintegration.operations import services, vms
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
+from hvintegration.values import Rows
 
 __all__ = ["VM", "VMServices"]
 

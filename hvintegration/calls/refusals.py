@@ -22,7 +22,7 @@ from hvintegration.errors import (
     UnsupportedError,
     excerpt,
 )
-from hvintegration.models import Failure
+from hvintegration.values import Failure
 
 __all__ = [
     "Facts",

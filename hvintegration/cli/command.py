@@ -39,21 +39,14 @@ from hvintegration.errors import (
     for_command,
 )
 from hvintegration.host import Host
-from hvintegration.models import (
-    ChangeOutcome,
-    Failure,
-    Record,
-    Rows,
-    ServiceChange,
-    ServiceState,
-    VMInfo,
-)
+from hvintegration.models import ChangeOutcome, ServiceChange, ServiceState, VMInfo
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.scripts.jea import CONFIGURATION, REGISTRATION, endpoint_files
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT, INTERRUPTED_CHANGE
 from hvintegration.transports.base import Transport, clock_of
 from hvintegration.transports.recording.recorder import Recorder
+from hvintegration.values import Failure, Record, Rows
 
 __all__ = ["main"]
 

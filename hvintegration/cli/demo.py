@@ -12,7 +12,8 @@ from typing import Final
 
 from hvintegration.cli.screen import Screen
 from hvintegration.errors import HvError
-from hvintegration.models import HostInfo, Inventory, Rows, ServiceState
+from hvintegration.models import HostInfo, Inventory, ServiceState
+from hvintegration.values import Rows
 
 __all__ = ["demonstrate"]
 

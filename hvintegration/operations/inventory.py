@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hvintegration.calls.operation import Operation
-from hvintegration.models import Failure, Inventory, Rows, ServiceState, VMInventory
+from hvintegration.models import Inventory, ServiceState, VMInventory
 from hvintegration.operations.vms import read_vms
+from hvintegration.values import Failure, Rows
 
 __all__ = ["read_inventory"]
 

@@ -20,12 +20,13 @@ from hvintegration.errors import (
     TransportTimeoutError,
     WaitTimeoutError,
 )
-from hvintegration.models import ChangeOutcome, Failure, Health, Rows, ServiceChange, ServiceState
+from hvintegration.models import ChangeOutcome, Health, ServiceChange, ServiceState
 from hvintegration.operations.refusals import hyperv_error, is_absent, is_busy, is_unanswered, result_of
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
 from hvintegration.operations.vms import VMRecord, decode_vms, no_value, read_one
 from hvintegration.scripts import SET_SERVICES
 from hvintegration.service_kind import ServiceKind
+from hvintegration.values import Failure, Rows
 
 __all__ = [
     "ResolvedChange",

@@ -20,7 +20,7 @@ from hvintegration.errors import (
     TransportError,
     excerpt,
 )
-from hvintegration.models import Failure
+from hvintegration.values import Failure
 
 __all__ = ["FIRST_PAUSE", "LEAST_FOR_A_CHANGE", "LONGEST_PAUSE", "SENDS", "KindOfChange", "Loss", "make_changes"]
 

@@ -31,10 +31,11 @@ from hvintegration.errors import (
     VMNotFoundError,
     excerpt,
 )
-from hvintegration.models import Failure, ServiceState, VMInfo
+from hvintegration.models import ServiceState, VMInfo
 from hvintegration.operations.refusals import hyperv_error, is_absent, result_of
 from hvintegration.scripts import GET_VMS
 from hvintegration.service_kind import component_of
+from hvintegration.values import Failure
 
 __all__ = [
     "VMRecord",

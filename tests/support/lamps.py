@@ -13,9 +13,9 @@ from hvintegration.calls.decoding import Json, JsonObject, as_object, integer, l
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import remote_error, result_of, short_id
 from hvintegration.errors import DecodeError
-from hvintegration.models import Failure
 from hvintegration.operations.settling import Loss, make_changes
 from hvintegration.scripts import Effect, Script
+from hvintegration.values import Failure
 
 SET_LAMPS = Script("set_lamps", Effect.WRITE)
 

@@ -14,9 +14,9 @@ from hvintegration import errors
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Sleep
-from hvintegration.models import Rows
 from hvintegration.operations import hosts, inventory, named_changes, services, vms
 from hvintegration.service_kind import ServiceKind
+from hvintegration.values import Rows
 
 from .driving import HOST, READ_AT
 

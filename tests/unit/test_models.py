@@ -11,18 +11,17 @@ import pytest
 
 from hvintegration.models import (
     ChangeOutcome,
-    Failure,
     Health,
     HostInfo,
     Inventory,
     OperationalStatus,
-    Rows,
     ServiceChange,
     ServiceState,
     VMInfo,
     VMInventory,
 )
 from hvintegration.service_kind import ServiceKind
+from hvintegration.values import Failure, Rows
 
 VM_ID = "b637f346-6a0e-4dec-af52-bd70cb80a21d"
 READ_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -21,7 +21,7 @@ from hvintegration.errors import (
     RemoteError,
     UnsupportedError,
 )
-from hvintegration.models import Failure
+from hvintegration.values import Failure
 
 from .driving import HOST, answer, problem
 
