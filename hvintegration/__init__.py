@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hvintegration import errors, simulator
-    from hvintegration.addresses import connect, transport_for
+    from hvintegration.addresses import transport_for
     from hvintegration.calls.call import Call
     from hvintegration.clock import Clock, Deadline, SystemClock, Timeout, VirtualClock
+    from hvintegration.connecting import connect, connect_guest
     from hvintegration.credential import Credential
+    from hvintegration.guest import Guest, GuestService, GuestServices
+    from hvintegration.guest_models import (
+        GuestChange,
+        GuestFamily,
+        GuestInfo,
+        GuestInventory,
+        GuestServiceState,
+        Startup,
+    )
     from hvintegration.host import Host, VMs
     from hvintegration.integration_service import IntegrationService
     from hvintegration.models import (
@@ -58,6 +68,14 @@ __all__ = [
     "Credential",
     "Deadline",
     "Failure",
+    "Guest",
+    "GuestChange",
+    "GuestFamily",
+    "GuestInfo",
+    "GuestInventory",
+    "GuestService",
+    "GuestServiceState",
+    "GuestServices",
     "Health",
     "Host",
     "HostCheck",
@@ -79,6 +97,7 @@ __all__ = [
     "Session",
     "SessionStats",
     "Simulator",
+    "Startup",
     "SystemClock",
     "Timeout",
     "Transport",
@@ -90,6 +109,7 @@ __all__ = [
     "WinRM",
     "World",
     "connect",
+    "connect_guest",
     "errors",
     "simulator",
     "transport_for",
@@ -105,6 +125,14 @@ _HOMES = {
     "Credential": "hvintegration.credential",
     "Deadline": "hvintegration.clock",
     "Failure": "hvintegration.values",
+    "Guest": "hvintegration.guest",
+    "GuestChange": "hvintegration.guest_models",
+    "GuestFamily": "hvintegration.guest_models",
+    "GuestInfo": "hvintegration.guest_models",
+    "GuestInventory": "hvintegration.guest_models",
+    "GuestService": "hvintegration.guest",
+    "GuestServiceState": "hvintegration.guest_models",
+    "GuestServices": "hvintegration.guest",
     "Health": "hvintegration.models",
     "Host": "hvintegration.host",
     "HostCheck": "hvintegration.models",
@@ -127,6 +155,7 @@ _HOMES = {
     "Session": "hvintegration.session",
     "SessionStats": "hvintegration.session",
     "Simulator": "hvintegration.simulator",
+    "Startup": "hvintegration.guest_models",
     "SystemClock": "hvintegration.clock",
     "Timeout": "hvintegration.clock",
     "Transport": "hvintegration.transports.base",
@@ -138,7 +167,8 @@ _HOMES = {
     "VirtualClock": "hvintegration.clock",
     "WinRM": "hvintegration.transports.winrm.transport",
     "World": "hvintegration.simulator",
-    "connect": "hvintegration.addresses",
+    "connect": "hvintegration.connecting",
+    "connect_guest": "hvintegration.connecting",
     "transport_for": "hvintegration.addresses",
 }
 """Where each public name lives. It is loaded when it is first used: importing the package loads nothing."""

@@ -1,4 +1,4 @@
-"""Addresses: ``connect`` and ``transport_for``, and what makes a transport of each scheme."""
+"""Addresses: ``transport_for``, and what makes a transport of each scheme."""
 
 from __future__ import annotations
 
@@ -8,46 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint
-from hvintegration.host import Host
 from hvintegration.transports.base import Transport
 from hvintegration.transports.host_names import of_address
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["connect", "transport_for"]
-
-CONNECT_TIMEOUT = 30.0
-
-
-def connect(address: str, *, credential: Credential | None = None, timeout: float | Deadline = CONNECT_TIMEOUT) -> Host:
-    """A host that has answered once. One round trip.
-
-    Args:
-        address: ``winrm://HOST`` or ``winrm://HOST:PORT`` for a remote host, ``winrms://`` for one over TLS;
-            ``ssh://HOST`` for one with an SSH server, ``ssh://USER@HOST:PORT`` in full;
-            ``local:`` for this machine (``local:PATH`` for a certain PowerShell), ``sim:`` for a simulated host
-            (``sim:FILE`` for one of your own), ``replay:FILE`` for a recording.
-        credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
-        timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`.
-
-    Raises:
-        ConfigurationError: The address is invalid, or does not go with a credential.
-        PermissionDeniedError: This user may not manage Hyper-V there.
-        UnsupportedError: The host has no Hyper-V module.
-        RemoteError: The host refused otherwise.
-        TransportError: There is no usable answer.
-    """
-    host = Host(transport_for(address, credential=credential))
-    try:
-        host.info(timeout=timeout)
-    except BaseException:
-        host.close()
-        raise
-    return host
+__all__ = ["transport_for"]
 
 
 def transport_for(
@@ -59,7 +28,7 @@ def transport_for(
     :meth:`Host.check` of a host that cannot be reached, and for tools whose users name what a transport takes.
 
     Args:
-        address: As :func:`connect` takes it.
+        address: As :func:`~hvintegration.connect` takes it.
         credential: Likewise.
         options: Other arguments of the address's transport class, as far as they are texts, by name: such as
             ``{"certificate_sha256": "..."}`` of :class:`~hvintegration.WinRM`.

@@ -62,13 +62,20 @@ class Session(OfThisProcess):
 
     Calls take turns; a sleep between two calls leaves the turn to others. Asking while the same thread is asking, as a
     signal handler may, is refused.
+
+    Args:
+        transport: What carries the calls.
+        outer: The session whose connection *transport* goes through, if there is one: it counts these calls as well,
+            and when it is closed, this one is.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, outer: Session | None = None) -> None:
         self._transport = transport
+        self._outer = outer
         self._clock = clock_of(transport)
         self._sharing = sharing_of(transport)
-        self._sharing.join(self)
+        if outer is None:
+            self._sharing.join(self)
         self._closed = False
         self._stats = SessionStats()
 
@@ -85,6 +92,10 @@ class Session(OfThisProcess):
         """What has been done so far; a snapshot. No round trip."""
         return attrs.evolve(self._stats, requests=requests_of(self._transport))
 
+    def through(self, make: Callable[[Transport], Transport]) -> Session:
+        """A session over what *make* makes of the transport of this one, such as a way into a guest."""
+        return Session(make(self._transport), outer=self)
+
     def close(self) -> None:
         """Ask no more; later calls raise ConfigurationError. Closing twice is no error.
 
@@ -92,6 +103,8 @@ class Session(OfThisProcess):
         more; then it ends in a ConnectionLostError.
         """
         self._closed = True
+        if self._outer is not None:
+            return
         try:
             if self._sharing.leave(self):
                 self._sharing.close(self._transport.close)
@@ -194,7 +207,7 @@ class Session(OfThisProcess):
             try:
                 return self._call(step, deadline, repeated=attempt > 1)
             except ConnectionLostError as lost:
-                if self._closed or not lost.retryable or not deadline.left():
+                if self.closed or not lost.retryable or not deadline.left():
                     raise
         return self._call(step, deadline, repeated=attempts > 1)
 
@@ -211,12 +224,7 @@ class Session(OfThisProcess):
         if not deadline.left():
             raise DeadlineReached
         started = self._clock.monotonic()
-        self._stats = attrs.evolve(
-            self._stats,
-            round_trips=self._stats.round_trips + 1,
-            repeats=self._stats.repeats + repeated,
-            characters_sent=self._stats.characters_sent + len(call.text),
-        )
+        self.count(round_trips=1, repeats=int(repeated), sent=len(call.text))
         outcome = "interrupted"
         received = 0
         try:
@@ -234,7 +242,7 @@ class Session(OfThisProcess):
                 )
             raise
         finally:
-            self._stats = attrs.evolve(self._stats, characters_received=self._stats.characters_received + received)
+            self.count(received=received)
             facts |= {
                 "hv_script": call.script.name,
                 "hv_effect": call.effect.value,
@@ -256,11 +264,27 @@ class Session(OfThisProcess):
 
     def _in_turn(self, work: Callable[[], T], deadline: Deadline) -> T:
         def work_unless_closed() -> T:
-            if self._closed:
+            if self.closed:
                 raise SessionClosed
             return work()
 
         return self._sharing.in_turn(work_unless_closed, deadline, self.address)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or the one that it goes through. No round trip."""
+        return self._closed or (self._outer is not None and self._outer.closed)
+
+    def count(self, *, sent: int = 0, received: int = 0, round_trips: int = 0, repeats: int = 0) -> None:
+        """Add to ``stats``, and to those of the session that it goes through."""
+        self._stats = SessionStats(
+            round_trips=self._stats.round_trips + round_trips,
+            repeats=self._stats.repeats + repeats,
+            characters_sent=self._stats.characters_sent + sent,
+            characters_received=self._stats.characters_received + received,
+        )
+        if self._outer is not None:
+            self._outer.count(sent=sent, received=received, round_trips=round_trips, repeats=repeats)
 
     def _is_closed(self) -> ConfigurationError:
         return ConfigurationError(f"The session with {self.address} is closed.")

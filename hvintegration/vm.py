@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
+from hvintegration.addresses import transport_for
 from hvintegration.clock import Timeout
+from hvintegration.credential import Credential
 from hvintegration.display import Cell
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint
+from hvintegration.guest import Guest, opened
 from hvintegration.integration_service import IntegrationService
 from hvintegration.models import ServiceState, VMInfo
 from hvintegration.operations import services, vms
+from hvintegration.operations.guests import GuestTarget
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
+from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
 __all__ = ["VM", "VMServices"]
@@ -68,6 +75,51 @@ class VM(OfThisProcess):
         """
         return self._session.run(vms.read_vm(self._id), timeout)
 
+    def guest(
+        self,
+        address: str | None = None,
+        *,
+        credential: Credential | None = None,
+        options: Mapping[str, str] | None = None,
+        timeout: Timeout = None,
+    ) -> Guest:
+        """A handle on the guest inside: what runs there is asked and changed by what this answers.
+
+        Without an address it is reached by PowerShell Direct: over the connection of the host, with no network of the
+        guest's, and nothing is sent by this. It needs Windows 10 or Windows Server 2016 or later on both ends. With an
+        address it is reached there, as by :func:`~hvintegration.connect_guest`, in one round trip.
+
+        Whatever answers must be this virtual machine, as far as it knows what it is: else it is refused before
+        anything changes.
+
+        Args:
+            address: Where the guest is, as :func:`~hvintegration.connect_guest` takes it; None for PowerShell Direct.
+            credential: Who asks, in the guest; needed for PowerShell Direct.
+            options: Other arguments of the address's transport class, as far as they are texts, by name.
+            timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: There is neither an address nor a credential, or they are invalid.
+            InvalidStateError: Another machine answers at that address.
+            UnsupportedError: It is no Windows guest.
+            RemoteError: The guest refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        if address is not None:
+            transport = transport_for(address, credential=credential, options=options)
+            return opened(Guest(transport, GuestTarget(vm_id=self._id)), timeout)
+        if options:
+            raise ConfigurationError("PowerShell Direct has no options.", hint="They go with an address of the guest.")
+        if credential is None or not credential.username:
+            raise ConfigurationError(
+                "PowerShell Direct needs the name and password of a user of the guest.",
+                hint=Hint.of("Pass {}, or the address of the guest.", CREDENTIAL),
+            )
+        way = partial(_direct, vm_id=self._id, credential=credential)
+        target = GuestTarget(vm_id=self._id, carrier=ServiceKind.POWERSHELL_DIRECT)
+        return Guest(self._session.through(way), target)
+
     def to_dict(self) -> dict[str, Plain]:
         """Its identity as plain data."""
         return {"schema": SCHEMA_VERSION, "id": self._id, "name": self._name}
@@ -86,6 +138,12 @@ class VM(OfThisProcess):
 
     def __repr__(self) -> str:
         return f"<VM {self._name!r} {self._id}>" if self._name != self._id else f"<VM {self._id}>"
+
+
+def _direct(host: Transport, *, vm_id: str, credential: Credential) -> Transport:
+    from hvintegration.transports.powershell_direct import PowerShellDirect
+
+    return PowerShellDirect(host, vm_id, credential)
 
 
 class VMServices(OfThisProcess):

@@ -12,12 +12,18 @@ from typing import Final
 import attrs
 
 __all__ = [
+    "DIRECT",
+    "GET_GUEST",
     "GET_HOST",
     "GET_PROCESS",
     "GET_VMS",
+    "GUEST_OPERATOR",
+    "GUEST_SCRIPTS",
+    "GUEST_SECRET",
     "OPERATOR",
     "READER",
     "SCRIPTS",
+    "SET_GUEST_SERVICES",
     "SET_SERVICES",
     "SH_GET_SYSTEM",
     "SH_SCRIPTS",
@@ -35,6 +41,9 @@ READER: Final = "HvIntegrationReader"
 
 OPERATOR: Final = "HvIntegrationOperator"
 """The role of those who may look and switch."""
+
+GUEST_OPERATOR: Final = "HvIntegrationGuestOperator"
+"""The role of those who may reach into guests, with a credential of the guest, and look and switch there."""
 
 
 class Effect(enum.StrEnum):
@@ -70,12 +79,16 @@ class Script:
         language: What it is written in.
         secrets: Names of the credentials that it takes besides its document. In PowerShell they are its parameters; in
             POSIX sh, user and password of each, with a colon in front, are its arguments after the document.
+        library: Name of the file whose functions it shares with others; None if it needs none.
+        guest: The script that it runs inside a guest; None for one that does its own work.
     """
 
     name: str
     effect: Effect
     language: Language = Language.POWERSHELL
     secrets: tuple[str, ...] = ()
+    library: str | None = None
+    guest: Script | None = None
 
     @property
     def function(self) -> str:
@@ -86,6 +99,8 @@ class Script:
     @property
     def role(self) -> str:
         """The least role that may call it there."""
+        if self.guest is not None:
+            return GUEST_OPERATOR
         return READER if self.effect is Effect.READ else OPERATOR
 
     @property
@@ -103,7 +118,10 @@ def _text(script: Script) -> str:
     folder, ending = _FILES[script.language]
     frame = _file(folder, f"frame.{ending}")
     parameters = "".join(f", [pscredential] ${name}" for name in script.secrets)
-    return frame.replace("#SECRETS", parameters).replace("#BODY", _file(folder, f"{script.name}.{ending}"))
+    names = (script.library, _DIRECT if script.guest is not None else script.name)
+    body = "".join(_file(folder, f"{name}.{ending}") for name in names if name is not None)
+    text = frame.replace("#SECRETS", parameters).replace("#BODY", body)
+    return text if script.guest is None else text.replace("#GUEST", script.guest.text)
 
 
 def _file(folder: str, name: str) -> str:
@@ -118,13 +136,31 @@ def _code(folder: str, name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+_DIRECT: Final = "direct"
+"""The file of every script that runs another one inside a guest."""
+
+GUEST_SECRET: Final = "Guest"  # noqa: S105 - a name
+"""What those call the credential of the guest."""
+
 GET_HOST: Final = Script("get_host", Effect.READ)
 GET_PROCESS: Final = Script("get_process", Effect.READ)
 GET_VMS: Final = Script("get_vms", Effect.READ)
 SET_SERVICES: Final = Script("set_services", Effect.WRITE)
 STOP_PROCESS: Final = Script("stop_process", Effect.WRITE)
 
-SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS)
+GET_GUEST: Final = Script("get_guest", Effect.READ, library="guest_services")
+SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, library="guest_services")
+
+DIRECT: Final = {
+    script: Script(f"{script.name}_directly", script.effect, secrets=(GUEST_SECRET,), guest=script)
+    for script in (GET_GUEST, SET_GUEST_SERVICES)
+}
+"""What runs a script for guests on their host, by PowerShell Direct, for each of them."""
+
+GUEST_SCRIPTS: Final = tuple(DIRECT)
+"""All that run inside a Windows guest."""
+
+SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS, *GUEST_SCRIPTS, *DIRECT.values())
 """All of PowerShell."""
 
 SH_GET_SYSTEM: Final = Script("get_system", Effect.READ, Language.SH)

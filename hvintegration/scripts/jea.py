@@ -14,7 +14,16 @@ from typing import Final
 
 import attrs
 
-from hvintegration.scripts import GET_PROCESS, OPERATOR, READER, SCRIPTS, STOP_PROCESS, Effect, Script
+from hvintegration.scripts import (
+    DIRECT,
+    GET_HOST,
+    GET_VMS,
+    GUEST_OPERATOR,
+    OPERATOR,
+    READER,
+    SET_SERVICES,
+    Script,
+)
 
 __all__ = ["CONFIGURATION", "REGISTRATION", "ROLES", "Role", "endpoint_files"]
 
@@ -73,24 +82,30 @@ def _list(names: Sequence[str]) -> str:
     return "@(" + ", ".join(f"'{name}'" for name in names) + ")"
 
 
-_HYPER_V: Final = tuple(script for script in SCRIPTS if script not in {GET_PROCESS, STOP_PROCESS})
-"""Those two serve a transport, and no role shall end processes."""
+_LOOKING: Final = (GET_HOST, GET_VMS)
+"""No role has what serves a transport: none shall end processes."""
 
 ROLES: Final = (
     Role(
         READER,
         "05641d9a-f133-42af-aa9e-56540f8bb4db",
         "Reads virtual machines and their integration services. Changes nothing.",
-        tuple(script for script in _HYPER_V if script.effect is Effect.READ),
+        _LOOKING,
     ),
     Role(
         OPERATOR,
         "3e2a99b8-f3cb-49bc-8233-281d42502d1b",
         "Reads virtual machines and their integration services, and switches these.",
-        _HYPER_V,
+        (*_LOOKING, SET_SERVICES),
+    ),
+    Role(
+        GUEST_OPERATOR,
+        "b4c1a8d7-6a0e-4d0f-9b62-7e3f5c2d91a4",
+        "Reads and switches integration services inside Windows guests, with a credential of the guest.",
+        (*_LOOKING, *DIRECT.values()),
     ),
 )
-"""Both of them."""
+"""All of them."""
 
 
 def endpoint_files() -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hvintegration.scripts import OPERATOR
 from hvintegration.scripts.jea import ROLES
 
 
@@ -25,5 +26,5 @@ def restricted_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session configuration file with the role for operators, whose keys are in it: the engine looks up no roles."""
     file = tmp_path_factory.mktemp("session") / "restricted.pssc"
     session = "@{\n    SchemaVersion = '2.0.0.0'\n    SessionType = 'RestrictedRemoteServer'\n"
-    file.write_text(ROLES[-1].text.replace("@{\n", session, 1))
+    file.write_text({role.name: role for role in ROLES}[OPERATOR].text.replace("@{\n", session, 1))
     return file

@@ -24,7 +24,7 @@ from hvintegration.scripts.jea import REGISTRATION, ROLES, Role, endpoint_files
 
 pytestmark = pytest.mark.engine
 
-READER, OPERATOR = ROLES
+READER, OPERATOR, _ = ROLES
 SESSION = "@{\n    SchemaVersion = '2.0.0.0'\n    SessionType = 'RestrictedRemoteServer'\n"
 OTHERS_ROLE = (
     "    GUID = '5f0c2f0e-0000-4000-8000-000000000002'\n"

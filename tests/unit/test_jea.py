@@ -5,9 +5,11 @@ import re
 import pytest
 
 from hvintegration.scripts import (
+    DIRECT,
     GET_HOST,
     GET_PROCESS,
     GET_VMS,
+    GUEST_OPERATOR,
     OPERATOR,
     READER,
     SCRIPTS,
@@ -19,11 +21,12 @@ from hvintegration.scripts.jea import CONFIGURATION, REGISTRATION, ROLES, Role, 
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 
 
-def test_a_module_with_two_roles_and_what_registers_them() -> None:
+def test_a_module_with_three_roles_and_what_registers_them() -> None:
     assert list(endpoint_files()) == [
         "HvIntegration/HvIntegration.psd1",
         "HvIntegration/RoleCapabilities/HvIntegrationReader.psrc",
         "HvIntegration/RoleCapabilities/HvIntegrationOperator.psrc",
+        "HvIntegration/RoleCapabilities/HvIntegrationGuestOperator.psrc",
         "Register-HvIntegrationEndpoint.ps1",
     ]
 
@@ -34,12 +37,13 @@ def test_files_are_ascii_and_the_same_every_time() -> None:
 
 
 def test_readers_have_what_reads_and_operators_what_changes_too() -> None:
-    reader, operator = ROLES
+    reader, operator, guests = ROLES
 
-    assert (reader.name, operator.name) == (READER, OPERATOR)
+    assert (reader.name, operator.name, guests.name) == (READER, OPERATOR, GUEST_OPERATOR)
     assert list(reader.scripts) == [GET_HOST, GET_VMS]
     assert list(operator.scripts) == [GET_HOST, GET_VMS, SET_SERVICES]
-    for script in operator.scripts:
+    assert list(guests.scripts) == [GET_HOST, GET_VMS, *DIRECT.values()]
+    for script in (*operator.scripts, *guests.scripts):
         assert script in {role.name: role for role in ROLES}[script.role].scripts
 
 

@@ -10,7 +10,7 @@ import paramiko
 import pytest
 
 from hvintegration import SSH, Credential
-from hvintegration.addresses import connect
+from hvintegration.connecting import connect
 from hvintegration.errors import ConfigurationError, UntrustedHostError, for_command
 from hvintegration.host import Host
 from hvintegration.transports.ssh.client import strong

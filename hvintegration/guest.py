@@ -1,0 +1,372 @@
+"""A guest, as something that can be asked: what runs inside a virtual machine, or inside any machine like one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, cast
+
+from hvintegration.clock import Timeout
+from hvintegration.errors import ConfigurationError, excerpt
+from hvintegration.guest_models import GuestChange, GuestInfo, GuestInventory, GuestServiceState, Startup
+from hvintegration.operations import guests
+from hvintegration.operations.guests import GuestAction, GuestTarget
+from hvintegration.processes import OfThisProcess
+from hvintegration.service_kind import ServiceKind
+from hvintegration.session import Session
+from hvintegration.transports.base import Transport
+from hvintegration.values import Rows
+
+__all__ = ["Guest", "GuestService", "GuestServices", "opened"]
+
+
+class Guest(OfThisProcess):
+    """A handle on a guest. ``vm.guest(...)`` and ``connect_guest(...)`` make one; so does this class, of a transport.
+
+    Making one from a transport sends nothing; the first verb connects. It can be shared between threads: questions
+    take turns. Used in a ``with`` statement it is closed at the end.
+
+    Args:
+        transport: The way into it, such as :class:`~hvintegration.WinRM`, :class:`~hvintegration.SSH`, or
+            :class:`~hvintegration.Local` inside the guest itself; or a session over one.
+        target: Which virtual machine it has to be; any if None.
+    """
+
+    __slots__ = ("__weakref__", "_session", "_target")
+
+    def __init__(self, transport: Transport | Session, target: GuestTarget | None = None) -> None:
+        self._session = transport if isinstance(transport, Session) else Session(transport)
+        self._target = target or GuestTarget()
+
+    @property
+    def address(self) -> str:
+        """Where it is; through a host, the host's address and the id of the virtual machine."""
+        return self._session.address
+
+    @property
+    def session(self) -> Session:
+        """What carries its questions; ``session.stats`` counts them."""
+        return self._session
+
+    @property
+    def services(self) -> GuestServices:
+        """Its integration services."""
+        return GuestServices(self._session, self._target)
+
+    def info(self, *, timeout: Timeout = None) -> GuestInfo:
+        """What the guest says of itself. One round trip.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            UnsupportedError: It is no Windows guest, or has no PowerShell that can be asked.
+            InvalidStateError: The virtual machine does not run, or another one answers at this address.
+            RemoteError: The guest, or its host, refused otherwise.
+            AuthenticationError: The guest does not take the credential.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        return self._session.run(guests.read_guest_info(self._target), timeout)
+
+    def inventory(self, *, timeout: Timeout = None) -> GuestInventory:
+        """The guest with all its integration services, and what could not be read. One round trip.
+
+        Raises as :meth:`info`.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+        """
+        return self._session.run(guests.read_guest_inventory(self._target), timeout)
+
+    def set_services(
+        self,
+        changes: Mapping[str | ServiceKind, bool],
+        *,
+        dry_run: bool = False,
+        confirm: bool = False,
+        timeout: Timeout = None,
+    ) -> Rows[GuestChange]:
+        """Start and stop many services. What became of each, in order; one that fails does not stop the others.
+
+        Only what differs is touched. One round trip; more only while a service is still starting or stopping, or where
+        an answer gets lost, as with :meth:`GuestService.start`.
+
+        Args:
+            changes: By service (as ``guest.services[...]`` takes it) True to start or False to stop.
+            dry_run: Say what would be done, and do nothing.
+            confirm: Whether to stop also what a guest is severely limited without; see :meth:`GuestService.stop`.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: A change has another shape, needs to be confirmed, or would cut the connection that it
+                is made over. Nothing was sent.
+            UnknownServiceError: No service is known by a given text. Nothing was sent.
+            OutcomeUnknownError: An answer got lost and reading back could not settle what was made.
+            InvalidStateError: The virtual machine does not run, or another one answers at this address.
+            RemoteError: The guest, or its host, refused all of it otherwise.
+            TransportError: There is no usable answer, and nothing was changed.
+            DecodeError: The answer has an unknown shape, and nothing was changed.
+        """
+        wanted = _wanted(changes)
+        operation = guests.set_guest_services(self._target, wanted, dry_run=dry_run, confirm=confirm)
+        return Rows(GuestChange, self._session.run(operation, timeout))
+
+    def close(self) -> None:
+        """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.
+
+        The connection of a host that it is reached through stays open: it is the host's.
+        """
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Guest):
+            return NotImplemented
+        return self._session is other._session
+
+    def __hash__(self) -> int:
+        return hash(self._session)
+
+    def __repr__(self) -> str:
+        return f"<Guest {self.address}>"
+
+
+def opened(guest: Guest, timeout: Timeout) -> Guest:
+    """*guest*, once it has answered; else it is closed. One round trip."""
+    try:
+        guest.info(timeout=timeout)
+    except BaseException:
+        guest.close()
+        raise
+    return guest
+
+
+def _wanted(changes: object) -> tuple[tuple[ServiceKind, bool], ...]:
+    """What callers want, by service.
+
+    Raises:
+        ConfigurationError: It has another shape; the message says where.
+        UnknownServiceError: No service is known by a given text.
+    """
+    if not isinstance(changes, Mapping):
+        raise ConfigurationError(
+            f"Invalid changes: {excerpt(repr(changes))} is no mapping of services to True or False."
+            " Nothing was changed."
+        )
+    wanted: list[tuple[ServiceKind, bool]] = []
+    for service, run in cast("Mapping[object, object]", changes).items():
+        if not isinstance(service, str | ServiceKind):
+            why = f"{excerpt(repr(service))} is neither a ServiceKind nor the name of a service"
+            raise ConfigurationError(f"Invalid changes: {why}. Nothing was changed.")
+        if type(run) is not bool:
+            why = f"{excerpt(repr(run))} is neither True nor False"
+            raise ConfigurationError(f"Invalid changes[{excerpt(repr(service))}]: {why}. Nothing was changed.")
+        wanted.append((ServiceKind.find(service), run))
+    return tuple(wanted)
+
+
+class GuestServices(OfThisProcess):
+    """The integration services of a guest."""
+
+    __slots__ = ("_session", "_target")
+
+    __iter__ = None
+    __contains__ = None
+
+    def __init__(self, session: Session, target: GuestTarget) -> None:
+        self._session = session
+        self._target = target
+
+    def __getitem__(self, service: str | ServiceKind) -> GuestService:
+        """A handle on one of them. No round trip.
+
+        Args:
+            service: A :class:`ServiceKind`, or whatever :meth:`ServiceKind.find` takes: a key, a component GUID, an
+                English or known local name, the name of a Windows service or of a Linux daemon.
+
+        Raises:
+            UnknownServiceError: No service is known by that text.
+        """
+        return GuestService(self._session, self._target, ServiceKind.find(service))
+
+    def list(self, *, timeout: Timeout = None) -> Rows[GuestServiceState]:
+        """The state of each, those that are not installed among them. One round trip.
+
+        ``errors`` of the rows has what could not be read.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            UnsupportedError: It is no Windows guest, or has no PowerShell that can be asked.
+            InvalidStateError: The virtual machine does not run, or another one answers at this address.
+            RemoteError: The guest, or its host, refused otherwise.
+            AuthenticationError: The guest does not take the credential.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        return self._session.run(guests.list_guest_services(self._target), timeout)
+
+    def _ipython_key_completions_(self) -> tuple[str, ...]:
+        return tuple(kind.label for kind in ServiceKind)
+
+    def __repr__(self) -> str:
+        return f"<integration services of the guest {self._session.address}; .list() reads them>"
+
+
+class GuestService(OfThisProcess):
+    """A handle on an integration service inside a guest; ``guest.services[...]`` makes one, without a round trip.
+
+    Two are equal when they mean the same service through the same session.
+    """
+
+    __slots__ = ("_kind", "_session", "_target")
+
+    def __init__(self, session: Session, target: GuestTarget, kind: ServiceKind) -> None:
+        self._session = session
+        self._target = target
+        self._kind = kind
+
+    @property
+    def kind(self) -> ServiceKind:
+        """Which service."""
+        return self._kind
+
+    @property
+    def session(self) -> Session:
+        """The session that it is asked through."""
+        return self._session
+
+    def state(self, *, timeout: Timeout = None) -> GuestServiceState:
+        """What the guest says of it now, also if it is not installed. One round trip.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            UnsupportedError: It is no Windows guest, or has no PowerShell that can be asked.
+            InvalidStateError: The virtual machine does not run, or another one answers at this address.
+            RemoteError: The guest, or its host, refused otherwise.
+            AuthenticationError: The guest does not take the credential.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        return self._session.run(guests.read_guest_service(self._target, self._kind), timeout)
+
+    def start(self, *, timeout: Timeout = None) -> GuestServiceState:
+        """Start it; nothing happens if it runs. The state after, once it is settled. One round trip.
+
+        More only while it is still starting, or where the answer got lost: then the state is read back, and it is asked
+        for again only if it is certain not to have been done. A service that is disabled on the host starts and stops
+        again by itself (Microsoft, "Manage Hyper-V Integration Services"): that is an error that says so.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            InvalidStateError: It is disabled in the guest, or not enabled on the host; the virtual machine does not
+                run; or another one answers at this address.
+            ServiceNotFoundError: It is not installed.
+            PermissionDeniedError: This user may not.
+            WaitTimeoutError: It was still starting when the time was up; ``last`` is the state then.
+            OutcomeUnknownError: The answer got lost and reading back could not settle whether it was started.
+            RemoteError: The guest, or its host, refused otherwise.
+            TransportError: There is no usable answer, and it was not started.
+            DecodeError: The answer has an unknown shape, and it was not started.
+        """
+        return self._change(GuestAction.START, confirm=True, timeout=timeout)
+
+    def stop(self, *, confirm: bool = False, timeout: Timeout = None) -> GuestServiceState:
+        """Stop it; nothing happens if it does not run. Otherwise as :meth:`start`.
+
+        Hyper-V starts it again while it is enabled on the host: ``vm.services[...].disable()`` switches it off for
+        good, and is the better way.
+
+        Args:
+            confirm: Needed for what a virtual machine is severely limited without, which is Shutdown and Time
+                Synchronization (``kind.impact``, from Microsoft's reference); accepted for all.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: It needs to be confirmed, or the connection with this guest runs on it. Nothing was
+                sent.
+        """
+        return self._change(GuestAction.STOP, confirm=confirm, timeout=timeout)
+
+    def restart(self, *, timeout: Timeout = None) -> GuestServiceState:
+        """Stop it, and start it once it has stopped. The state after. Two round trips; otherwise as :meth:`start`.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: The connection with this guest runs on it. Nothing was sent.
+        """
+        return self._session.run(guests.restart_guest_service(self._target, self._kind), timeout)
+
+    def set_startup(
+        self, startup: str | Startup, *, confirm: bool = False, timeout: Timeout = None
+    ) -> GuestServiceState:
+        """Set how it comes to run. The state after. One round trip; where the answer gets lost, as :meth:`start`.
+
+        What Windows starts when the host offers it (``triggered``) is ``manual`` to Windows, and stays triggered.
+
+        Args:
+            startup: ``automatic``, ``manual`` or ``disabled``. Hyper-V cannot start a disabled one.
+            confirm: Needed to disable what a virtual machine is severely limited without; see :meth:`stop`.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: There is no such startup, or it needs to be confirmed. Nothing was sent.
+        """
+        try:
+            action = GuestAction(str(startup))
+        except ValueError:
+            action = None
+        if action is None or not action.is_startup:
+            raise ConfigurationError(
+                f"Invalid startup {startup!r}.", hint="It is automatic, manual or disabled."
+            ) from None
+        return self._change(action, confirm=confirm, timeout=timeout)
+
+    def wait_until_running(self, *, timeout: Timeout = None) -> GuestServiceState:
+        """Wait until it runs. The state then. One round trip per look, half a second to five seconds apart.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            WaitTimeoutError: It did not run in time; ``last`` is the state that was read last.
+            InvalidStateError: It cannot run: it is disabled in the guest.
+            ServiceNotFoundError: It is not installed.
+            RemoteError: The guest, or its host, refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        return self._session.run(guests.wait_until_running(self._target, self._kind), timeout)
+
+    def _change(self, action: GuestAction, *, confirm: bool, timeout: Timeout) -> GuestServiceState:
+        operation = guests.change_guest_service(self._target, self._kind, action, confirm=confirm)
+        return self._session.run(operation, timeout)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GuestService):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __repr__(self) -> str:
+        return f"<GuestService {self._kind.key} of {self._session.address}>"
+
+    def _identity(self) -> tuple[Session, ServiceKind]:
+        return self._session, self._kind

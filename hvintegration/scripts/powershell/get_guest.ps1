@@ -1,0 +1,45 @@
+# {info} -> {vm_id, version, info: {...}, services: [{name, display_name, state, start_type, path, account, process_id, requires, triggered}]}
+# vm_id: which virtual machine this takes itself for. version: that of its integration services. What is null could not be
+# read. info only if it is asked for.
+$result = ConvertTo-Texts @{
+    vm_id   = Get-Setting "$vmKey\Guest\Parameters" 'VirtualMachineId'
+    version = Get-Setting "$vmKey\Auto" 'IntegrationServicesVersion'
+}
+$records = Get-GuestServices
+$result.services = $records.services
+foreach ($problem in $records.problems) { $failures += ConvertTo-Failure $problem $problem.TargetObject }
+$result.info = $null
+if ($request.info) {
+    $info = ConvertTo-Texts @{
+        name               = $null
+        caption            = $null
+        os_version         = $null
+        os_build           = $null
+        vm_name            = Get-Setting "$vmKey\Guest\Parameters" 'VirtualMachineName'
+        host_name          = Get-Setting "$vmKey\Guest\Parameters" 'PhysicalHostNameFullyQualified'
+        powershell_version = $PSVersionTable.PSVersion
+        powershell_edition = $PSVersionTable.PSEdition
+        language_mode      = $ExecutionContext.SessionState.LanguageMode
+    }
+    $administrator = $null
+    if ($info.language_mode -eq 'FullLanguage') {
+        try {
+            $user = [System.Security.Principal.WindowsPrincipal] [System.Security.Principal.WindowsIdentity]::GetCurrent()
+            $administrator = [bool] $user.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
+        }
+        catch { $administrator = $null }
+    }
+    try {
+        $system = CimCmdlets\Get-CimInstance -ClassName Win32_OperatingSystem
+        $info.name = $system.CSName
+        $info.caption = $system.Caption
+        $info.os_version = $system.Version
+        $info.os_build = $system.BuildNumber
+        $info = ConvertTo-Texts $info
+    }
+    catch {
+        $failures += ConvertTo-Failure $_ 'Win32_OperatingSystem'
+    }
+    $info.administrator = $administrator
+    $result.info = $info
+}
