@@ -166,7 +166,9 @@ SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS, *G
 SH_GET_SYSTEM: Final = Script("get_system", Effect.READ, Language.SH)
 SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
 
-SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS)
+SH_GET_GUEST: Final = Script("get_guest", Effect.READ, Language.SH, library="linux_facts")
+
+SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS, SH_GET_GUEST)
 """All of POSIX sh."""
 
 
