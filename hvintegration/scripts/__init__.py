@@ -168,7 +168,9 @@ SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
 
 SH_GET_GUEST: Final = Script("get_guest", Effect.READ, Language.SH, library="linux_facts")
 
-SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS, SH_GET_GUEST)
+SH_SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, Language.SH, library="linux_facts")
+
+SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES)
 """All of POSIX sh."""
 
 
