@@ -23,7 +23,7 @@ from hvintegration.scripts import (
 
 FOLDER = importlib.resources.files(scripts) / "powershell"
 OWN_FUNCTIONS = {"ConvertTo-Failure", "ConvertTo-ServiceRecord", "ConvertTo-Texts"}
-OWN_FUNCTIONS_FOR_GUESTS = {"Get-GuestServices", "Get-Setting", "Test-Trigger"}
+OWN_FUNCTIONS_FOR_GUESTS = {"Get-GuestServices", "Get-MachineId", "Get-Setting", "Test-Trigger"}
 
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 
@@ -45,7 +45,7 @@ def test_every_script_for_guests_can_be_run_by_their_host_in_its_whole() -> None
     assert GUEST_SCRIPTS == tuple(DIRECT) == (GET_GUEST, SET_GUEST_SERVICES)
     for guest, direct in DIRECT.items():
         assert (direct.guest, direct.effect, direct.secrets) == (guest, guest.effect, ("Guest",))
-        assert direct.text.count(f"-ScriptBlock {{\n{guest.text}\n    }})") == 1
+        assert direct.text.count(f"-ScriptBlock {{\n{guest.text}\n    }} | ") == 1
 
 
 @pytest.mark.parametrize(
