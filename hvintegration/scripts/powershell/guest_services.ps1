@@ -7,10 +7,10 @@ function Get-Setting($Path, $Name) {
     catch { if ([string] $_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } else { $null } }
 }
 
-# The GUID of the virtual machine, lower case without braces; nothing where the machine knows none.
+# The GUID of the virtual machine, lower case without braces; null where the machine knows none.
 function Get-MachineId {
     $known = ([string] (Get-Setting "$vmKey\Guest\Parameters" 'VirtualMachineId')).Trim().Trim('{', '}').ToLowerInvariant()
-    if ($known -match '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') { $known }
+    if ($known -match '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') { $known } else { $null }
 }
 
 function Test-Trigger($Name) {
