@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -237,3 +239,28 @@ class TestRealPowerShell:
             host.vms["vm007"]
         self.count(bridge, 5)
         assert bridge.stats()["counts"]["auth"] == 2 * 2
+
+
+@pytest.mark.engine
+def test_a_guest_behind_a_host_costs_no_request_more_than_the_host(
+    start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    """A late answer takes another Receive, so the least of several counts."""
+    world = tmp_path / "world.json"
+    machine = {"id": machine_id(1), "name": "web", "guest": "windows", "user": "Administrator", "password": "Guest-1"}
+    world.write_text(json.dumps({"computer": "HV01", "machines": [machine]}))
+    bridge = start_bridge(world=world, auth="ntlm")
+    who = Credential("BRIDGE\\admin", "Secret-1")
+    with Host(WinRM("127.0.0.1", port=bridge.port, credential=who, auth="ntlm")) as host:
+        guest = host.vm(machine_id(1)).guest(credential=Credential("Administrator", "Guest-1"))
+        guest.services.list()  # It takes a session key besides, once.
+
+        def least(verb: Callable[[], object]) -> int:
+            counts: list[int] = []
+            for _ in range(5):
+                before = host.session.stats.requests or 0
+                verb()
+                counts.append((host.session.stats.requests or 0) - before)
+            return min(counts)
+
+        assert least(guest.services.list) <= least(host.inventory)

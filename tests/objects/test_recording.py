@@ -166,6 +166,38 @@ def test_texts_of_others_are_written_as_their_shape(file: Path) -> None:
     assert (error["message"], error["target"]) == ("xxxxxx: xxxx", machine_id(1))
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["masked", "as it is"])
+def test_a_document_within_a_document_is_masked_as_one_and_answers_again(file: Path, *, kept: bool) -> None:
+    """What a host passes on to a guest, and what comes back."""
+    service = {
+        "name": "vmicvss",
+        "state": "Running",
+        "start_type": "Manual",
+        "account": "CORP\\anne",
+        "path": "C:\\Geheim",
+    }
+    result = {"vm_id": None, "version": None, "info": None, "services": [service]}
+    guest = json.dumps({"schema": 1, "result": result, "errors": []})
+    told = json.dumps({"schema": 1, "result": {"opened": False, "reason": None, "answer": guest}, "errors": []})
+    credential = hv.Credential("anne-mark", "Pa55-mark-Wort!")
+
+    def ask(transport: hv.Transport) -> list[object]:
+        rows = hv.Host(transport).vm(machine_id(1)).guest(credential=credential).services.list()
+        return [(row.kind, row.installed, row.status, row.startup) for row in rows]
+
+    recorded = ask(hv.Recorder(Scripted(told), file, keep_texts=kept))
+    written = file.read_text()
+    assert [secret in written for secret in ("Pa55", "anne-mark", "Geheim", "CORP")] == [False, False, kept, kept]
+    assert ask(hv.Replay(file)) == recorded
+
+
+@pytest.mark.parametrize("nested", ["Geheim", '"Geheim"', '["Geheim"', "[" * 100_000, "NaN", ""])
+def test_what_is_no_document_within_a_document_is_written_as_its_shape(file: Path, nested: str) -> None:
+    told = json.dumps({"schema": 1, "result": {"answer": nested}, "errors": []})
+    hv.Recorder(Scripted(told), file).call(Call(GET_HOST, {"document": nested}), Deadline(5))
+    assert "Geheim" not in file.read_text()
+
+
 def test_a_text_under_a_key_that_nobody_knows_is_not_written(file: Path) -> None:
     recorded(file, answer(kvp={"Password": "hunter2", "deep": [["secret"]]}, 名="x"))
 
