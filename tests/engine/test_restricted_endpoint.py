@@ -13,7 +13,7 @@ from typing import TypedDict
 
 import pytest
 
-from hvintegration import Credential, Host, Local, World
+from hvintegration import Host, Local, World
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import Operation
@@ -35,7 +35,7 @@ Endpoint = Callable[[str], Local]
 
 
 def ask(script: Script) -> Operation[Answer]:
-    answer = yield Call(script, {}, secrets=dict.fromkeys(script.secrets, Credential("Administrator", "x")))
+    answer = yield Call(script, {})
     assert isinstance(answer, Answer)
     return answer
 
