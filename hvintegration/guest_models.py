@@ -154,8 +154,10 @@ class GuestServiceState(Value):
         the host does not offer it                                                disabled
         it runs, and its device is there or nothing is known of one               ok
         it runs, and its device is not there                                      problem
+        it is not installed though the host offers it                             problem
+        it is not installed                                                       disabled
         whether it runs is not known                                              unknown
-        it does not run, and is not installed or is not to be started             disabled
+        it does not run, and is not to be started                                 disabled
         it does not run though the host offers it                                 problem
         it does not run, and nothing says whether the host offers it              not_running
         ========================================================================= ===========
@@ -164,9 +166,9 @@ class GuestServiceState(Value):
             return Health.DISABLED
         if self.running:
             return Health.OK if self.device is not False else Health.PROBLEM
-        if self.installed is False and self.offered is None:
-            return Health.DISABLED
-        if self.running is None and self.installed is not False:
+        if self.installed is False:
+            return Health.PROBLEM if self.offered else Health.DISABLED
+        if self.running is None:
             return Health.UNKNOWN
         if self.startup is Startup.DISABLED:
             return Health.DISABLED

@@ -117,7 +117,7 @@ class Bridge:
 def start_bridge(engine: str) -> Iterator[Callable[..., Bridge]]:
     """Starts WSMan endpoints in front of the engine; ``HVINTEGRATION_WSMAN_BRIDGE`` names the module that has them.
 
-    ``start_bridge(world=FILE, program=[ARGUMENT, ...], auth=..., certificate=FILE, latency_ms=...)``
+    ``start_bridge(world=FILE, pwsh=FILE, program=[ARGUMENT, ...], auth=..., certificate=FILE, latency_ms=...)``
     """
     module = os.environ.get("HVINTEGRATION_WSMAN_BRIDGE")
     if not module:
@@ -127,11 +127,12 @@ def start_bridge(engine: str) -> Iterator[Callable[..., Bridge]]:
     def start(
         *,
         world: Path,
+        pwsh: str = engine,
         program: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         **options: str | float,
     ) -> Bridge:
-        arguments = json.dumps({"engine": [engine, *program], "env": {"HYPERV_WORLD": str(world)}, **options})
+        arguments = json.dumps({"engine": [pwsh, *program], "env": {"HYPERV_WORLD": str(world)}, **options})
         process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("bridge_process.py")), module, arguments],
             stdin=subprocess.PIPE,

@@ -24,7 +24,7 @@ HEARTBEAT, VSS, KVP, SHUTDOWN = (
 SESSION = ServiceKind.POWERSHELL_DIRECT
 
 
-def service(kind: ServiceKind = HEARTBEAT, state: str | None = "Running", **changes: object) -> dict[str, Any]:
+def service(kind: ServiceKind = HEARTBEAT, state: object = "Running", **changes: object) -> dict[str, Any]:
     """A service of Windows that runs and starts when it is triggered, but for *changes*."""
     plain: dict[str, Any] = {
         "name": kind.windows_service,

@@ -152,7 +152,7 @@ def test_where_no_name_can_be_read_it_is_not_called_no_guest() -> None:
     [("state", "running"), ("start_type", "startup"), ("process_id", "pid"), ("requires", "requires")],
 )
 def test_what_could_not_be_found_out_is_none(field: str, attribute: str) -> None:
-    row = by_kind(listing(guest([service(**{field: None})])).value)[HEARTBEAT]
+    row = by_kind(listing(guest([service() | {field: None}])).value)[HEARTBEAT]
     assert (row.installed, getattr(row, attribute)) == (True, None)
 
 
@@ -295,7 +295,7 @@ def test_the_state_that_was_seen_last_is_told_at_the_end(end: HvError | Deadline
     [([service()], ServiceNotFoundError), ([service(VSS, "Stopped", start_type="Disabled")], InvalidStateError)],
 )
 def test_what_cannot_come_to_run_is_not_waited_for(services: list[dict[str, Any]], kind: type[HvError]) -> None:
-    assert waiting(guest(services)).error(kind)
+    assert isinstance(waiting(guest(services)).error(kind), kind)
 
 
 # -- one change ----------------------------------------------------------------------------------------------------
@@ -491,7 +491,7 @@ def test_a_startup_is_settled_although_the_service_is_starting() -> None:
     no = problem("CouldNotSetService,x", "0", category="PermissionDenied", message="Nein.")
     outcome = changing("automatic", said([report(STARTING)], [STARTING], no))
     assert outcome.yielded == (write((VSS, "automatic")),)
-    assert outcome.error(PermissionDeniedError)
+    assert isinstance(outcome.error(PermissionDeniedError), PermissionDeniedError)
 
 
 # -- what is refused before anything is sent -----------------------------------------------------------------------
@@ -506,7 +506,9 @@ def test_what_a_guest_is_severely_limited_without_is_stopped_only_if_that_is_con
             assert kind.when_disabled in str(outcome.error(ConfigurationError))
             assert outcome.yielded == ()
         for action in ("start", "automatic", "manual"):
-            assert changing(action, answer(None, problem("x")), kind=kind).error(CommandFailedError)
+            assert isinstance(
+                changing(action, answer(None, problem("x")), kind=kind).error(CommandFailedError), CommandFailedError
+            )
 
 
 def test_confirming_is_accepted_for_all() -> None:
@@ -640,7 +642,7 @@ def test_a_restart_that_cannot_stop_does_not_start() -> None:
     no = problem("CouldNotStopService,x", "0", message="Nein.")
     outcome = restarting(said([report(RUNNING)], [RUNNING], no))
     assert outcome.yielded == (write((VSS, "stop")),)
-    assert outcome.error(CommandFailedError)
+    assert isinstance(outcome.error(CommandFailedError), CommandFailedError)
 
 
 def test_a_restart_that_cannot_start_says_that_it_is_stopped() -> None:
