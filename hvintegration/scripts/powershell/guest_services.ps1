@@ -4,13 +4,13 @@ $servicesKey = 'HKLM:\SYSTEM\CurrentControlSet\Services'
 
 function Get-Setting($Path, $Name) {
     try { (Microsoft.PowerShell.Management\Get-ItemProperty -LiteralPath $Path).$Name }
-    catch { if ([string] $_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } }
+    catch { if ([string] $_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } else { $null } }
 }
 
-# The GUID of the virtual machine, lower case without braces; nothing where the machine knows none.
+# The GUID of the virtual machine, lower case without braces; null where the machine knows none.
 function Get-MachineId {
     $known = ([string] (Get-Setting "$vmKey\Guest\Parameters" 'VirtualMachineId')).Trim().Trim('{', '}').ToLowerInvariant()
-    if ($known -match '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') { $known }
+    if ($known -match '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') { $known } else { $null }
 }
 
 function Test-Trigger($Name) {
@@ -18,7 +18,7 @@ function Test-Trigger($Name) {
         $trigger = Microsoft.PowerShell.Management\Get-ItemProperty -LiteralPath "$servicesKey\$Name\TriggerInfo\0"
         1 -eq $trigger.Action
     }
-    catch { if ([string] $_.CategoryInfo.Category -eq 'ObjectNotFound') { $false } }
+    catch { if ([string] $_.CategoryInfo.Category -eq 'ObjectNotFound') { $false } else { $null } }
 }
 
 function Get-GuestServices {
