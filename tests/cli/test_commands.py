@@ -100,7 +100,7 @@ def test_a_user_and_options_reach_the_transport(monkeypatch: pytest.MonkeyPatch)
         made.append((address, arguments))
         return Simulator(demo_world())
 
-    monkeypatch.setattr("hvintegration.cli.command.transport_for", note)
+    monkeypatch.setattr("hvintegration.cli.ways.transport_for", note)
 
     shown = run(
         *("--host", "winrm://hv01", "--option", "auth=ntlm", "vms", "--user", "CORP\\admin"),
@@ -195,7 +195,7 @@ def test_typing_a_password_takes_no_time_from_the_command(monkeypatch: pytest.Mo
     monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
     monkeypatch.setattr("sys.stdin", _Terminal())
     monkeypatch.setattr("getpass.getpass", type_slowly)
-    monkeypatch.setattr("hvintegration.cli.command.transport_for", lambda *_, **__: Noting(demo_world(), clock=clock))
+    monkeypatch.setattr("hvintegration.cli.ways.transport_for", lambda *_, **__: Noting(demo_world(), clock=clock))
 
     shown = run("--host", "winrm://hv01", "--user", "admin", "--timeout", "60", "host")
 
@@ -728,7 +728,7 @@ def test_an_interruption_says_what_became_of_a_change_and_nothing_else(monkeypat
         interruption.add_note("Error calling __set_name__ on '_proto_member' instance 'DarkGray' in 'ConsoleColor'")
         raise interruption
 
-    monkeypatch.setattr("hvintegration.cli.command.transport_for", interrupt)
+    monkeypatch.setattr("hvintegration.cli.ways.transport_for", interrupt)
 
     assert run("--host", "sim:", "vms") == Run(130, "", "hvintegration: interrupted.\n")
 
