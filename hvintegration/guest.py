@@ -81,7 +81,7 @@ class Guest(OfThisProcess):
 
     def set_services(
         self,
-        changes: Mapping[str | ServiceKind, bool],
+        changes: Mapping[str, bool] | Mapping[ServiceKind, bool] | Mapping[str | ServiceKind, bool],
         *,
         dry_run: bool = False,
         confirm: bool = False,

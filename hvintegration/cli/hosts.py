@@ -8,9 +8,9 @@ from typing import TypeAlias
 import attrs
 
 from hvintegration.cli.options import Options
-from hvintegration.cli.results import DONE, FAILED, Result, listed, shower, status
+from hvintegration.cli.results import DONE, FAILED, Result, listed, made, shower
 from hvintegration.cli.screen import progress
-from hvintegration.cli.ways import way
+from hvintegration.cli.ways import credential_of, way
 from hvintegration.errors import RemoteError, for_command
 from hvintegration.host import Host
 from hvintegration.models import ChangeOutcome, ServiceChange, ServiceState, VMInfo
@@ -26,7 +26,7 @@ def asking(question: _Question) -> Callable[[Options], int]:
 
     def run(options: Options) -> int:
         show = shower(options)
-        with way(options) as transport:
+        with way(options, credential_of(options.user)) as transport:
             with progress(f"Asking {options.host} ..."), Host(transport) as host:
                 host.info(timeout=options.deadline)
                 result = question(host, options)
@@ -38,7 +38,7 @@ def asking(question: _Question) -> Callable[[Options], int]:
 def check(options: Options) -> int:
     """``check``."""
     show = shower(options)
-    with way(options) as transport:
+    with way(options, credential_of(options.user)) as transport:
         with progress(f"Checking {options.host} ..."), Host(transport) as host:
             found = host.check(timeout=options.deadline)
         failed = found.failed
@@ -92,20 +92,7 @@ def switch(host: Host, options: Options) -> Result:
         timeout=options.deadline,
     )
     unlisted = vms.errors if isinstance(vms, Rows) else ()
-    failed = sum(change.outcome is ChangeOutcome.FAILED for change in changes)
-    changed = any(change.outcome in {ChangeOutcome.CHANGED, ChangeOutcome.CONFIRMED} for change in changes)
-    troubled = [(change, change.error) for change in changes if change.error is not None]
-    return Result(
-        changes.table(),
-        changes.to_dicts(),
-        errors=(*unlisted, *(error for _, error in troubled)),
-        complaints=(
-            *Rows(ServiceChange, (), unlisted).table().notes,
-            *(_complaint(change, error) for change, error in troubled),
-        ),
-        status=status(len(changes) - failed, failed + len(unlisted)),
-        changed=changed,
-    )
+    return made(changes, _complaint, unlisted)
 
 
 def _complaint(change: ServiceChange, error: Failure) -> str:

@@ -60,7 +60,8 @@ def jea(options: Options) -> int:
             path.write_bytes(content)
     except OSError as error:
         raise ConfigurationError(f"{options.folder} cannot be written: {error.strerror}.") from error
-    command = f".\\{REGISTRATION} -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'"
+    groups = " ".join(f"-{parameter} 'DOMAIN\\GROUP'" for parameter in ("Readers", "Operators", "GuestOperators"))
+    command = f".\\{REGISTRATION} {groups}"
     return show(
         Result(
             Table(("File",), tuple((str(path),) for path in files)),

@@ -30,6 +30,10 @@ class Options(argparse.Namespace):
     dry_run: bool
     deadline: Deadline
     user: str | None = None
+    guest_vm: str | None = None
+    guest_user: str | None = None
+    startup: str
+    yes: bool = False
     option: Sequence[tuple[str, str]] = ()
     record: str | None = None
     address: str | None = None

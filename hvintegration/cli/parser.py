@@ -7,19 +7,22 @@ import importlib.metadata
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
-from hvintegration.cli import hosts, offline
+from hvintegration.cli import guests, hosts, offline
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import FORMATS
 from hvintegration.cli.screen import write
-from hvintegration.cli.ways import PASSWORD_VARIABLE
+from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, PASSWORD_VARIABLE
 from hvintegration.clock import MOST_SECONDS
 from hvintegration.display import clean
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT
 
 __all__ = ["parse"]
+
+_Adding: TypeAlias = Callable[..., argparse.ArgumentParser]
+"""What adds a command to a parser: ``add_parser`` of its subparsers."""
 
 EPILOG: Final = """\
 addresses:
@@ -66,6 +69,10 @@ def parse(argv: Sequence[str] | None, options: Options, demonstration: Callable[
         if options.host not in {Options.host, options.address}:
             parser.error("give the address once")
         options.host = options.address
+    if options.guest_vm is not None and not options.guest_user:
+        parser.error("--vm needs --guest-user, a user of the guest")
+    if options.guest_vm is None and options.guest_user is not None and options.user is not None:
+        parser.error("without --vm, --host is the guest: give one of --user and --guest-user")
     options.kinds = [ServiceKind.find(name) for name in options.services]
 
 
@@ -83,10 +90,7 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(name: str, run: Callable[[Options], int], summary: str, detail: str = "") -> argparse.ArgumentParser:
-        description = f"{summary[0].upper()}{summary[1:]}. {detail}"
-        added = commands.add_parser(
-            name, parents=[_common_options(collected)], help=summary, description=description, allow_abbrev=False
-        )
+        added = _added(commands.add_parser, name, summary, detail, _common_options(collected))
         added.set_defaults(run=run)
         return added
 
@@ -103,31 +107,95 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
             verb, hosts.asking(hosts.switch), f"{verb} integration services", "Only what differs is touched."
         )
         switching.set_defaults(enable=enable)
-        switching.add_argument(
-            "services",
-            type=lambda text: text.split(","),
-            metavar="SERVICE",
-            help=f"{SERVICE}; several with commas between them",
-        )
+        _take_services(switching)
         switching.add_argument("vms", nargs="*", metavar="VM", help="name or id")
         switching.add_argument("--all", action="store_true", help="every virtual machine of the host")
-        switching.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     waiting = command("wait", hosts.asking(hosts.wait), "wait until an integration service is ok", "--timeout ends it.")
-    waiting.add_argument("services", nargs=1, metavar="SERVICE", help=SERVICE)
+    _take_service(waiting)
     waiting.add_argument("vm", metavar="VM", help="name or id")
+    _add_guest(commands.add_parser, collected)
     command("kinds", offline.kinds, "list the integration services that there are", "No host is asked.")
     writing = command(
         "jea",
         offline.jea,
         "write a restricted endpoint (JEA) to be registered on a host",
-        "Two roles, one to read and one to switch, and the script that registers them. No host is asked.",
+        "Three roles (readers, operators, operators of guests), and the script that registers them. No host is asked.",
     )
     writing.add_argument("folder", type=Path, metavar="FOLDER", help="where to write it; made if it is not there")
     command("demo", demonstration, "show it all on a simulated host", "What is shown is what happens.")
     return parser
 
 
+def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
+    """The command ``guest``, whose actions are commands of their own."""
+    about = "look at a Windows guest, and start and stop its integration services"
+    detail = "With --vm by PowerShell Direct, through its host; without, --host is the guest itself."
+    guest = _added(adding, "guest", about, detail, _common_options(collected), _guest_options())
+    actions = guest.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def action(name: str, run: Callable[[Options], int], summary: str, detail: str = "") -> argparse.ArgumentParser:
+        added = _added(actions.add_parser, name, summary, detail, _common_options(collected), _guest_options())
+        added.set_defaults(run=run)
+        return added
+
+    action("info", guests.show_info, "show the guest itself")
+    action("services", guests.show_services, "list its integration services")
+    _take_services(action("start", guests.start, "start integration services", "Only what differs is touched."))
+    stopping = action(
+        "stop",
+        guests.stop,
+        "stop integration services",
+        "Only what differs is touched. Hyper-V starts again what is enabled on the host.",
+    )
+    _take_services(stopping)
+    _take_yes(stopping)
+    _take_service(action("restart", guests.restart, "stop an integration service and start it"))
+    setting = action("startup", guests.set_startup, "set how an integration service comes to run")
+    _take_service(setting)
+    setting.add_argument("startup", choices=("automatic", "manual", "disabled"), help="Hyper-V starts no disabled one")
+    _take_yes(setting)
+
+
 SERVICE: Final = "key, English or local name, component id, Windows service or Linux daemon"
+
+
+def _added(
+    adding: _Adding, name: str, summary: str, detail: str, *options: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    description = f"{summary[0].upper()}{summary[1:]}. {detail}"
+    return adding(name, parents=options, help=summary, description=description, allow_abbrev=False)
+
+
+def _take_service(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("services", nargs=1, metavar="SERVICE", help=SERVICE)
+
+
+def _take_services(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "services",
+        type=lambda text: text.split(","),
+        metavar="SERVICE",
+        help=f"{SERVICE}; several with commas between them",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def _take_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask, also where a guest is severely limited without")
+
+
+def _guest_options() -> argparse.ArgumentParser:
+    """Which guest, and who asks in it."""
+    guest = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    guest.add_argument(
+        "--vm", dest="guest_vm", metavar="NAME", help="name or id: through its host, by PowerShell Direct"
+    )
+    guest.add_argument(
+        "--guest-user",
+        metavar="USER",
+        help=f"who asks in the guest; the password is that of the variable {GUEST_PASSWORD_VARIABLE}, or is asked for",
+    )
+    return guest
 
 
 def _common_options(collected: list[tuple[str, str]]) -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 
@@ -13,6 +13,8 @@ from hvintegration.cli.options import Options
 from hvintegration.cli.screen import OutputLostError, Screen, complain, write
 from hvintegration.display import Table, clean
 from hvintegration.errors import HvError
+from hvintegration.guest_models import GuestChange
+from hvintegration.models import ChangeOutcome, ServiceChange
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.values import Failure, Record, Rows
 
@@ -27,6 +29,7 @@ __all__ = [
     "PARTLY_FAILED",
     "Result",
     "listed",
+    "made",
     "shower",
     "status",
     "write_document",
@@ -69,6 +72,34 @@ def listed(of: type[Record], items: Sequence[Record], errors: Sequence[Failure])
     rows = Rows(of, items, errors)
     table = rows.table()
     return Result(table, rows.to_dicts(), rows.errors, table.notes, status(len(rows), len(errors)))
+
+
+Change = TypeVar("Change", bound=ServiceChange | GuestChange)
+
+
+def made(
+    changes: Rows[Change], complaint: Callable[[Change, Failure], str], unlisted: Sequence[Failure] = ()
+) -> Result:
+    """What became of changes.
+
+    Args:
+        changes: All of them.
+        complaint: What is the matter with one that has an error, in a sentence.
+        unlisted: What they could not be made of, since it could not be listed.
+    """
+    failed = sum(change.outcome is ChangeOutcome.FAILED for change in changes)
+    troubled = [(change, change.error) for change in changes if change.error is not None]
+    return Result(
+        changes.table(),
+        changes.to_dicts(),
+        errors=(*unlisted, *(error for _, error in troubled)),
+        complaints=(
+            *Rows(Failure, (), unlisted).table().notes,
+            *(complaint(change, error) for change, error in troubled),
+        ),
+        status=status(len(changes) - failed, failed + len(unlisted)),
+        changed=any(change.outcome in {ChangeOutcome.CHANGED, ChangeOutcome.CONFIRMED} for change in changes),
+    )
 
 
 def status(succeeded: int, failed: int) -> int:

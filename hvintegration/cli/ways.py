@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import sys
 from collections.abc import Generator
 from typing import Final
 
 from hvintegration.addresses import transport_for
 from hvintegration.cli.options import Options
+from hvintegration.cli.screen import somebody_types
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.display import clean
@@ -18,20 +18,25 @@ from hvintegration.errors import ConfigurationError
 from hvintegration.transports.base import Transport, clock_of
 from hvintegration.transports.recording.recorder import Recorder
 
-__all__ = ["PASSWORD_VARIABLE", "way"]
+__all__ = ["GUEST_PASSWORD_VARIABLE", "PASSWORD_VARIABLE", "credential_of", "way"]
 
 PASSWORD_VARIABLE: Final = "HVINTEGRATION_PASSWORD"  # noqa: S105 - where it is, not what it is
+GUEST_PASSWORD_VARIABLE: Final = "HVINTEGRATION_GUEST_PASSWORD"  # noqa: S105 - likewise
 
 
 @contextlib.contextmanager
-def way(options: Options) -> Generator[Transport]:
-    """The way to the host that the command line names, recorded if it says so. The command's time begins here.
+def way(options: Options, who: Credential | None) -> Generator[Transport]:
+    """The way to the machine that the command line names, recorded if it says so. The command's time begins here.
+
+    Args:
+        options: The command line.
+        who: Who asks there; this user if None.
 
     Raises:
         ConfigurationError: The address is invalid, or the recording cannot be begun.
         HvError: At the end: not all of it could be recorded.
     """
-    transport = transport_for(options.host, credential=_credential(options.user), options=dict(options.option))
+    transport = transport_for(options.host, credential=who, options=dict(options.option))
     options.deadline = Deadline(options.timeout, clock_of(transport))  # Not before: typing a password takes its time.
     if options.record is None:
         yield transport
@@ -42,8 +47,12 @@ def way(options: Options) -> Generator[Transport]:
         raise recorder.failure
 
 
-def _credential(user: str | None) -> Credential | None:
-    """Who asks.
+def credential_of(user: str | None, variable: str = PASSWORD_VARIABLE) -> Credential | None:
+    """Who asks, with a password from the environment or the terminal; None for this user.
+
+    Args:
+        user: The name.
+        variable: The environment variable of the password.
 
     Raises:
         ConfigurationError: There is no password: the variable is empty, or none is set, and there is no terminal to
@@ -51,10 +60,10 @@ def _credential(user: str | None) -> Credential | None:
     """
     if user is None:
         return None
-    password = os.environ.get(PASSWORD_VARIABLE)
-    if password is None and sys.stdin.isatty():
+    password = os.environ.get(variable)
+    if password is None and somebody_types():
         with contextlib.suppress(EOFError, UnicodeDecodeError):  # Ctrl-D, or bytes that are no text.
             password = getpass.getpass(f"Password of {clean(user)}: ")
     if not password:
-        raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {PASSWORD_VARIABLE}.")
+        raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {variable}.")
     return Credential(user, password)

@@ -480,9 +480,10 @@ def test_jea_in_all_formats(tmp_path: Path) -> None:
     rows = run("jea", str(folder), "--format", "csv").csv
 
     assert (shown.status, shown.err) == (0, "")
-    assert [line.split()[0] for line in shown.out.splitlines()[2:6]] == files
+    assert [line.split()[0] for line in shown.out.splitlines()[2:7]] == files
     assert (
-        "    .\\Register-HvIntegrationEndpoint.ps1 -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'\n" in shown.out
+        "    .\\Register-HvIntegrationEndpoint.ps1 -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'"
+        " -GuestOperators 'DOMAIN\\GROUP'\n" in shown.out
     )
     assert [row["File"] for row in rows] == data["result"]["files"] == files
     assert data["result"]["configuration_name"] == "HvIntegration"

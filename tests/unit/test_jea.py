@@ -84,11 +84,11 @@ def test_every_file_has_an_id_of_its_own() -> None:
     text = "".join(endpoint_files().values())
     ids = re.findall(r"GUID +\s*= '([0-9a-f-]{36})'", text)
 
-    assert len(set(ids)) == len(ids) == 3
+    assert len(set(ids)) == len(ids) == 4
 
 
 def test_the_names_in_the_files_agree() -> None:
     registration = endpoint_files()[REGISTRATION]
 
     assert f"-Name {CONFIGURATION} " in registration
-    assert {READER, OPERATOR} == set(re.findall(r"RoleCapabilities = '(\w+)'", registration))
+    assert set(re.findall(r"Role = '(\w+)'", registration)) == {READER, OPERATOR, GUEST_OPERATOR}
