@@ -16,7 +16,7 @@ from hvintegration.transports.host_names import of_address
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["transport_for"]
+__all__ = ["guest_transport_for", "transport_for"]
 
 
 def transport_for(
@@ -55,6 +55,30 @@ def transport_for(
     return maker.make(rest, credential, given)
 
 
+def guest_transport_for(
+    address: str, *, credential: Credential | None = None, options: Mapping[str, str] | None = None
+) -> Transport:
+    """The way into the guest of that address, as :func:`transport_for`. Nothing is sent.
+
+    Args:
+        address: As :func:`~hvintegration.connect_guest` takes it.
+        credential: Likewise.
+        options: Likewise.
+
+    Raises:
+        ConfigurationError: As of :func:`transport_for`; or it does not say which guest of a world file is meant.
+    """
+    given = dict(options or {})
+    if address == "sim:":
+        given.setdefault("guest", "demovm")
+    if address.startswith("sim:") and "guest" not in given:
+        raise ConfigurationError(
+            f"{address} does not say which guest is meant.",
+            hint="Give the option guest, with the name of a virtual machine in that file.",
+        )
+    return transport_for(address, credential=credential, options=given)
+
+
 def _has_password(rest: str, *, is_path: bool) -> bool:
     """Whether what follows the scheme seems to have one. Then nothing of it is to be repeated in an error."""
     before, at, _ = rest.rpartition("@")
@@ -83,10 +107,10 @@ def _local(rest: str, _credential: Credential | None, _options: dict[str, Any]) 
     return Local(rest or None)
 
 
-def _simulator(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
+def _simulator(rest: str, _credential: Credential | None, options: dict[str, Any]) -> Transport:
     from hvintegration.simulator import Simulator, demo_world
 
-    return Simulator(rest or demo_world())
+    return Simulator(rest or demo_world(), **options)
 
 
 def _replay(rest: str, _credential: Credential | None, _options: dict[str, Any]) -> Transport:
@@ -162,7 +186,7 @@ _MAKERS: Final = {
     "winrm": _Maker(partial(_winrm, tls=False), takes_credential=True, options=_WINRM_OPTIONS),
     "winrms": _Maker(partial(_winrm, tls=True), takes_credential=True, options=_WINRM_OPTIONS),
     "ssh": _Maker(_ssh, takes_credential=True, options=_SSH_OPTIONS),
-    "sim": _Maker(_simulator),
+    "sim": _Maker(_simulator, options=frozenset({"guest"})),
     "replay": _Maker(_replay),
 }
 """By the scheme of an address."""

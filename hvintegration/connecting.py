@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hvintegration.addresses import transport_for
+from hvintegration.addresses import guest_transport_for, transport_for
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.guest import Guest, opened
@@ -75,4 +75,4 @@ def connect_guest(
         TransportError: There is no usable answer.
         DecodeError: The answer has an unknown shape.
     """
-    return opened(Guest(transport_for(address, credential=credential, options=options)), timeout)
+    return opened(Guest(guest_transport_for(address, credential=credential, options=options)), timeout)

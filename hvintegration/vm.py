@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
-from hvintegration.addresses import transport_for
+from hvintegration.addresses import guest_transport_for
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
 from hvintegration.display import Cell
@@ -107,7 +107,7 @@ class VM(OfThisProcess):
             DecodeError: The answer has an unknown shape.
         """
         if address is not None:
-            transport = transport_for(address, credential=credential, options=options)
+            transport = guest_transport_for(address, credential=credential, options=options)
             return opened(Guest(transport, GuestTarget(vm_id=self._id)), timeout)
         if options:
             raise ConfigurationError("PowerShell Direct has no options.", hint="They go with an address of the guest.")

@@ -2,37 +2,94 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
+import attrs
+
+from hvintegration.calls.call import Call
+from hvintegration.credential import Credential
 from hvintegration.operations.refusals import COMPONENT_NOT_FOUND, COMPONENT_NOT_READ
-from hvintegration.simulator.hyperv import CmdletError, Component, HyperV, VirtualMachine
+from hvintegration.scripts import DIRECT, GUEST_SECRET
+from hvintegration.simulator.envelope import Failures, Request, Result, enveloped, failure
+from hvintegration.simulator.faults import CmdletError, InterpreterEnded
+from hvintegration.simulator.guest_functions import GUEST_FUNCTIONS, GuestFunction
+from hvintegration.simulator.hyperv import Component, HyperV, VirtualMachine, session_lost
+from hvintegration.simulator.windows import Windows
 
-__all__ = ["FUNCTIONS", "answer"]
-
-Request: TypeAlias = Mapping[str, Any]
-Function: TypeAlias = Callable[[HyperV, Request, "list[dict[str, Any]]"], "dict[str, Any]"]
-
-
-def answer(name: str, hyperv: HyperV, request: Request) -> dict[str, Any]:
-    """What the script *name* writes for *request*."""
-    failures: list[dict[str, Any]] = []
-    try:
-        result: dict[str, Any] | None = FUNCTIONS[name](hyperv, request, failures)
-    except CmdletError as error:
-        result = None
-        failures.append(_failure(error, None))
-    return {"schema": 1, "result": result, "errors": failures}
+__all__ = ["FUNCTIONS", "PowerShell", "answer"]
 
 
-def _get_host(hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]) -> dict[str, Any]:
-    world = hyperv.get_vm_host()
+@attrs.frozen
+class PowerShell:
+    """What a script finds where it runs.
+
+    Attributes:
+        hyperv: The module Hyper-V.
+        windows: The system itself.
+    """
+
+    hyperv: HyperV
+    windows: Windows
+
+
+Function: TypeAlias = Callable[[PowerShell, Request, Mapping[str, Credential], Failures], Result]
+
+
+def answer(call: Call, powershell: PowerShell) -> dict[str, Any]:
+    """What the script of *call* writes."""
+    function = FUNCTIONS[call.script.name]
+    return enveloped(partial(function, powershell, json.loads(call.text), call.secrets))
+
+
+def _on_host(function: Callable[[HyperV, Request, Failures], Result]) -> Function:
+    """One that asks the module Hyper-V, or nobody."""
+    return lambda here, request, _secrets, failures: function(here.hyperv, request, failures)
+
+
+def _in_guest(function: GuestFunction) -> Function:
+    """One that asks the system that it runs on."""
+    return lambda here, request, _secrets, failures: function(here.windows, request, failures)
+
+
+def _directly(function: GuestFunction) -> Function:
+    """One that has *function* done inside a guest, by PowerShell Direct."""
+
+    def work(here: PowerShell, request: Request, secrets: Mapping[str, Credential], failures: Failures) -> Result:
+        result: Result = {"opened": False, "reason": None, "answer": None}
+        vm_id, credential = request["vm_id"], secrets[GUEST_SECRET]
+        try:
+            here.hyperv.get_vm(vm_id=vm_id)
+            if request["opens_first"]:
+                here.hyperv.invoke_command(vm_id, credential)
+                result["opened"] = True
+            windows = here.hyperv.invoke_command(vm_id, credential)
+            try:
+                document = enveloped(partial(function, windows, json.loads(request["document"])))
+            except InterpreterEnded:
+                raise session_lost(vm_id) from None
+            result["answer"] = json.dumps(document)
+        except CmdletError as error:
+            result["reason"] = error.reason
+            failures.append(failure(error, None))
+        return result
+
+    return work
+
+
+def _get_host(
+    here: PowerShell, _request: Request, _secrets: Mapping[str, Credential], _failures: Failures
+) -> dict[str, Any]:
+    world = here.hyperv.get_vm_host()
+    _, system = here.windows.operating_system()
     return {
         "name": world.computer,
-        "os_caption": world.os.caption,
-        "os_version": world.os.version,
-        "os_build": world.os.build,
+        "os_caption": system.caption,
+        "os_version": system.version,
+        "os_build": system.build,
         "language": world.locale,
         "module_version": "2.0.0.0",
         "powershell_version": "7.6.9",
@@ -41,15 +98,15 @@ def _get_host(hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]
     }
 
 
-def _get_process(_hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]) -> dict[str, Any]:
+def _get_process(_hyperv: HyperV, _request: Request, _failures: Failures) -> dict[str, Any]:
     return {"process_id": 1, "started": "0"}
 
 
-def _stop_process(_hyperv: HyperV, _request: Request, _failures: list[dict[str, Any]]) -> dict[str, Any]:
+def _stop_process(_hyperv: HyperV, _request: Request, _failures: Failures) -> dict[str, Any]:
     return {"gone": True}  # Nothing goes on running in a simulator after its answer.
 
 
-def _get_vms(hyperv: HyperV, request: Request, failures: list[dict[str, Any]]) -> dict[str, Any]:
+def _get_vms(hyperv: HyperV, request: Request, failures: Failures) -> dict[str, Any]:
     problems: list[CmdletError] = []
     name = request["name"]
     if request["vm_id"] is not None:
@@ -58,13 +115,13 @@ def _get_vms(hyperv: HyperV, request: Request, failures: list[dict[str, Any]]) -
         found = hyperv.get_vm(problems, name=name[1:])
     else:
         found = hyperv.get_vm(problems)
-    failures.extend(_failure(problem, problem.target) for problem in problems)
+    failures.extend(failure(problem, problem.target) for problem in problems)
     if not found and not failures:
         hyperv.get_vm_host()
     return {"vms": [_vm_record(hyperv, vm, request, failures) for vm in found]}
 
 
-def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: list[dict[str, Any]]) -> dict[str, Any]:
+def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: Failures) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": vm.id, "name": vm.name, "state": vm.state, "info": None, "services": None}
     try:
         if request["info"]:
@@ -82,11 +139,11 @@ def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: l
         if request["services"]:
             entry["services"] = list(map(_service_record, hyperv.get_vm_integration_service(vm)))
     except CmdletError as error:
-        failures.append(_failure(error, vm.id))
+        failures.append(failure(error, vm.id))
     return entry
 
 
-def _set_services(hyperv: HyperV, request: Request, failures: list[dict[str, Any]]) -> dict[str, Any]:
+def _set_services(hyperv: HyperV, request: Request, failures: Failures) -> dict[str, Any]:
     machines: dict[str, VirtualMachine] = {}
     components: dict[str, list[Component]] = {}
     unreadable: dict[str, CmdletError] = {}
@@ -108,9 +165,9 @@ def _set_services(hyperv: HyperV, request: Request, failures: list[dict[str, Any
             if component is None:
                 reason = COMPONENT_NOT_FOUND if readable == components[vm_id] else COMPONENT_NOT_READ
                 absent = CmdletError(reason, "ObjectNotFound", "", change["component_id"])
-                failures.append(_failure(absent, str(index)))
+                failures.append(failure(absent, str(index)))
         else:
-            failures.append(_failure(unreadable[vm_id], str(index)))
+            failures.append(failure(unreadable[vm_id], str(index)))
         plan.append(component)
     changes = [_change(hyperv, component, request, index, failures) for index, component in enumerate(plan)]
     vms: list[dict[str, Any]] = []
@@ -119,7 +176,7 @@ def _set_services(hyperv: HyperV, request: Request, failures: list[dict[str, Any
             services = list(map(_service_record, hyperv.get_vm_integration_service(machine)))
             vms.append({"id": vm_id, "name": machine.name, "state": machine.state, "services": services})
         except CmdletError as error:
-            failures.append(_failure(error, vm_id))
+            failures.append(failure(error, vm_id))
     return {"changes": changes, "vms": vms}
 
 
@@ -128,7 +185,7 @@ def _change(
     component: Component | None,
     request: Request,
     index: int,
-    failures: list[dict[str, Any]],
+    failures: Failures,
 ) -> dict[str, Any] | None:
     if component is None:
         return None
@@ -139,7 +196,7 @@ def _change(
         try:
             outcome["after"] = hyperv.set_vm_integration_service(component, enabled=enabled).enabled
         except CmdletError as error:
-            failures.append(_failure(error, str(index)))
+            failures.append(failure(error, str(index)))
     return outcome
 
 
@@ -155,21 +212,18 @@ def _service_record(component: Component) -> dict[str, Any]:
     }
 
 
-def _failure(error: CmdletError, target: str | None) -> dict[str, Any]:
-    return {
-        "id": error.error_id,
-        "category": error.category,
-        "message": error.message,
-        "target": target,
-        "target_object": error.target,
+FUNCTIONS: Final[dict[str, Function]] = (
+    {"get_host": _get_host}
+    | {
+        name: _on_host(function)
+        for name, function in {
+            "get_process": _get_process,
+            "get_vms": _get_vms,
+            "set_services": _set_services,
+            "stop_process": _stop_process,
+        }.items()
     }
-
-
-FUNCTIONS: Final[dict[str, Function]] = {
-    "get_host": _get_host,
-    "get_process": _get_process,
-    "get_vms": _get_vms,
-    "set_services": _set_services,
-    "stop_process": _stop_process,
-}
+    | {name: _in_guest(function) for name, function in GUEST_FUNCTIONS.items()}
+    | {direct.name: _directly(GUEST_FUNCTIONS[script.name]) for script, direct in DIRECT.items()}
+)
 """By script name."""

@@ -12,24 +12,16 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
-from hvintegration.errors import ConnectionLostError
+from hvintegration.credential import Credential
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
+from hvintegration.simulator.faults import CmdletError, Faults, InterpreterEnded
+from hvintegration.simulator.pending import Pending
 from hvintegration.simulator.settling import Settling
 from hvintegration.simulator.store import WorldAccess
-from hvintegration.simulator.world import Fault, Machine, World
+from hvintegration.simulator.windows import Windows
+from hvintegration.simulator.world import Machine, World
 
-__all__ = ["CmdletError", "Component", "HyperV", "VirtualMachine"]
-
-
-class CmdletError(Exception):
-    """An error record of a cmdlet."""
-
-    def __init__(self, error_id: str, category: str, message: str, target: str | None) -> None:
-        super().__init__(message)
-        self.error_id = error_id
-        self.category = category
-        self.message = message
-        self.target = target
+__all__ = ["Component", "HyperV", "VirtualMachine", "session_lost"]
 
 
 @attrs.frozen(kw_only=True)
@@ -139,7 +131,7 @@ class HyperV:
         pause: How to let time pass for a slow machine.
         go_on: Raises when the call is to end.
         settling: What has been switched or started too recently to have contact.
-        address: For the error when PowerShell dies.
+        pending: What is still starting or stopping inside guests.
     """
 
     def __init__(
@@ -148,13 +140,14 @@ class HyperV:
         pause: Callable[[float], None],
         go_on: Callable[[], None],
         settling: Settling,
-        address: str,
+        pending: Pending,
     ) -> None:
         self._access = access
         self._pause = pause
         self._go_on = go_on
         self._settling = settling
-        self._address = address
+        self._pending = pending
+        self._faults = Faults(access, pause)
 
     def get_vm_host(self) -> World:
         """``Get-VMHost``."""
@@ -174,7 +167,9 @@ class HyperV:
             if not machines:
                 _report(_refusal(world, "GetVM", "vm_not_found", about=name, target=name), problems)
         reached = [machine for machine in machines if self._reach(world, "Get-VM", machine, problems)]
-        return [_without(self._virtual_machine(machine), self._unreadable("Get-VM", machine)) for machine in reached]
+        return [
+            _without(self._virtual_machine(machine), self._faults.unreadable("Get-VM", machine)) for machine in reached
+        ]
 
     def get_vm_integration_service(self, vm: VirtualMachine) -> list[Component]:
         """``Get-VMIntegrationService -VM``."""
@@ -184,7 +179,7 @@ class HyperV:
         assert machine is not None
         self._reach(world, "Get-VMIntegrationService", machine, None)
         self._pause(machine.delay_ms / 1000)
-        hidden = self._unreadable("Get-VMIntegrationService", machine)
+        hidden = self._faults.unreadable("Get-VMIntegrationService", machine)
         return [_without(self._component(world, machine, kind), hidden) for kind in HOST_MANAGED]
 
     def set_vm_integration_service(self, component: Component, *, enabled: bool) -> Component:
@@ -203,8 +198,39 @@ class HyperV:
                     return self._component(changed, candidate, component.kind)
             return component
 
-        hidden = self._unreadable(f"{verb}-VMIntegrationService", machine)
+        hidden = self._faults.unreadable(f"{verb}-VMIntegrationService", machine)
         return _without(self._access.change(switch), hidden)
+
+    def invoke_command(self, vm_id: str, credential: Credential) -> Windows:
+        """The session that ``Invoke-Command -VMId -Credential`` opens in a guest: PowerShell Direct."""
+        self._go_on()
+        world = self._access.read()
+        machine = next((machine for machine in world.machines if machine.id == vm_id), None)
+        if machine is None:
+            message = f"The input VMId {vm_id} does not resolve to a single virtual machine."
+            raise _direct_error("InvalidVMIdNotSingle", "InvalidArgument", message, vm_id, "ArgumentException")
+        fault = self._faults.strike("Invoke-Command", machine)
+        if fault is not None and fault.action == "remove":
+            raise session_lost(vm_id)
+        if fault is not None:
+            raise _direct_error(fault.id, fault.category, fault.message, vm_id, fault.reason)
+        if machine.state != "Running":
+            message = f"The virtual machine {machine.name} is not in running state."
+            raise _direct_error("InvalidVMState", "InvalidArgument", message, vm_id, "ArgumentException")
+        if machine.guest != "windows" or not _guest_side_runs(machine, ServiceKind.POWERSHELL_DIRECT):
+            message = "A failure occurred while attempting to connect to the target virtual machine."
+            raise _direct_error("VMSessionConnectFailed", "InvalidOperation", message, vm_id)
+        user = credential.username.rpartition("\\")[2]
+        if user.lower() != machine.user.lower() or credential.password != machine.password:
+            raise _direct_error("InvalidCredential", "AuthenticationError", "The credential is invalid.", vm_id)
+
+        def while_it_runs(world: World) -> Machine:
+            for machine in world.machines:
+                if machine.id == vm_id and machine.state == "Running":
+                    return machine
+            raise InterpreterEnded
+
+        return Windows(self._access, self._faults, self._go_on, self._pause, self._pending, while_it_runs)
 
     # -- what all cmdlets do --------------------------------------------------------------------------------------
 
@@ -226,17 +252,10 @@ class HyperV:
         return None
 
     def _reach(self, world: World, name: str, machine: Machine, problems: list[CmdletError] | None) -> bool:
-        fault = self._strike(name, machine) if world.faults else None
+        fault = self._faults.strike(name, machine) if world.faults else None
         if fault is None:
             return True
         cmdlet = name.replace("-", "")
-        if fault.action == "delay":
-            self._pause(fault.seconds)
-            return True
-        if fault.action == "exit":
-            raise ConnectionLostError(
-                f"The interpreter at {self._address} ended.", address=self._address, may_have_run=True, fenced=True
-            )
         if fault.action == "unavailable":
             error = _refusal(world, cmdlet, "vm_gone", about=world.computer, target=None)
         elif fault.action == "remove":
@@ -246,43 +265,6 @@ class HyperV:
             error = CmdletError(error_id, fault.category, fault.message, machine.name)
         _report(error, problems)
         return False
-
-    def _strike(self, name: str, machine: Machine) -> Fault | None:
-        """The first fault that fits; it is used up by one, and what it removes is removed."""
-
-        def fits(fault: Fault) -> bool:
-            return fault.action != "unreadable" and _fits(fault, name, machine)
-
-        found = next(filter(fits, self._access.read().faults), None)
-        if found is None or (found.times is None and found.action not in {"remove", "unavailable"}):
-            return found
-
-        def use_up(world: World) -> Fault | None:
-            found = next(filter(fits, world.faults), None)
-            if found is not None and found.times is not None:
-                found.times -= 1
-            if found is not None and found.action == "remove":
-                world.machines[:] = [other for other in world.machines if other.name != machine.name]
-            if found is not None and found.action == "unavailable":
-                world.access = "unavailable"
-            return found
-
-        return self._access.change(use_up)
-
-    def _unreadable(self, name: str, machine: Machine) -> frozenset[str]:
-        """The properties whose getters fail in what that cmdlet shows of the machine."""
-
-        def fits(fault: Fault) -> bool:
-            return fault.action == "unreadable" and _fits(fault, name, machine)
-
-        def use_up(world: World) -> None:
-            for fault in filter(fits, world.faults):
-                fault.times = None if fault.times is None else fault.times - 1
-
-        found = list(filter(fits, self._access.read().faults))
-        if any(fault.times is not None for fault in found):
-            self._access.change(use_up)
-        return frozenset(fault.property for fault in found)
 
     # -- what they show -------------------------------------------------------------------------------------------
 
@@ -353,15 +335,6 @@ class HyperV:
         return (primary,)
 
 
-def _fits(fault: Fault, name: str, machine: Machine) -> bool:
-    """Whether it strikes when that cmdlet reaches the machine."""
-    return (
-        (fault.cmdlet is None or fault.cmdlet.lower() == name.lower())
-        and (fault.machine is None or fault.machine == machine.name)
-        and (fault.times is None or fault.times > 0)
-    )
-
-
 _PROPERTIES: Final = {
     "Id": "id",
     "Name": "name",
@@ -393,6 +366,19 @@ def _without(shown: Shown, hidden: frozenset[str]) -> Shown:
         _PROPERTIES[name]: None for name in hidden & _PROPERTIES.keys() if _PROPERTIES[name] in ours
     }
     return attrs.evolve(shown, **nothing)
+
+
+def _direct_error(
+    identifier: str, category: str, message: str, target: str, reason: str = "InvalidOperationException"
+) -> CmdletError:
+    error_id = f"{identifier},Microsoft.HyperV.PowerShell.Commands.InvokeCommandDirect"
+    return CmdletError(error_id, category, message, target, reason)
+
+
+def session_lost(vm_id: str) -> CmdletError:
+    """The error of ``Invoke-Command`` where a session with a guest has ended within it."""
+    message = "An error has occurred which PowerShell cannot handle. A remote session might have ended."
+    return _direct_error("PSSessionStateBroken", "OpenError", message, vm_id, "PSRemotingTransportException")
 
 
 def _text(status: str | None, override: str | None) -> str | None:

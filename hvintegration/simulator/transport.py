@@ -11,11 +11,14 @@ from hvintegration.calls.reserve import answer_by
 from hvintegration.clock import Clock, Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, ConnectionLostError, TransportTimeoutError
 from hvintegration.processes import OfThisProcess
-from hvintegration.simulator.functions import answer
+from hvintegration.simulator.faults import Faults, InterpreterEnded
+from hvintegration.simulator.functions import PowerShell, answer
 from hvintegration.simulator.hyperv import HyperV
+from hvintegration.simulator.pending import Pending
 from hvintegration.simulator.settling import Settling
 from hvintegration.simulator.store import FileStore, MemoryStore, Store
-from hvintegration.simulator.world import World
+from hvintegration.simulator.windows import Windows
+from hvintegration.simulator.world import Machine, World
 
 __all__ = ["Simulator"]
 
@@ -24,7 +27,7 @@ LONGEST_SLEEP: Final = 0.25
 
 
 class Simulator(OfThisProcess):
-    """A simulated host. Its address is ``sim:``, or ``sim:FILE``.
+    """A simulated host, or the guest of one of its virtual machines. Its address is ``sim:``, or ``sim:FILE``.
 
     Args:
         world: The world that it answers from: an object, which stays yours to change and to look at, or the path of a
@@ -32,9 +35,10 @@ class Simulator(OfThisProcess):
         clock: The clock that it and its sessions go by; :class:`VirtualClock` makes all waiting instant. The
             machine's own clock if None.
         settle: Seconds without contact after a machine was started or a service switched on.
+        guest: Name of the virtual machine inside whose guest it stands; None for the host.
 
     Raises:
-        ConfigurationError: There is no such world file, or it holds no world.
+        ConfigurationError: There is no such world file, it holds no world, or that has no such virtual machine.
 
     >>> import hvintegration as hv
     >>> world = hv.simulator.demo_world()
@@ -43,10 +47,18 @@ class Simulator(OfThisProcess):
     False
     >>> world.journal
     ['disable demovm vss']
+    >>> guest = hv.Guest(hv.Simulator(world, guest="backup", clock=hv.VirtualClock()))
+    >>> guest.services["vss"].start().running
+    True
     """
 
     def __init__(
-        self, world: World | str | os.PathLike[str], *, clock: Clock | None = None, settle: float = 0.0
+        self,
+        world: World | str | os.PathLike[str],
+        *,
+        clock: Clock | None = None,
+        settle: float = 0.0,
+        guest: str | None = None,
     ) -> None:
         if settle < 0:
             raise ConfigurationError(f"Invalid settle {settle!r}: it is negative.")
@@ -56,9 +68,12 @@ class Simulator(OfThisProcess):
         self._store: Store = MemoryStore(world) if isinstance(world, World) else FileStore(world)
         self._settling = Settling(settle, self.clock.monotonic)
         self._settling.look(self._store.read())
+        self._pending = Pending(self.clock.monotonic)
+        self._guest = guest
+        self._inside(self._store.read())
 
     def __str__(self) -> str:
-        return f"sim:{self._store}"
+        return f"sim:{self._store}" if self._guest is None else f"sim:{self._store}#guest={self._guest}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -89,8 +104,23 @@ class Simulator(OfThisProcess):
 
         self.requests += 1
         with self._store.access(lambda: go_on(in_real_time)) as world:
-            hyperv = HyperV(world, pause, go_on, self._settling, str(self))
-            return json.dumps(answer(call.script.name, hyperv, json.loads(call.text)))
+            hyperv = HyperV(world, pause, go_on, self._settling, self._pending)
+            windows = Windows(world, Faults(world, pause), go_on, pause, self._pending, self._inside)
+            try:
+                return json.dumps(answer(call, PowerShell(hyperv, windows)))
+            except InterpreterEnded:
+                raise ConnectionLostError(
+                    f"The interpreter at {self} ended.", address=str(self), may_have_run=True, fenced=True
+                ) from None
+
+    def _inside(self, world: World) -> Machine | None:
+        """The machine whose guest this is."""
+        if self._guest is None:
+            return None
+        for machine in world.machines:
+            if machine.name == self._guest:
+                return machine
+        raise ConfigurationError(f"The world of sim:{self._store} has no virtual machine {self._guest!r}.")
 
     def close(self) -> None:
         """Nothing to let go of; a call that is under way ends."""

@@ -83,14 +83,18 @@ class Fault:
 
     Attributes:
         action: ``delay``, ``error``, ``exit`` (PowerShell dies), ``remove`` (the machine vanishes), ``unavailable``
-            (the management service stops, see ``World.access``) or ``unreadable`` (a getter of what the cmdlet shows
-            fails).
-        cmdlet: The cmdlet, such as ``Get-VMIntegrationService``; any if None.
+            (the management service stops, see ``World.access``), ``unreadable`` (a getter of what the cmdlet shows
+            fails) or ``pending`` (a service inside a guest takes a while to start or to stop).
+        cmdlet: The cmdlet, such as ``Get-VMIntegrationService``; any of Hyper-V's if None. Only the simulator knows
+            faults of ``Invoke-Command``, which opens a session in a guest, and of ``Get-Service``, ``Start-Service``,
+            ``Stop-Service`` and ``Set-Service`` inside: where PowerShell dies there, the session is lost.
         machine: Name of the machine; any if None.
-        seconds: How long a delay takes.
+        seconds: How long a delay takes, or a service is pending.
         id: Error id of an error.
         category: PowerShell's category of an error.
         message: Sentence of an error.
+        reason: Type name of the exception of an error of ``Invoke-Command``: ``PSDirectException`` is real Windows'
+            for a session that was not let in.
         property: What an ``unreadable`` one is about, such as ``Enabled`` or ``State``.
         times: How often it strikes; always if None.
     """
@@ -102,6 +106,7 @@ class Fault:
     id: str = "OperationFailed"
     category: str = "NotSpecified"
     message: str = "The operation failed."
+    reason: str = "InvalidOperationException"
     property: str = ""
     times: int | None = None
 
@@ -120,6 +125,10 @@ class Machine:
         guest_services: The Windows services inside; the usual eight if none is given for a Windows guest.
         daemons: The Hyper-V daemons that run inside a Linux guest.
         addresses: What the guest reports while Data Exchange works.
+        os: What runs in a Windows guest.
+        user: Name of the user whom a Windows guest lets in.
+        password: Password of that user.
+        intrinsic: What a Windows guest tells of itself over Data Exchange, such as ``IntegrationServicesVersion``.
         extra: Whatever else the world file says of it.
     """
 
@@ -136,6 +145,10 @@ class Machine:
     services: dict[str, ServiceSetting] = attrs.field(factory=dict[str, ServiceSetting])
     guest_services: list[GuestService] = attrs.field(factory=list[GuestService])
     daemons: list[str] = attrs.field(factory=list[str])
+    os: OperatingSystem = attrs.field(factory=OperatingSystem)
+    user: str = "Administrator"
+    password: str = attrs.field(default="Guest-Passw0rd", repr=False)
+    intrinsic: dict[str, str] = attrs.field(factory=dict[str, str])
     extra: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:

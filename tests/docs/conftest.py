@@ -299,7 +299,7 @@ _WORLD_KEYS: Final = {
     "GuestService": {
         "name": "Such as `vmicheartbeat`.",
         "display_name": "What the guest shows.",
-        "status": "`Running` or `Stopped`.",
+        "status": "Member name of `ServiceControllerStatus`, such as `Running`, `Stopped` or `StartPending`.",
         "start_type": "`Manual`, `Automatic` or `Disabled`; one that is disabled is not started by the host.",
     },
 }

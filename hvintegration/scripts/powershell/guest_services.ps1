@@ -4,7 +4,7 @@ $servicesKey = 'HKLM:\SYSTEM\CurrentControlSet\Services'
 
 function Get-Setting($Path, $Name) {
     try { (Microsoft.PowerShell.Management\Get-ItemProperty -LiteralPath $Path).$Name }
-    catch { if ([string] $_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } }
+    catch { if ([string] $_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } else { $null } }
 }
 
 function Test-Trigger($Name) {
@@ -12,7 +12,7 @@ function Test-Trigger($Name) {
         $trigger = Microsoft.PowerShell.Management\Get-ItemProperty -LiteralPath "$servicesKey\$Name\TriggerInfo\0"
         1 -eq $trigger.Action
     }
-    catch { if ([string] $_.CategoryInfo.Category -eq 'ObjectNotFound') { $false } }
+    catch { if ([string] $_.CategoryInfo.Category -eq 'ObjectNotFound') { $false } else { $null } }
 }
 
 function Get-GuestServices {
