@@ -108,9 +108,8 @@ def _ask(options: Options, question: Callable[[Guest], Result]) -> int:
     show = shower(options)
     who = credential_of(options.user)
     inside = credential_of(options.guest_user, GUEST_PASSWORD_VARIABLE)
-    if options.guest_vm is None:
-        who = who or inside
-    with way(options, who) as transport:
+    is_guest = options.guest_vm is None
+    with way(options, (who or inside) if is_guest else who, is_guest=is_guest) as transport:
         with progress(f"Asking {options.host} ..."), _reached(options, transport, inside) as guest:
             result = question(guest)
         return show(result)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Generator
 from typing import Final
 
-from hvintegration.addresses import transport_for
+from hvintegration.addresses import guest_transport_for, transport_for
 from hvintegration.cli.options import Options
 from hvintegration.cli.screen import somebody_types
 from hvintegration.clock import Deadline
@@ -25,18 +25,20 @@ GUEST_PASSWORD_VARIABLE: Final = "HVINTEGRATION_GUEST_PASSWORD"  # noqa: S105 - 
 
 
 @contextlib.contextmanager
-def way(options: Options, who: Credential | None) -> Generator[Transport]:
+def way(options: Options, who: Credential | None, *, is_guest: bool = False) -> Generator[Transport]:
     """The way to the machine that the command line names, recorded if it says so. The command's time begins here.
 
     Args:
         options: The command line.
         who: Who asks there; this user if None.
+        is_guest: Whether the machine is a guest, not a host.
 
     Raises:
         ConfigurationError: The address is invalid, or the recording cannot be begun.
         HvError: At the end: not all of it could be recorded.
     """
-    transport = transport_for(options.host, credential=who, options=dict(options.option))
+    make = guest_transport_for if is_guest else transport_for
+    transport = make(options.host, credential=who, options=dict(options.option))
     options.deadline = Deadline(options.timeout, clock_of(transport))  # Not before: typing a password takes its time.
     if options.record is None:
         yield transport
