@@ -49,6 +49,7 @@ from hvintegration.guest_models import (
 )
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
+from hvintegration.operations.vms import normal_guid
 from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.values import Failure, Rows
@@ -73,8 +74,14 @@ ANOTHER_MACHINE: Final = "AnotherVirtualMachine"
 """Error id of the package's own script: the guest is not the virtual machine that it should be."""
 
 _RUNNING: Final = "Running"
+_STOPPED: Final = "Stopped"
 _PENDING: Final = "Pending"
 _STOPPED_AGAIN: Final = "It was started, and stopped again by itself: the host does not offer it."
+
+
+_WINDOWS: Final = "a Windows guest of Hyper-V"
+_OF_SERVICES: Final = "Microsoft.PowerShell.Management"
+_GET_SERVICE: Final = "GetServiceCommand"
 
 
 class GuestAction(enum.StrEnum):
@@ -136,7 +143,7 @@ class _Records:
 def _read(target: GuestTarget, *, info: bool) -> Operation[_Records]:
     answer = yield Call(GET_GUEST, {"info": info})
     assert isinstance(answer, Answer)
-    records = _records(answer, result_of(answer, "read the guest", remote_error), target)
+    records = _records(answer, result_of(answer, "read the guest", _guest_error), target)
     _check_identity(records, target)
     if all(state.installed is not True for state in records.services):
         _raise_no_guest(records)
@@ -162,13 +169,31 @@ def _another_machine(address: str, found: str | None, target: GuestTarget) -> In
 def _raise_no_guest(records: _Records) -> None:
     address = records.answer.address
     for entry in records.answer.errors:
-        raise remote_error(Refusal.of(entry, address=address, doing="read the integration services"))
+        raise _guest_error(Refusal.of(entry, address=address, doing="read the integration services"))
+    for failure in records.failures:
+        raise CommandFailedError(
+            f"{address} failed to read the integration services: {failure.message}", address=address
+        )
     raise UnsupportedError(
         f"{address} has none of the integration services that Windows has in a guest.",
         address=address,
-        needs="a Windows guest of Hyper-V",
+        needs=_WINDOWS,
         hint="Their names begin with vmic; Windows has them since Windows 8 and Windows Server 2012.",
     )
+
+
+def _guest_error(refusal: Refusal) -> RemoteError:
+    """The exception for what a machine said when it was asked for services of Windows."""
+    if short_id(refusal.error_id) == "CommandNotFoundException" and refusal.missing_module == _OF_SERVICES:
+        return UnsupportedError(
+            f"{refusal.address} cannot {refusal.doing}{refusal.said}",
+            needs=_WINDOWS,
+            **refusal.facts,
+            hint="PowerShell has commands for services on Windows only.",
+        )
+    if refusal.error_id.endswith(_GET_SERVICE):
+        return remote_error(refusal, hint="Where this user lacks the right: use an administrator of the guest.")
+    return remote_error(refusal)
 
 
 def read_guest_info(target: GuestTarget) -> Operation[GuestInfo]:
@@ -249,11 +274,18 @@ def change_guest_service(
 
 def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[GuestServiceState]:
     """Stop it and start it, each settled: two round trips, more while it is under way. The state after."""
-    yield from change_guest_service(target, kind, GuestAction.STOP, confirm=True)
+    stopped = yield from change_guest_service(target, kind, GuestAction.STOP, confirm=True)
     try:
         return (yield from change_guest_service(target, kind, GuestAction.START, confirm=True))
+    except DeadlineReached as end:
+        raise WaitTimeoutError(
+            f"{kind.label} of {stopped.address} is stopped for the restart: there was no time left to start it.",
+            wanted="running",
+            last=stopped,
+            hint="Start it.",
+        ) from end
     except HvError as error:
-        error.add_note(f"{kind.label} had been stopped for the restart.")
+        error.add_note(f"{kind.label} is stopped for the restart.")
         raise
 
 
@@ -306,34 +338,40 @@ class _Changing:
 
     def __init__(self, target: GuestTarget) -> None:
         self._target = target
+        self._begun: dict[_Change, _Report] = {}
 
     def ask(self, changes: Sequence[_Change], *, dry_run: bool) -> Operation[dict[_Change, GuestChange]]:
+        # What has been begun is looked at: where it has ended otherwise than wanted, it is not begun once more.
+        asked = changes if dry_run else [change for change in changes if change not in self._begun]
+        dry_run, asked = (dry_run, asked) if asked else (True, changes)
         document: JsonObject = {
             "vm_id": self._target.vm_id,
             "dry_run": dry_run,
-            "changes": [{"name": change.kind.windows_service, "action": change.action.value} for change in changes],
+            "changes": [{"name": change.kind.windows_service, "action": change.action.value} for change in asked],
         }
         answer = yield Call(SET_GUEST_SERVICES, document, dry_run=dry_run)
         assert isinstance(answer, Answer)
         try:
-            return _decoded(answer, changes, self._target, dry_run=dry_run)
+            told = _told(answer, asked, self._target)
         except DecodeError as error:
             error.address = answer.address
             raise
+        self._begun = {change: report for change, report in told.reports.items() if report.begun} | self._begun
+        reports = told.reports | self._begun
+        return {change: _outcome(change, reports[change], told.records, dry_run=dry_run) for change in changes}
 
     def is_busy(self, result: GuestChange) -> bool:
-        return result.outcome is ChangeOutcome.FAILED and _is_pending(result.state)
+        return result.outcome is ChangeOutcome.FAILED and _is_under_way(_change_of(result), result.state)
 
-    def doubt(self, result: GuestChange) -> Failure | None:  # noqa: ARG002 - the guest always says what became of it
-        return None
+    def doubt(self, result: GuestChange) -> Failure | None:
+        # It was begun, and how it is now could not be read.
+        begun = result.outcome is ChangeOutcome.FAILED and _change_of(result) in self._begun
+        return result.error if begun and not self.is_busy(result) and self.is_made(result) is None else None
 
     def is_made(self, seen: GuestChange) -> bool | None:
         if seen.outcome is not ChangeOutcome.FAILED:
             return seen.outcome is not ChangeOutcome.WOULD_CHANGE
-        if _is_pending(seen.state):
-            return None
-        known = seen.state is not None and seen.state.installed is not None
-        return False if known else None
+        return _is_so(_change_of(seen), seen.state) if seen.state is not None else None
 
     def confirmed(self, seen: GuestChange) -> GuestChange:
         return attrs.evolve(seen, outcome=ChangeOutcome.CONFIRMED, before=None)
@@ -346,10 +384,20 @@ class _Changing:
         return attrs.evolve(_failed(change, lost.address), state=state, error=error)
 
 
-def _decoded(
-    answer: Answer, changes: Sequence[_Change], target: GuestTarget, *, dry_run: bool
-) -> dict[_Change, GuestChange]:
-    result = result_of(answer, "change integration services", remote_error)
+def _change_of(result: GuestChange) -> _Change:
+    return _Change(result.kind, GuestAction(result.action))
+
+
+@attrs.frozen
+class _Told:
+    """What an answer says of each change, and how the guest is after all of them."""
+
+    reports: dict[_Change, _Report]
+    records: _Records
+
+
+def _told(answer: Answer, changes: Sequence[_Change], target: GuestTarget) -> _Told:
+    result = result_of(answer, "change integration services", _guest_error)
     for entry in answer.errors:
         if short_id(entry.id) == ANOTHER_MACHINE:
             raise _another_machine(answer.address, entry.target_object, target)
@@ -358,40 +406,48 @@ def _decoded(
     if len(entries) != len(changes):
         raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
     said = {entry.target: entry for entry in answer.errors}
-    return {
-        change: _outcome(
-            change, _report(entry, f"$.result.changes[{index}]"), said.get(str(index)), records, dry_run=dry_run
-        )
+    reports = {
+        change: _report(entry, f"$.result.changes[{index}]", said.get(str(index)))
         for index, (change, entry) in enumerate(zip(changes, entries, strict=True))
     }
+    return _Told(reports, records)
 
 
 @attrs.frozen
 class _Report:
-    """What an answer says of one change: how the service was before, and whether its cmdlet was called."""
+    """What an answer says of one change.
 
-    state: str | None
-    startup: Startup | None
-    begun: bool
+    Attributes:
+        found: Whether there is such a service.
+        state: How it was before.
+        startup: How it came to run before.
+        begun: Whether its cmdlet was called.
+        error: What went wrong.
+    """
+
+    found: bool
+    state: str | None = None
+    startup: Startup | None = None
+    begun: bool = False
+    error: ErrorEntry | None = None
 
 
-def _report(entry: Json, path: str) -> _Report | None:
+def _report(entry: Json, path: str, error: ErrorEntry | None) -> _Report:
     if entry is None:
-        return None
+        return _Report(found=False, error=error)
     done = as_object(entry, path)
     before = object_field(done, "before", path)
     state = optional_text(before, "state", f"{path}.before")
-    return _Report(state, _startup(_SERVICE.read(before, f"{path}.before")), flag(done, "begun", path))
+    startup = _startup(_SERVICE.read(before, f"{path}.before"))
+    return _Report(found=True, state=state, startup=startup, begun=flag(done, "begun", path), error=error)
 
 
-def _outcome(
-    change: _Change, report: _Report | None, said: ErrorEntry | None, records: _Records, *, dry_run: bool
-) -> GuestChange:
+def _outcome(change: _Change, report: _Report, records: _Records, *, dry_run: bool) -> GuestChange:
     address = records.answer.address
     state = _state_of(records.services, change.kind)
-    error = failure_of(said, address=address, names={}) if said is not None else None
+    error = failure_of(report.error, address=address, names={}) if report.error is not None else None
     seen = attrs.evolve(_failed(change, address), state=state, error=error)
-    if report is None:
+    if not report.found:
         why = "It is not installed in the guest." if state.installed is False else "It could not be read."
         return attrs.evolve(seen, error=error or _own(why, address))
     before = report.startup.value if change.action.is_startup and report.startup is not None else report.state
@@ -405,8 +461,8 @@ def _outcome(
         return attrs.evolve(seen, error=error or _own(_why_not_so(change, state), address))
     if is_so:
         return attrs.evolve(seen, outcome=ChangeOutcome.UNCHANGED)
-    if is_so is None or _is_pending(state):
-        return attrs.evolve(seen, error=_own(f"It is {state.status or 'in no known state'}.", address))
+    if is_so is None:
+        return attrs.evolve(seen, error=error or _own(f"It is {state.status or 'in no known state'}.", address))
     if change.action is GuestAction.START and state.startup is Startup.DISABLED:
         return attrs.evolve(seen, error=_own("It is disabled in the guest.", address))
     if dry_run:
@@ -416,18 +472,20 @@ def _outcome(
 
 def _is_so(change: _Change, state: GuestServiceState) -> bool | None:
     """Whether the state is as wanted; None if that could not be read, or is still to show."""
+    if state.installed is False:
+        return False
     if change.action.is_startup:
         if state.startup is None:
             return None
         startup = Startup.MANUAL if state.startup is Startup.TRIGGERED else state.startup
         return startup.value == change.action.value
-    if state.running is None or _is_pending(state):
+    if state.status is None or _is_pending(state):
         return None
-    return state.running is (change.action is GuestAction.START)
+    return state.status == (_RUNNING if change.action is GuestAction.START else _STOPPED)
 
 
 def _why_not_so(change: _Change, state: GuestServiceState) -> str:
-    if change.action is GuestAction.START and state.running is False and not _is_pending(state):
+    if change.action is GuestAction.START and state.status == _STOPPED:
         return _STOPPED_AGAIN
     if change.action is GuestAction.STOP and state.running:
         return "It was stopped, and runs again: Hyper-V starts what is enabled on the host."
@@ -436,6 +494,11 @@ def _why_not_so(change: _Change, state: GuestServiceState) -> str:
 
 def _is_pending(state: GuestServiceState | None) -> bool:
     return state is not None and (state.status or "").endswith(_PENDING)
+
+
+def _is_under_way(change: _Change, state: GuestServiceState | None) -> bool:
+    """Whether what is wanted is still to show. How a service comes to run is set at once."""
+    return not change.action.is_startup and _is_pending(state)
 
 
 def _failed(change: _Change, address: str) -> GuestChange:
@@ -464,14 +527,15 @@ def _error_of(change: _Change, made: GuestChange) -> HvError:
     """The exception for a single change that failed, or whose state after could not be read."""
     state, error = made.state, made.error
     if state is not None and made.outcome is ChangeOutcome.FAILED:
-        if _is_pending(state):
+        if _is_under_way(change, state):
             return WaitTimeoutError(
                 f"{change.kind.label} of {made.address} is {state.status}: there was no time left to {change}.",
                 wanted=change.action.value,
                 last=state,
                 hint="Give it more time.",
             )
-        if state.installed is False or (error is not None and not error.error_id and state.cannot_start):
+        is_disabled = change.action is GuestAction.START and state.startup is Startup.DISABLED
+        if state.installed is False or (is_disabled and error is not None and not error.error_id):
             return _cannot(change, state)
     assert error is not None
     refusal = Refusal(
@@ -484,7 +548,7 @@ def _error_of(change: _Change, made: GuestChange) -> HvError:
     )
     if short_id(error.error_id) in {"CouldNotStartService", "CouldNotStopService", "CouldNotSetService"}:
         return _not_let(refusal)
-    if not error.error_id and change.action is GuestAction.START:
+    if error.message == _STOPPED_AGAIN and not error.error_id:
         return InvalidStateError(
             f"{made.address} failed to {change}: {error.message}",
             address=made.address,
@@ -493,7 +557,7 @@ def _error_of(change: _Change, made: GuestChange) -> HvError:
             expected="enabled on the host",
             hint=_offer_it(change.kind),
         )
-    return remote_error(refusal)
+    return _guest_error(refusal)
 
 
 def _offer_it(kind: ServiceKind) -> str | None:
@@ -568,28 +632,28 @@ def _records(answer: Answer, result: JsonObject, target: GuestTarget) -> _Record
     path = "$.result"
     vm_id = optional_text(result, "vm_id", path)
     version = optional_text(result, "version", path)
-    failures = tuple(failure_of(entry, address=answer.address, names={}) for entry in answer.errors)
 
     def decode(entry: JsonObject, place: str) -> GuestServiceState | None:
         return _service(entry, place, answer, version, target)
 
-    found = (
+    listed = (
         ()
         if result.get("services") is None
-        else tuple(
-            state
-            for state in decode_list(list_field(result, "services", path), f"{path}.services", decode, answer.step)
-            if state is not None
-        )
+        else decode_list(list_field(result, "services", path), f"{path}.services", decode, answer.step)
     )
+    said = [failure_of(entry, address=answer.address, names={}) for entry in answer.errors]
+    nameless = "The guest gave no value for Name of an integration service."
+    unread = [_own(nameless, answer.address) for state in listed if state is None]
+    found = [state for state in listed if state is not None]
     seen = {state.kind: state for state in found if state.kind is not None}
-    complete = not answer.errors and result.get("services") is not None
+    # An error with a target is about that alone, and not about the list.
+    is_whole = result.get("services") is not None and not unread and all(entry.target for entry in answer.errors)
     known = [
-        seen.get(kind) or _unseen(kind, answer.address, answer.received_at, installed=False if complete else None)
+        seen.get(kind) or _unseen(kind, answer.address, answer.received_at, installed=False if is_whole else None)
         for kind in ServiceKind
     ]
     others = [state for state in found if state.kind is None]
-    return _Records(answer, result, vm_id.strip("{}").lower() if vm_id else None, version, (*known, *others), failures)
+    return _Records(answer, result, normal_guid(vm_id or ""), version, (*known, *others), (*said, *unread))
 
 
 def _service(

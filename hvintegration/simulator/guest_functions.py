@@ -23,12 +23,12 @@ _MODES: Final = {"automatic": "Automatic", "manual": "Manual", "disabled": "Disa
 def _get_guest(windows: Windows, request: Request, failures: Failures) -> Result:
     problems: list[CmdletError] = []
     result: Result = {
-        "vm_id": windows.parameter("VirtualMachineId"),
+        "vm_id": _machine_id(windows),
         "version": windows.intrinsic("IntegrationServicesVersion"),
         "services": list(map(_record, windows.get_services(problems))),
         "info": None,
     }
-    failures.extend(failure(problem, problem.target) for problem in problems)
+    failures.extend(failure(problem, None) for problem in problems)
     if request["info"]:
         name, system = windows.operating_system()
         result["info"] = {
@@ -47,14 +47,14 @@ def _get_guest(windows: Windows, request: Request, failures: Failures) -> Result
 
 
 def _set_guest_services(windows: Windows, request: Request, failures: Failures) -> Result:
-    known = windows.parameter("VirtualMachineId")
+    known = _machine_id(windows)
     result: Result = {
         "vm_id": known,
         "version": windows.intrinsic("IntegrationServicesVersion"),
         "changes": None,
         "services": None,
     }
-    if request["vm_id"] is not None and known is not None and known.lower() != request["vm_id"].lower():
+    if request["vm_id"] is not None and known is not None and known != request["vm_id"].lower():
         failures.append(failure(CmdletError(ANOTHER_MACHINE, "InvalidOperation", "", known), None))
         return result
     problems: list[CmdletError] = []
@@ -74,7 +74,7 @@ def _set_guest_services(windows: Windows, request: Request, failures: Failures) 
         if not any(str(one.name).lower() in asked_for and (one.status or "").endswith("Pending") for one in services):
             break
     result["services"] = list(map(_record, services))
-    failures.extend(failure(problem, problem.target) for problem in problems)
+    failures.extend(failure(problem, None) for problem in problems)
     return result
 
 
@@ -105,6 +105,11 @@ def _change(
         except CmdletError as error:
             failures.append(failure(error, str(index)))
     return outcome
+
+
+def _machine_id(windows: Windows) -> str | None:
+    known = windows.parameter("VirtualMachineId")
+    return known and known.lower()
 
 
 def _record(service: WindowsService) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Windows:
     def intrinsic(self, name: str) -> str | None:
         r"""What the guest tells of itself: a value in ``SOFTWARE\Microsoft\Virtual Machine\Auto``."""
         _, machine = self._look()
-        values: Mapping[str, str] = {} if machine is None else machine.intrinsic
+        values: Mapping[str, str | None] = {} if machine is None else machine.intrinsic
         return next((value for key, value in values.items() if key.lower() == name.lower()), None)
 
     def get_services(self, problems: list[CmdletError]) -> list[WindowsService]:

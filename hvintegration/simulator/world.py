@@ -148,7 +148,7 @@ class Machine:
     os: OperatingSystem = attrs.field(factory=OperatingSystem)
     user: str = "Administrator"
     password: str = attrs.field(default="Guest-Passw0rd", repr=False)
-    intrinsic: dict[str, str] = attrs.field(factory=dict[str, str])
+    intrinsic: dict[str, str | None] = attrs.field(factory=dict[str, str | None])
     extra: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:

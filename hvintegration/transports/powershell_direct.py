@@ -7,7 +7,7 @@ from typing import Final
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import flag, optional_text
-from hvintegration.calls.refusals import Refusal, is_refusal_of_scripts, short_id
+from hvintegration.calls.refusals import Refusal, is_refusal_of_scripts
 from hvintegration.clock import Clock, Deadline
 from hvintegration.credential import Credential
 from hvintegration.errors import (
@@ -17,10 +17,11 @@ from hvintegration.errors import (
     ConnectionLostError,
     HvError,
     InvalidStateError,
+    RemoteError,
     UnsupportedError,
     VMNotFoundError,
 )
-from hvintegration.operations.refusals import hyperv_error, result_of
+from hvintegration.operations.refusals import HYPERV_MODULE, hyperv_error, result_of
 from hvintegration.processes import OfThisProcess
 from hvintegration.scripts import DIRECT, GUEST_SECRET, Effect
 from hvintegration.transports.base import Transport, clock_of, discard, requests_of, sharing_of
@@ -32,8 +33,17 @@ _NOT_ONE: Final = frozenset({"InvalidVMIdNotSingle", "InvalidVMNameNotSingle", "
 _WRONG_CREDENTIAL: Final = frozenset({"InvalidCredential", "InvalidUsername"})
 _NOT_PATCHED: Final = frozenset({"HyperVNegotiationFailed", "HyperVInvalidResponse"})
 
+_NOT_RUNNING: Final = "InvalidVMState"
+_NO_MODULE: Final = "HyperVModuleNotAvailable"
+_NOT_CONNECTED: Final = "VMSessionConnectFailed"
+
 _BROKEN: Final = "PSSessionStateBroken"
-"""A session that could not be opened, or that was lost."""
+"""A session that could not be opened, or that was lost. Windows may say first why, as in ``AccessDenied,...``."""
+
+_READY: Final = (
+    "It must be a Windows guest (10, Server 2016 or later) that has started, with the service vmicvmsession running. "
+    "A Linux guest is reached over SSH."
+)
 
 _PS_DIRECT_EXCEPTION: Final = "PSDirectException"
 """Type of what Windows PowerShell raises while a session is opened: nothing was run then (``PSDirectException``,
@@ -126,21 +136,53 @@ class PowerShellDirect(OfThisProcess):
         Args:
             answer: The host's answer.
             reason: Name of the type of PowerShell's exception.
-            opened: Whether a session had been opened before the script was sent into the guest.
+            opened: Whether a session had been opened before the script was sent into the guest. From then on, whatever
+                is not known to be raised before anything runs there is a loss.
             is_write: Whether that was looked at.
         """
         refusals = [Refusal.of(entry, address=str(self._host), doing="reach the guest") for entry in answer.errors]
         if not refusals:
             return CommandFailedError(f"{self} answered neither a result nor an error.", address=str(self))
         refusal = refusals[0]
-        short, said, facts = short_id(refusal.error_id), refusal.said, refusal.facts
-        if short in _NOT_ONE:
+        ids = set(refusal.error_id.split(","))
+        refused = self._refused(refusal, ids)
+        if refused is not None:
+            return refused
+        if ids & _NOT_PATCHED:
+            return self._unreachable(refusal, "Install the updates of Windows on the host and in the guest.")
+        if _NOT_CONNECTED in ids:
+            return self._unreachable(refusal, _READY)
+        if ids & _WRONG_CREDENTIAL or reason == _PS_DIRECT_EXCEPTION:
+            return AuthenticationError(
+                f"{self} does not let {self._credential.username} in{refusal.said}",
+                address=str(self),
+                host_message=refusal.message,
+                hint="Give user and password of an account of the guest; where the sentence is about the negotiation, "
+                "bring host and guest up to date.",
+            )
+        if _BROKEN in ids and is_write and not opened:
+            return self._unreachable(refusal, _READY)
+        if _BROKEN in ids or opened:
+            lost = ConnectionLostError(
+                f"There is no session with {self}, or it was lost{refusal.said}",
+                address=str(self),
+                host_message=refusal.message,
+                hint=_READY,
+            )
+            lost.retryable = is_write  # Whatever keeps a read from being answered does not pass within a moment.
+            return lost
+        return hyperv_error(refusal)
+
+    def _refused(self, refusal: Refusal, ids: set[str]) -> RemoteError | None:
+        """What the host, or PowerShell in the guest, refuses before anything runs there; None if it is not that."""
+        said, facts = refusal.said, refusal.facts
+        if ids & _NOT_ONE:
             return VMNotFoundError(
                 f"{self._host} has no virtual machine {self._vm_id}{said}",
                 **facts,
                 hint="It may have been deleted or moved, or this user may not see it: use an elevated session.",
             )
-        if short == "InvalidVMState":
+        if _NOT_RUNNING in ids:
             not_running = InvalidStateError(
                 f"{self} cannot be reached{said}",
                 action="reach the guest",
@@ -150,41 +192,20 @@ class PowerShellDirect(OfThisProcess):
             )
             not_running.retryable = False
             return not_running
-        if short in _WRONG_CREDENTIAL or (reason == _PS_DIRECT_EXCEPTION and short not in _NOT_PATCHED):
-            return AuthenticationError(
-                f"{self} does not let {self._credential.username} in{said}",
-                address=str(self),
-                host_message=refusal.message,
-                hint="Give user and password of an account of the guest; where the sentence is about the negotiation, "
-                "bring host and guest up to date.",
+        if _NO_MODULE in ids:
+            return UnsupportedError(
+                f"{self._host} cannot reach into a guest{said}",
+                needs=HYPERV_MODULE,
+                **facts,
+                hint="Install the feature Hyper-V-PowerShell on the host, or use a host that has the Hyper-V role.",
             )
-        if short in _NOT_PATCHED:
-            return ConnectError(
-                f"{self} cannot be reached{said}",
-                address=str(self),
-                host_message=refusal.message,
-                hint="Install the updates of Windows on the host and in the guest.",
-            )
-        if short == "HyperVModuleNotAvailable":
-            return hyperv_error(refusal)
-        not_reached = f"{self} cannot be reached{said}"
-        ready = (
-            "It must be a Windows guest (10, Server 2016 or later) that has started, with the service vmicvmsession "
-            "running. A Linux guest is reached over SSH."
-        )
-        if short == "VMSessionConnectFailed" or (short == _BROKEN and is_write and not opened):
-            return ConnectError(not_reached, address=str(self), host_message=refusal.message, hint=ready)
-        if short == _BROKEN:
-            lost = ConnectionLostError(
-                f"There is no session with {self}, or it was lost{said}",
-                address=str(self),
-                host_message=refusal.message,
-                hint=ready,
-            )
-            lost.retryable = is_write  # Whatever keeps a read from being answered does not pass within a moment.
-            return lost
         if is_refusal_of_scripts(refusal.error_id):
             return UnsupportedError(
                 f"{self} takes no scripts{said}", needs="a session with the guest that runs scripts", **facts
             )
-        return hyperv_error(refusal)
+        return None
+
+    def _unreachable(self, refusal: Refusal, hint: str) -> ConnectError:
+        return ConnectError(
+            f"{self} cannot be reached{refusal.said}", address=str(self), host_message=refusal.message, hint=hint
+        )

@@ -117,8 +117,8 @@ def machine(**facts: object) -> dict[str, object]:
         (machine(daemons="hv_kvp_daemon"), "daemons is 'hv_kvp_daemon', where a list belongs"),
         (machine(guest_services=[{"display_name": "x"}]), r"guest_services\[0\].name is missing"),
         (
-            machine(intrinsic={"OSName": [float("inf")]}),
-            r"intrinsic.OSName\[0\] is inf, where a number of JSON belongs",
+            machine(files={"a": [float("inf")]}),
+            r"files.a\[0\] is inf, where a number of JSON belongs",
         ),
         ({"faults": ["x"]}, r"\$.faults\[0\] is 'x', where an object belongs"),
         ({"faults": [{"times": "x"}]}, r"\$.faults\[0\].times is 'x', where a whole number"),

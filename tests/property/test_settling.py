@@ -6,7 +6,7 @@ no time left) is drawn.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import pytest
@@ -25,7 +25,20 @@ from hvintegration.errors import (
 )
 from hvintegration.operations.settling import SENDS
 from hvintegration.scripts import Effect
-from tests.support.lossy_host import ANSWERED, READS, TRADES, WRITES, Key, LossyHost, Trade, Value
+from tests.support.lossy_host import (
+    ANSWERED,
+    GUEST,
+    READS,
+    SERVICES,
+    TRADES,
+    WRITES,
+    Key,
+    LossyHost,
+    Trade,
+    Value,
+)
+
+T = TypeVar("T")
 
 every_trade = pytest.mark.parametrize("trade", TRADES.values(), ids=TRADES)
 
@@ -50,17 +63,46 @@ class History:
         return self.told.known if isinstance(self.told, OutcomeUnknownError) else ()
 
 
-def new_host(trade: Trade, data: st.DataObject) -> LossyHost:
-    every = st.fixed_dictionaries({key: st.sampled_from(trade.values) for key in trade.keys})
-    return LossyHost(trade, data.draw(every, label="things"))
+class Drawing(Protocol):
+    """What decides."""
+
+    def draw(self, strategy: st.SearchStrategy[T], label: str) -> T: ...
 
 
-def drawn_changes(trade: Trade, data: st.DataObject) -> dict[Key, Value]:
-    some = st.dictionaries(st.sampled_from(trade.keys), st.sampled_from(trade.values), min_size=1)
-    return data.draw(some, label="changes")
+class Remembering:
+    """Decides, and decides the same a second time as far as that comes to the same questions."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+        self._drawn: dict[str, list[Any]] = {}
+        self._left: dict[str, list[Any]] = {}
+
+    def draw(self, strategy: st.SearchStrategy[T], label: str) -> T:
+        if self._left.get(label):
+            again: T = self._left[label].pop(0)
+            return again
+        value = self._data.draw(strategy, label)
+        self._drawn.setdefault(label, []).append(value)
+        return value
+
+    def again(self) -> None:
+        """From here on, decide as before."""
+        self._left = {label: list(values) for label, values in self._drawn.items()}
 
 
-def played(trade: Trade, data: st.DataObject) -> History:
+def new_host(trade: Trade, data: Drawing) -> LossyHost:
+    some = st.lists(st.sampled_from(range(len(trade.values))), min_size=len(trade.keys), max_size=len(trade.keys))
+    drawn = data.draw(some, "things")
+    return LossyHost(trade, {key: trade.values[value] for key, value in zip(trade.keys, drawn, strict=True)})
+
+
+def drawn_changes(trade: Trade, data: Drawing) -> dict[Key, Value]:
+    places = st.sampled_from(range(len(trade.keys)))
+    drawn = data.draw(st.dictionaries(places, st.sampled_from(range(len(trade.values))), min_size=1), "changes")
+    return {trade.keys[place]: trade.values[value] for place, value in drawn.items()}
+
+
+def played(trade: Trade, data: Drawing) -> History:
     """How it ends. What is still running then has been carried out afterwards."""
     host = new_host(trade, data)
     before = dict(host.things)
@@ -70,7 +112,7 @@ def played(trade: Trade, data: st.DataObject) -> History:
     return History(asked, before, host, told)
 
 
-def play(asked: dict[Key, Value], host: LossyHost, data: st.DataObject) -> tuple[Any, ...] | HvError | DeadlineReached:
+def play(asked: dict[Key, Value], host: LossyHost, data: Drawing) -> tuple[Any, ...] | HvError | DeadlineReached:
     operation = host.trade.make([host.trade.change(*change) for change in asked.items()])
     steps = 0
     try:
@@ -79,12 +121,12 @@ def play(asked: dict[Key, Value], host: LossyHost, data: st.DataObject) -> tuple
             steps += 1
             try:
                 if isinstance(step, Sleep):
-                    if steps > MOST_STEPS or data.draw(st.booleans(), label="no time to sleep"):
+                    if steps > MOST_STEPS or data.draw(st.booleans(), "no time to sleep"):
                         raise DeadlineReached  # noqa: TRY301  # as a session throws it
                     came = None
                 else:
                     fates = WRITES if step.effect is Effect.WRITE else READS
-                    came = host.take(step, fates[data.draw(st.sampled_from(sorted(fates)), label=step.effect.value)])
+                    came = host.take(step, fates[data.draw(st.sampled_from(sorted(fates)), step.effect.value)])
             except (HvError, DeadlineReached) as error:
                 meanwhile(host, data)
                 step = operation.throw(error)
@@ -98,19 +140,22 @@ def play(asked: dict[Key, Value], host: LossyHost, data: st.DataObject) -> tuple
         return error
 
 
-def meanwhile(host: LossyHost, data: st.DataObject) -> None:
+def meanwhile(host: LossyHost, data: Drawing) -> None:
     """What happens on the machine between two steps."""
     ends = st.booleans() if host.running else st.just(False)  # noqa: FBT003
-    if data.draw(ends, label="what runs there ends"):
+    if data.draw(ends, "what runs there ends"):
         host.finish()
-    if data.draw(st.integers(0, 9), label="something vanishes (0)") == 0:
-        host.vanish(data.draw(st.sampled_from(host.trade.keys), label="what"))
+    if data.draw(st.integers(0, 9), "something vanishes (0)") == 0:
+        host.vanish(host.trade.keys[data.draw(st.sampled_from(range(len(host.trade.keys))), "what")])
 
 
 @every_trade
 @given(st.data())
 def test_what_is_told_as_made_is_so_and_what_is_told_as_failed_is_not(trade: Trade, data: st.DataObject) -> None:
-    history = played(trade, data)
+    assert_truth(trade, played(trade, data))
+
+
+def assert_truth(trade: Trade, history: History) -> None:
     for result in history.results:
         key, wanted = trade.wanted(result)
         assert history.asked[key] == wanted
@@ -118,6 +163,17 @@ def test_what_is_told_as_made_is_so_and_what_is_told_as_failed_is_not(trade: Tra
             assert history.host.things.get(key) != wanted
         else:
             assert history.host.ever[key] == wanted
+
+
+@given(st.data())
+def test_what_is_told_of_a_host_and_of_a_guest_with_the_same_history_is_true_of_both(data: st.DataObject) -> None:
+    remembering = Remembering(data)
+    for trade in (SERVICES, GUEST):
+        history = played(trade, remembering)
+        assert_truth(trade, history)
+        assert history.host.sent_though_made is False
+        assert history.host.sent_while_running is False
+        remembering.again()
 
 
 @every_trade

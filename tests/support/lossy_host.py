@@ -1,6 +1,7 @@
 """A small machine that keeps things, behind a connection on which anything can get lost.
 
-It knows nothing of what the things are: a :class:`Trade` does, one for services and one for lamps.
+It knows nothing of what the things are: a :class:`Trade` does, one for the services of a host, one for those inside a
+guest and one for lamps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from hvintegration.errors import (
     TransportError,
     TransportTimeoutError,
 )
+from hvintegration.guest_models import GuestChange
 from hvintegration.models import ChangeOutcome, ServiceChange
+from hvintegration.operations.guests import GuestTarget, set_guest_services
 from hvintegration.operations.services import ResolvedChange, set_services
 from hvintegration.scripts import Effect
 from hvintegration.service_kind import ServiceKind
@@ -65,7 +68,7 @@ class Trade:
         make: The operation.
         asked: What a document asks for.
         answer: The result of an answer; what errors are about.
-        absent: The error id for what is not there.
+        absent: The error id for what is not there; empty if there is no error about that.
         wanted: Which thing a result is about, and how it shall be.
         failed: Whether the result says that it was not made.
     """
@@ -75,7 +78,7 @@ class Trade:
     change: Callable[[Key, Value], Any]
     make: Callable[[Sequence[Any]], Operation[tuple[Any, ...]]]
     asked: Callable[[Mapping[str, Any]], list[tuple[Key, Value]]]
-    answer: Callable[[Sequence[Done]], tuple[object, Sequence[str]]]
+    answer: Callable[[Sequence[Done]], tuple[object, Sequence[str | None]]]
     absent: str
     wanted: Callable[[Any], tuple[Key, Value]]
     failed: Callable[[Any], bool]
@@ -85,7 +88,7 @@ KINDS: Final = (ServiceKind.HEARTBEAT, ServiceKind.VSS)
 VMS: Final = ("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002")
 
 
-def _services_answer(dones: Sequence[Done]) -> tuple[object, Sequence[str]]:
+def _services_answer(dones: Sequence[Done]) -> tuple[object, Sequence[str | None]]:
     texts: dict[str, Any] = dict.fromkeys(("primary", "primary_text", "secondary", "secondary_text"))
     vms = [
         {
@@ -131,7 +134,61 @@ SERVICES: Final = Trade(
 )
 
 
-def _lamps_answer(dones: Sequence[Done]) -> tuple[object, Sequence[str]]:
+@attrs.frozen
+class Run:
+    """A service inside a guest that shall run, or not."""
+
+    kind: ServiceKind
+    run: bool
+
+    def __str__(self) -> str:
+        return f"{'start' if self.run else 'stop'} {self.kind.label}"
+
+
+def _guest_answer(dones: Sequence[Done]) -> tuple[object, Sequence[str | None]]:
+    """What is hidden is not in the list, and an error says that the list is not whole."""
+    services = [_guest_service(done.key[0], done.after, done.error) for done in dones if done.after is not None]
+    changes = [
+        None
+        if done.before is None
+        else {
+            "before": _guest_service(done.key[0], done.before),
+            "begun": done.after != done.before or done.error == "OperationFailed",
+        }
+        for done in dones
+    ]
+    targets = [None if done.after is None else str(index) for index, done in enumerate(dones)]
+    return {"vm_id": None, "version": None, "changes": changes, "services": services}, targets
+
+
+def _guest_service(name: str, runs: Value, error: str = "") -> dict[str, object]:
+    busy = "StopPending" if runs else "StartPending"
+    return {"name": name, "state": busy if error == "InvalidState" else "Running" if runs else "Stopped"}
+
+
+def _run_wanted(result: GuestChange) -> tuple[Key, Value]:
+    return (result.kind.windows_service,), result.action == "start"
+
+
+GUEST: Final = Trade(
+    keys=[
+        (kind.windows_service,)
+        for kind in (ServiceKind.HEARTBEAT, ServiceKind.VSS, ServiceKind.SHUTDOWN, ServiceKind.POWERSHELL_DIRECT)
+    ],
+    values=(False, True),
+    change=lambda key, value: Run(ServiceKind.find(key[0]), bool(value)),
+    make=lambda changes: set_guest_services(
+        GuestTarget(), [(change.kind, change.run) for change in changes], dry_run=False, confirm=True
+    ),
+    asked=lambda document: [((change["name"],), change["action"] == "start") for change in document["changes"]],
+    answer=_guest_answer,
+    absent="",
+    wanted=_run_wanted,
+    failed=lambda result: result.outcome is ChangeOutcome.FAILED,
+)
+
+
+def _lamps_answer(dones: Sequence[Done]) -> tuple[object, Sequence[str | None]]:
     lamps = [None if done.after is None else {"before": done.before, "after": done.after} for done in dones]
     return {"lamps": lamps}, [done.key[0] for done in dones]
 
@@ -152,7 +209,7 @@ LAMPS: Final = Trade(
     failed=lambda result: result.told is Told.FAILED,
 )
 
-TRADES: Final = {"services": SERVICES, "lamps": LAMPS}
+TRADES: Final = {"services": SERVICES, "services inside a guest": GUEST, "lamps": LAMPS}
 
 
 # -- what becomes of a call ----------------------------------------------------------------------------------------

@@ -1,13 +1,13 @@
 # {info} -> {vm_id, version, info: {...}, services: [{name, display_name, state, start_type, path, account, process_id, requires, triggered}]}
 # vm_id: which virtual machine this takes itself for. version: that of its integration services. What is null could not be
-# read. info only if it is asked for.
+# read. info only if it is asked for. An error with a target is about that alone, and not about the list of services.
 $result = ConvertTo-Texts @{
-    vm_id   = Get-Setting "$vmKey\Guest\Parameters" 'VirtualMachineId'
+    vm_id   = Get-MachineId
     version = Get-Setting "$vmKey\Auto" 'IntegrationServicesVersion'
 }
 $records = Get-GuestServices
 $result.services = $records.services
-foreach ($problem in $records.problems) { $failures += ConvertTo-Failure $problem $problem.TargetObject }
+$failures += $records.failures
 $result.info = $null
 if ($request.info) {
     $info = ConvertTo-Texts @{

@@ -7,6 +7,12 @@ function Get-Setting($Path, $Name) {
     catch { if ([string] $_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } else { $null } }
 }
 
+# The GUID of the virtual machine, lower case without braces; null where the machine knows none.
+function Get-MachineId {
+    $known = ([string] (Get-Setting "$vmKey\Guest\Parameters" 'VirtualMachineId')).Trim().Trim('{', '}').ToLowerInvariant()
+    if ($known -match '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') { $known } else { $null }
+}
+
 function Test-Trigger($Name) {
     try {
         $trigger = Microsoft.PowerShell.Management\Get-ItemProperty -LiteralPath "$servicesKey\$Name\TriggerInfo\0"
@@ -18,14 +24,14 @@ function Test-Trigger($Name) {
 function Get-GuestServices {
     $problems = $null
     $found = @(Microsoft.PowerShell.Management\Get-Service -Name 'vmic*' -ErrorAction SilentlyContinue -ErrorVariable problems)
-    $records = @{ problems = @($problems); services = @() }
+    $records = @{ failures = @(foreach ($problem in $problems) { ConvertTo-Failure $problem $null }); services = @() }
     $details = @{}
     try {
         foreach ($item in (CimCmdlets\Get-CimInstance -ClassName Win32_Service -Filter "Name LIKE 'vmic%'")) {
             $details[[string] $item.Name] = $item
         }
     }
-    catch { $records.problems += $_ }
+    catch { $records.failures += ConvertTo-Failure $_ 'Win32_Service' }
     $records.services = @(foreach ($service in $found) {
         $record = ConvertTo-Texts @{
             name         = $service.Name

@@ -2,12 +2,12 @@
 # vm_id: which virtual machine this must be, or null. action: start, stop, automatic, manual or disabled. What is as wanted
 # is left alone, and so is what cannot be started because it is disabled. The answer has one entry for each change, in
 # order: the service before it, and whether its cmdlet was called; null if there is no such service. services: all of them
-# after all changes. An error about a change has its index as target.
-$known = Get-Setting "$vmKey\Guest\Parameters" 'VirtualMachineId'
+# after all changes. An error about a change has its index as target; one with another target, or with none, is as in get_guest.
+$known = Get-MachineId
 $result = ConvertTo-Texts @{ vm_id = $known; version = Get-Setting "$vmKey\Auto" 'IntegrationServicesVersion' }
 $result.changes = $null
 $result.services = $null
-if ($null -ne $request.vm_id -and $null -ne $known -and [string] $known -ne [string] $request.vm_id) {
+if ($null -ne $request.vm_id -and $null -ne $known -and $known -ne [string] $request.vm_id) {
     $failures += @{
         id            = 'AnotherVirtualMachine'
         category      = 'InvalidOperation'
@@ -65,5 +65,5 @@ else {
         if (-not $pending.Count) { break }
     }
     $result.services = $records.services
-    foreach ($problem in $records.problems) { $failures += ConvertTo-Failure $problem $problem.TargetObject }
+    $failures += $records.failures
 }

@@ -24,9 +24,13 @@ _KEPT: Final = frozenset(
         *("version", "integration_services_version", "os_caption", "os_version", "os_build", "language"),
         *("module_version", "powershell_version", "powershell_edition", "language_mode"),
         *("address", "error_id", "needs", "action", "current", "expected", "offered", "candidates"),
+        *("caption", "host_name", "reason", "requires", "start_type", "vm_name"),
     }
 )
 """Keys whose texts are written as they are: what replaying and understanding need. Those of any other are not."""
+
+_DOCUMENTS: Final = frozenset({"answer", "document"})
+"""Keys whose texts are documents themselves: what a host passes on to a guest, and what comes back."""
 
 _USER: Final = re.compile(r"""(?<=://)[^/@\s]+(?=@)|(?<=\bthe user )(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 """Who asks, in an address and in an error of SSH's."""
@@ -56,13 +60,15 @@ class Masking:
     def document(self, document: str) -> Json:
         """What *document* says, masked; its shape if it is no JSON."""
         try:
-            return self.value(json.loads(document, parse_constant=no_constant, parse_float=_finite))
+            return self.value(_parsed(document))
         except (ValueError, RecursionError):
             return self._hidden(document)
 
     def value(self, value: object, key: str = "") -> Json:
         """*value*, the texts in it masked; *key* is where it was found."""
         if isinstance(value, str):
+            if key in _DOCUMENTS:
+                return self._within(value)
             return self._shown(value) if key in _KEPT else self._hidden(value)
         if is_object(value):
             return {
@@ -72,6 +78,14 @@ class Masking:
         if is_list(value):
             return [self.value(item, key) for item in value]
         return value
+
+    def _within(self, document: str) -> str:
+        """A document in a text, masked; its shape if it is none."""
+        try:
+            found = _parsed(document)
+            return json.dumps(self.value(found)) if is_object(found) else self._hidden(document)
+        except (ValueError, RecursionError):
+            return self._hidden(document)
 
     def sentence(self, sentence: str) -> str:
         """A sentence or address of the package's, without secrets, the user and the place of this user's files."""
@@ -110,6 +124,10 @@ def _shape(character: str) -> str:
     if kind == "N":
         return "0"
     return "x" if kind in "LM" or not (character.isascii() or kind in "PZC") else character
+
+
+def _parsed(document: str) -> Json:
+    return json.loads(document, parse_constant=no_constant, parse_float=_finite)
 
 
 def _finite(number: str) -> float:
