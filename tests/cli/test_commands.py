@@ -855,6 +855,8 @@ def test_the_demonstration_shows_what_it_promises() -> None:
         "unchanged",
         "UnknownServiceError: No integration service is known as 'Hartbeat'. Did you mean 'Heartbeat'?",
         "VMNotFoundError: sim: has no virtual machine named 'demo*'",
+        "VSS                            vmicvss             yes        no       manual   not_running",
+        "VSS      vmicvss  yes        yes      manual   ok",
         "InvalidStateError: Heartbeat of spare cannot become ok: the virtual machine is Off.",
         "(exit status 0)",
         "(exit status 1)",

@@ -11,7 +11,7 @@ import pytest
 from hvintegration import Credential, Local, ServiceKind, Simulator, World
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
-from hvintegration.simulator import demo_world
+from hvintegration.simulator import Fault, demo_world
 from hvintegration.testing import HOSTILE_NAMES
 from tests.support.command import Command, Run, Terminal, run
 
@@ -247,6 +247,33 @@ def test_one_that_is_not_installed(on: Command, world: World, world_file: Path) 
     assert done.status == 1
     assert "has no Remote Desktop Virtualization: it is not installed." in done.err
     assert journal(world_file) == []
+
+
+def test_one_that_cannot_be_started_is_a_partial_failure(on: Command, world: World, world_file: Path) -> None:
+    for kind in (ServiceKind.VSS, ServiceKind.KVP):
+        service = world.machine("demovm").guest_service(kind)
+        assert service is not None
+        service.status = "Stopped"
+    world.faults = [Fault(cmdlet="Start-Service", machine="demovm", message="Nein.", times=1)]
+
+    done = on("start", "vss,kvp", "--format", "json")
+
+    assert done.status == 3
+    assert [change["outcome"] for change in done.json["result"]] == ["failed", "changed"]
+    assert "failed to start VSS: Nein." in done.err
+    assert [error["message"] for error in done.json["errors"]] == ["Nein."]
+    assert journal(world_file) == ["guest-start demovm vmickvpexchange"]
+
+
+def test_what_cannot_be_listed_is_an_error(on: Command, world: World) -> None:
+    world.faults = [Fault(cmdlet="Get-Service", machine="demovm", message="Nein.")]
+
+    done = on("services", "--format", "json")
+
+    assert done.status == 1
+    assert done.json["result"] is None
+    assert "Nein." in done.err
+    assert "The host" not in done.err
 
 
 def test_what_the_connection_runs_on_is_not_stopped_over_it(world_file: Path) -> None:
