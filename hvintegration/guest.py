@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
@@ -81,7 +81,7 @@ class Guest(OfThisProcess):
 
     def set_services(
         self,
-        changes: Mapping[str | ServiceKind, bool],
+        changes: Mapping[Any, bool],
         *,
         dry_run: bool = False,
         confirm: bool = False,

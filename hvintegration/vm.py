@@ -114,7 +114,7 @@ class VM(OfThisProcess):
         if credential is None or not credential.username:
             raise ConfigurationError(
                 "PowerShell Direct needs the name and password of a user of the guest.",
-                hint=Hint.of("Pass {}, or the address of the guest.", CREDENTIAL),
+                hint=Hint.of("Pass {}, or the address of the guest.", Hint(str(CREDENTIAL), "--guest-user USER")),
             )
         way = partial(_direct, vm_id=self._id, credential=credential)
         target = GuestTarget(vm_id=self._id, carrier=ServiceKind.POWERSHELL_DIRECT)

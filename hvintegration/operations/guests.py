@@ -59,6 +59,8 @@ __all__ = [
     "GuestAction",
     "GuestTarget",
     "change_guest_service",
+    "confirmation_for",
+    "error_of",
     "list_guest_services",
     "read_guest_info",
     "read_guest_inventory",
@@ -306,8 +308,9 @@ def _make(
 ) -> Operation[tuple[GuestChange, ...]]:
     for change in changes:
         _refuse_to_cut_off(change, target)
-        if not dry_run and not confirm:
-            _refuse_to_lose(change)
+        refusal = confirmation_for(change.kind, change.action)
+        if refusal is not None and not dry_run and not confirm:
+            raise refusal
     made = yield from make_changes(_Changing(target), changes, dry_run=dry_run)
     return made
 
@@ -320,12 +323,14 @@ def _refuse_to_cut_off(change: _Change, target: GuestTarget) -> None:
         )
 
 
-def _refuse_to_lose(change: _Change) -> None:
-    if change.kind.impact is Impact.HIGH and change.action in {GuestAction.STOP, GuestAction.DISABLED}:
-        raise ConfigurationError(
-            f"To {change} needs to be confirmed. {change.kind.when_disabled}",
-            hint=Hint.of("If that is meant, {}.", Hint("pass confirm=True", "answer yes, or give --yes")),
-        )
+def confirmation_for(kind: ServiceKind, action: GuestAction) -> ConfigurationError | None:
+    """The refusal of what has to be confirmed, since a guest is severely limited by it; None for all else."""
+    if kind.impact is not Impact.HIGH or action not in {GuestAction.STOP, GuestAction.DISABLED}:
+        return None
+    return ConfigurationError(
+        f"To {_Change(kind, action)} needs to be confirmed. {kind.when_disabled}",
+        hint=Hint.of("If that is meant, {}.", Hint("pass confirm=True", "answer yes, or give --yes")),
+    )
 
 
 class _Changing:
@@ -513,6 +518,11 @@ def _own(message: str, address: str) -> Failure:
     return own_failure(message, address=address, vm_id=None, vm_name=None)
 
 
+def error_of(made: GuestChange) -> HvError:
+    """The exception that a change which failed is, where it is the only one."""
+    return _error_of(_Change(made.kind, GuestAction(made.action)), made)
+
+
 def _error_of(change: _Change, made: GuestChange) -> HvError:
     """The exception for a single change that failed, or whose state after could not be read."""
     state, error = made.state, made.error
@@ -545,9 +555,17 @@ def _error_of(change: _Change, made: GuestChange) -> HvError:
             action=str(change),
             current=(state.status or "") if state is not None else "",
             expected="enabled on the host",
-            hint=f'Enable it on the host: vm.services["{change.kind.label}"].enable().',
+            hint=_offer_it(change.kind),
         )
     return _guest_error(refusal)
+
+
+def _offer_it(kind: ServiceKind) -> str | None:
+    """How the host comes to offer a service, if it has a switch for that."""
+    if not kind.managed_by_host:
+        return None
+    python, command = f'vm.services["{kind.label}"].enable()', f"'hvintegration enable \"{kind.label}\" VM'"
+    return Hint.of("Enable it on the host: {}.", Hint(python, command))
 
 
 def _not_let(refusal: Refusal) -> RemoteError:
@@ -579,7 +597,8 @@ def _cannot(change: _Change, state: GuestServiceState) -> RemoteError:
         current=Startup.DISABLED.value,
         expected=Startup.MANUAL.value,
         hint=Hint.of(
-            "Have it started again first: {}.", Hint('service.set_startup("manual")', "'hvintegration guest startup'")
+            "Allow it first: {}.",
+            Hint('service.set_startup("manual")', "'hvintegration guest startup SERVICE manual'"),
         ),
     )
 
