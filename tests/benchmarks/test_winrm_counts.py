@@ -7,13 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hvintegration import ChangeOutcome, Credential, Host, Simulator, WinRM, World
 from hvintegration.simulator import Machine
 from hvintegration.testing import machine_id
+from hvintegration.transports.base import Checkable
 from tests.support.wsman_server import WSManServer
 
 if TYPE_CHECKING:
@@ -87,6 +88,25 @@ def test_no_answer_waits_until_the_host_knows_that_the_last_pipeline_is_over(ser
         host.vms.list()
     until(lambda: signals.seen == 1)
     assert server.actions == {"Create": 1, "Command": 5, "Receive": 1 + 5}
+
+
+def test_a_warm_query_asks_of_nothing_what_it_can(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether something follows a Protocol is asked of each attribute in turn, which takes long."""
+    host.info()
+    asked: list[type] = []
+    meta: Any = type(Checkable)
+    check: Callable[[type, object], bool] = meta.__instancecheck__
+
+    def spy(kind: type, instance: object) -> bool:
+        if getattr(kind, "_is_protocol", False):
+            asked.append(kind)
+        return check(kind, instance)
+
+    monkeypatch.setattr(meta, "__instancecheck__", spy)
+    assert not isinstance(host, Checkable)
+    host.vms["vm007"].services["vss"].state()
+
+    assert asked == [Checkable]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from hvintegration.scripts import GET_HOST, GET_VMS
 from hvintegration.simulator import Fault, Machine, ServiceSetting
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Step
+from tests.support.time_limit import GRACE, within
 
 
 class Scripted:
@@ -202,6 +203,37 @@ def test_a_text_under_a_key_that_nobody_knows_is_not_written(file: Path) -> None
     recorded(file, answer(kvp={"Password": "hunter2", "deep": [["secret"]]}, 名="x"))
 
     assert lines_of(file)[1]["answer"]["result"]["kvp"] == {"Password": "xxxxxx0", "deep": [["xxxxxx"]]}
+
+
+def test_an_answer_that_cannot_be_read_in_time_is_written_as_the_time_out_that_it_is(file: Path) -> None:
+    late = answer(name="hv01")
+    recorder = hv.Recorder(Scripted(late), file)
+
+    assert recorder.call(Call(GET_HOST, {}), Deadline(0)) == late
+    assert lines_of(file)[1]["error"]["class"] == "TransportTimeoutError"
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        pytest.param("a, b" * 7_000_000, id="one long text"),
+        pytest.param(["\N{SNOWMAN}" * 500_000] * 50, id="long texts"),
+        pytest.param(["\N{SNOWMAN}" * 500] * 20_000, id="many texts"),
+        pytest.param([[]] * 110_000, id="many lists"),
+    ],
+)
+def test_writing_an_answer_down_takes_no_longer_than_the_time(notes: object, file: Path) -> None:
+    large = json.dumps({"schema": 1, "result": {"notes": notes}, "errors": []}, ensure_ascii=False)
+    recorder = hv.Recorder(Scripted(large), file, secrets=("hv01", "demovm"))
+
+    with within(0.3 + GRACE):
+        assert recorder.call(Call(GET_HOST, {}), Deadline(0.3)) == large
+
+
+def test_of_a_very_long_text_nothing_is_written(file: Path) -> None:
+    recorded(file, answer(notes="x" * 1_000_001, name="y" * 1_000_001), keep_texts=True)
+
+    assert lines_of(file)[1]["answer"]["result"] == {"notes": "***", "name": "***"}
 
 
 def test_texts_are_kept_on_request_but_secrets_are_not(file: Path) -> None:
