@@ -26,8 +26,10 @@ from hvintegration.calls.decoding import (
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
 from hvintegration.calls.refusals import Refusal, failure_of, own_failure, remote_error, result_of, short_id
 from hvintegration.errors import (
+    AuthenticationError,
     CommandFailedError,
     ConfigurationError,
+    ConnectError,
     DecodeError,
     Hint,
     HvError,
@@ -37,6 +39,7 @@ from hvintegration.errors import (
     ServiceNotFoundError,
     TransportTimeoutError,
     UnsupportedError,
+    UntrustedHostError,
     WaitTimeoutError,
 )
 from hvintegration.guest_models import (
@@ -50,7 +53,7 @@ from hvintegration.guest_models import (
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
 from hvintegration.operations.vms import normal_guid
-from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES
+from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES, SH_GET_SYSTEM
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.values import Failure, Rows
 
@@ -106,10 +109,12 @@ class GuestTarget:
     Attributes:
         vm_id: GUID of the virtual machine that it has to be, lower case without braces; None for any.
         carrier: The service that the connection itself runs on, which is not to be stopped over it; None for none.
+        family: What kind of system it is; None if that is not known.
     """
 
     vm_id: str | None = None
     carrier: ServiceKind | None = None
+    family: GuestFamily | None = None
 
 
 @attrs.frozen
@@ -141,6 +146,18 @@ class _Records:
 
 
 def _read(target: GuestTarget, *, info: bool) -> Operation[_Records]:
+    if target.family is GuestFamily.LINUX:
+        raise _not_windows("The guest", "Linux")
+    try:
+        return (yield from _read_windows(target, info=info))
+    except (UnsupportedError, ConnectError) as error:
+        kernel = (yield from _kernel()) if target.family is None and _may_be_another(error) else None
+        if kernel is None:
+            raise
+        raise _not_windows(error.address, kernel) from error
+
+
+def _read_windows(target: GuestTarget, *, info: bool) -> Operation[_Records]:
     answer = yield Call(GET_GUEST, {"info": info})
     assert isinstance(answer, Answer)
     records = _records(answer, result_of(answer, "read the guest", _guest_error), target)
@@ -148,6 +165,32 @@ def _read(target: GuestTarget, *, info: bool) -> Operation[_Records]:
     if all(state.installed is not True for state in records.services):
         _raise_no_guest(records)
     return records
+
+
+def _may_be_another(error: UnsupportedError | ConnectError) -> bool:
+    """Whether the machine may be something else than a Windows guest, after what it said when it was taken for one."""
+    if isinstance(error, UnsupportedError):
+        return error.needs == _WINDOWS
+    return not isinstance(error, AuthenticationError | UntrustedHostError)
+
+
+def _kernel() -> Operation[str | None]:
+    """What a machine runs, asked of its shell; None if there is none to be had."""
+    try:
+        answer = yield Call(SH_GET_SYSTEM, {})
+    except HvError:
+        return None
+    assert isinstance(answer, Answer)
+    return None if answer.result is None else optional_text(answer.result, "kernel", "$.result")
+
+
+def _not_windows(address: str, kernel: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{address} runs {kernel}, no Windows: this version handles the services of Windows guests.",
+        address=address,
+        needs=_WINDOWS,
+        hint="Its host shows whether the services of a Linux guest answer, and switches them.",
+    )
 
 
 def _check_identity(records: _Records, target: GuestTarget) -> None:
@@ -306,6 +349,8 @@ _OPPOSITE: Final = {GuestAction.START: GuestAction.STOP, GuestAction.STOP: Guest
 def _make(
     target: GuestTarget, changes: Sequence[_Change], *, dry_run: bool, confirm: bool
 ) -> Operation[tuple[GuestChange, ...]]:
+    if target.family is GuestFamily.LINUX:
+        raise _not_windows("The guest", "Linux")
     for change in changes:
         _refuse_to_cut_off(change, target)
         refusal = confirmation_for(change.kind, change.action)

@@ -27,7 +27,6 @@ from hvintegration.errors import (
 from hvintegration.guest import Guest
 from hvintegration.guest_models import GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome, Health
-from hvintegration.operations.guests import GuestTarget
 from hvintegration.simulator import GuestService, Machine, OperatingSystem, ServiceSetting, World
 from hvintegration.testing import HOSTILE_NAMES, machine_id
 from hvintegration.transports.base import Transport
@@ -94,7 +93,7 @@ class Way:
         """A guest of the world as it is."""
         if self.through_host:
             return hv.Host(self.transport).vm(vm_id).guest(credential=who)
-        return Guest(self.transport, GuestTarget(vm_id=vm_id))
+        return Guest(self.transport, vm_id=vm_id)
 
     def journal(self) -> list[str]:
         """What was done."""

@@ -250,3 +250,17 @@ def test_handles_are_equal_when_they_mean_the_same_through_the_same_session(host
     other = host.vm(VM_ID).guest(credential=WHO)
     assert (guest == other, guest.services["kvp"] == other.services["kvp"]) == (False, False)
     assert guest == Guest(guest.session)
+
+
+def test_a_family_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="Invalid family 'macos'") as refused:
+        hv.connect_guest("sim:", family="macos")
+    assert refused.value.hint == "It is windows or linux."
+
+
+def test_powershell_direct_reaches_windows_only() -> None:
+    host = FakeHost()
+    with pytest.raises(ConfigurationError, match="reaches Windows guests only"):
+        hv.Host(host).vm(VM_ID).guest(credential=WHO, family="linux")
+    assert host.asked == []
+    assert hv.Host(host).vm(VM_ID).guest(credential=WHO, family="windows").services.list()
