@@ -187,7 +187,7 @@ def notebooks(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def soak(session: nox.Session) -> None:
-    """Interrupt many calls and ask many questions in threads, with another seed each time; takes about an hour."""
+    """Interrupt many calls, ask many questions in threads and try many examples, at random; takes an hour or two."""
     install_wheel(session, "[cli,pandas]", *group("tests"))
     amounts = {"HVINTEGRATION_INTERRUPTIONS": "20000", "HVINTEGRATION_QUERIES": "20000"}
     seed = os.environ.get("HVINTEGRATION_SEED") or str(random.SystemRandom().randrange(1_000_000))
@@ -195,6 +195,9 @@ def soak(session: nox.Session) -> None:
     tests = ("tests/faults/test_interruptions.py", "tests/faults/test_threads.py")
     env: dict[str, str | None] = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
     session.run("pytest", *WORKERS, *UNLIMITED, *tests, *session.posargs, env=env)
+    others = ("tests/faults/test_interrupts.py", "tests/property")
+    env |= {"HVINTEGRATION_INTERRUPTIONS": "2000", "HVINTEGRATION_EXAMPLES": "2000"}
+    session.run("pytest", *WORKERS, *UNLIMITED, *others, *session.posargs, env=env)
 
 
 @nox.session(requires=["build"])

@@ -1,8 +1,11 @@
-"""Hyper-V integration services, on the host: list, read, switch and watch them, in any language.
+"""Hyper-V integration services, on the host and inside Windows guests: list, read, switch and watch them.
 
 >>> import hvintegration as hv
 >>> with hv.connect("sim:") as host:
 ...     host.vms["demovm"].services["Guest Service Interface"].enable().enabled
+...     guest = host.vms["backup"].guest(credential=hv.Credential("Administrator", "Guest-Passw0rd"))
+...     guest.services["VSS"].start().running
+True
 True
 """
 

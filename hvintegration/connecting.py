@@ -8,6 +8,7 @@ from hvintegration.addresses import guest_transport_for, transport_for
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
 from hvintegration.guest import Guest, opened
+from hvintegration.guest_models import GuestFamily
 from hvintegration.host import Host
 
 __all__ = ["connect", "connect_guest"]
@@ -55,6 +56,7 @@ def connect_guest(
     credential: Credential | None = None,
     timeout: float | Deadline = CONNECT_TIMEOUT,
     options: Mapping[str, str] | None = None,
+    family: GuestFamily | str | None = None,
 ) -> Guest:
     """A guest that has answered once, reached by an address of its own. One round trip.
 
@@ -67,6 +69,8 @@ def connect_guest(
         credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
         timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`.
         options: Other arguments of the address's transport class, as far as they are texts, by name.
+        family: What kind of system it is: ``windows`` or ``linux``. If None it is asked: PowerShell first, and where
+            that is not there, or has no integration services, a shell.
 
     Raises:
         ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.
@@ -75,4 +79,5 @@ def connect_guest(
         TransportError: There is no usable answer.
         DecodeError: The answer has an unknown shape.
     """
-    return opened(Guest(guest_transport_for(address, credential=credential, options=options)), timeout)
+    transport = guest_transport_for(address, credential=credential, options=options)
+    return opened(Guest(transport, family=family), timeout)

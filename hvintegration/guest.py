@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
-from hvintegration.guest_models import GuestChange, GuestInfo, GuestInventory, GuestServiceState, Startup
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.operations import guests
 from hvintegration.operations.guests import GuestAction, GuestTarget
 from hvintegration.processes import OfThisProcess
@@ -29,14 +29,27 @@ class Guest(OfThisProcess):
     Args:
         transport: The way into it, such as :class:`~hvintegration.WinRM`, :class:`~hvintegration.SSH`, or
             :class:`~hvintegration.Local` inside the guest itself; or a session over one.
-        target: Which virtual machine it has to be; any if None.
+        family: What kind of system it is: ``windows`` or ``linux``. If None it is asked: PowerShell first, and where
+            that is not there, or has no integration services, a shell.
+        vm_id: GUID of the virtual machine that it has to be, lower case without braces; any if None.
+        carrier: The service that the transport itself runs on, which is not stopped over it; none if None.
+
+    Raises:
+        ConfigurationError: There is no such family.
     """
 
     __slots__ = ("__weakref__", "_session", "_target")
 
-    def __init__(self, transport: Transport | Session, target: GuestTarget | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport | Session,
+        *,
+        family: GuestFamily | str | None = None,
+        vm_id: str | None = None,
+        carrier: ServiceKind | None = None,
+    ) -> None:
+        self._target = GuestTarget(vm_id=vm_id, carrier=carrier, family=_family(family))
         self._session = transport if isinstance(transport, Session) else Session(transport)
-        self._target = target or GuestTarget()
 
     @property
     def address(self) -> str:
@@ -81,7 +94,7 @@ class Guest(OfThisProcess):
 
     def set_services(
         self,
-        changes: Mapping[str | ServiceKind, bool],
+        changes: Mapping[Any, bool],
         *,
         dry_run: bool = False,
         confirm: bool = False,
@@ -147,6 +160,16 @@ def opened(guest: Guest, timeout: Timeout) -> Guest:
         guest.close()
         raise
     return guest
+
+
+def _family(family: GuestFamily | str | None) -> GuestFamily | None:
+    if family is None:
+        return None
+    try:
+        return GuestFamily(family)
+    except ValueError:
+        known = " or ".join(GuestFamily)
+        raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=f"It is {known}.") from None
 
 
 def _wanted(changes: object) -> tuple[tuple[ServiceKind, bool], ...]:

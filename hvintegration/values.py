@@ -199,7 +199,7 @@ class Rows(Sequence[T_co]):
     def table(self) -> Table:
         """The rows as a table; errors are notes below it."""
         notes = tuple(
-            f"{failure.vm_name or failure.vm_id or failure.target or 'The host'} could not be read: "
+            f"{failure.vm_name or failure.vm_id or failure.target or failure.address} could not be read: "
             f"{failure.message or failure.error_id}"
             for failure in self.errors
         )

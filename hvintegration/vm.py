@@ -10,12 +10,12 @@ from hvintegration.addresses import guest_transport_for
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
 from hvintegration.display import Cell
-from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, excerpt
 from hvintegration.guest import Guest, opened
+from hvintegration.guest_models import GuestFamily
 from hvintegration.integration_service import IntegrationService
 from hvintegration.models import ServiceState, VMInfo
 from hvintegration.operations import services, vms
-from hvintegration.operations.guests import GuestTarget
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
@@ -81,6 +81,7 @@ class VM(OfThisProcess):
         *,
         credential: Credential | None = None,
         options: Mapping[str, str] | None = None,
+        family: GuestFamily | str | None = None,
         timeout: Timeout = None,
     ) -> Guest:
         """A handle on the guest inside: what runs there is asked and changed by what this answers.
@@ -96,6 +97,8 @@ class VM(OfThisProcess):
             address: Where the guest is, as :func:`~hvintegration.connect_guest` takes it; None for PowerShell Direct.
             credential: Who asks, in the guest; needed for PowerShell Direct.
             options: Other arguments of the address's transport class, as far as they are texts, by name.
+            family: What kind of system it is, ``windows`` or ``linux``; it is asked if None. Over PowerShell Direct it
+                is Windows.
             timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
@@ -108,17 +111,26 @@ class VM(OfThisProcess):
         """
         if address is not None:
             transport = guest_transport_for(address, credential=credential, options=options)
-            return opened(Guest(transport, GuestTarget(vm_id=self._id)), timeout)
+            return opened(Guest(transport, family=family, vm_id=self._id), timeout)
         if options:
             raise ConfigurationError("PowerShell Direct has no options.", hint="They go with an address of the guest.")
+        if family not in {None, GuestFamily.WINDOWS}:
+            raise ConfigurationError(
+                f"PowerShell Direct reaches Windows guests only, not {excerpt(repr(family))}.",
+                hint="Give the address of the guest.",
+            )
         if credential is None or not credential.username:
             raise ConfigurationError(
                 "PowerShell Direct needs the name and password of a user of the guest.",
-                hint=Hint.of("Pass {}, or the address of the guest.", CREDENTIAL),
+                hint=Hint.of("Pass {}, or the address of the guest.", Hint(str(CREDENTIAL), "--guest-user USER")),
             )
         way = partial(_direct, vm_id=self._id, credential=credential)
-        target = GuestTarget(vm_id=self._id, carrier=ServiceKind.POWERSHELL_DIRECT)
-        return Guest(self._session.through(way), target)
+        return Guest(
+            self._session.through(way),
+            family=GuestFamily.WINDOWS,
+            vm_id=self._id,
+            carrier=ServiceKind.POWERSHELL_DIRECT,
+        )
 
     def to_dict(self) -> dict[str, Plain]:
         """Its identity as plain data."""

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,10 @@ pytest_plugins = ["hvintegration.testing"]
 MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Environment variables by which coverage measures the processes that a measured one starts."""
 
+UNMEASURED: Final = ("faults", "contract", "property")
+"""Folders of tests that do the same over and over, where something else goes wrong each time. What they run is run by
+other tests as well, and coverage would double what they cost."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, in one of several processes, the tests that share a PowerShell: it takes a while to start."""
@@ -33,6 +37,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             shared = [str(parameters[name]) for name in ("way", "interpreter") if name in parameters]
             group = "-".join([item.path.stem, item.cls.__name__ if item.cls else "", *shared])
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let coverage rest during tests that would tell it nothing new."""
+    measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
+    if measuring is None or item.path.parent.name not in UNMEASURED:
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in MEASURING:
+            patch.delenv(name, raising=False)
+        measuring.stop()
+        try:
+            return (yield)
+        finally:
+            measuring.start()
 
 
 @pytest.hookimpl(trylast=True)
@@ -117,7 +137,7 @@ class Bridge:
 def start_bridge(engine: str) -> Iterator[Callable[..., Bridge]]:
     """Starts WSMan endpoints in front of the engine; ``HVINTEGRATION_WSMAN_BRIDGE`` names the module that has them.
 
-    ``start_bridge(world=FILE, program=[ARGUMENT, ...], auth=..., certificate=FILE, latency_ms=...)``
+    ``start_bridge(world=FILE, pwsh=FILE, program=[ARGUMENT, ...], auth=..., certificate=FILE, latency_ms=...)``
     """
     module = os.environ.get("HVINTEGRATION_WSMAN_BRIDGE")
     if not module:
@@ -127,11 +147,12 @@ def start_bridge(engine: str) -> Iterator[Callable[..., Bridge]]:
     def start(
         *,
         world: Path,
+        pwsh: str = engine,
         program: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         **options: str | float,
     ) -> Bridge:
-        arguments = json.dumps({"engine": [engine, *program], "env": {"HYPERV_WORLD": str(world)}, **options})
+        arguments = json.dumps({"engine": [pwsh, *program], "env": {"HYPERV_WORLD": str(world)}, **options})
         process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("bridge_process.py")), module, arguments],
             stdin=subprocess.PIPE,

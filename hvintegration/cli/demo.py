@@ -12,6 +12,7 @@ from typing import Final
 
 from hvintegration.cli.screen import Screen
 from hvintegration.errors import HvError
+from hvintegration.guest_models import GuestServiceState
 from hvintegration.models import HostInfo, Inventory, ServiceState
 from hvintegration.values import Rows
 
@@ -47,6 +48,12 @@ vm.services["vmicvss"].disable()
 host.inventory().services.where(lambda state: state.health is hv.Health.PROBLEM)
 host.vms["backup"].services["VSS"].state().notes
 
+# Inside a Windows guest, through its host: no network of the guest's is needed.
+guest = host.vms["backup"].guest(credential=hv.Credential("Administrator", "Guest-Passw0rd"))
+guest.services.list()
+guest.services["VSS"].start()
+host.vms["backup"].services["VSS"].wait_until_ok(timeout=60)
+
 # Many changes in one round trip; with dry_run, what they would do.
 changes = [(vm, "Guest Service Interface", True) for vm in host.vms.list()]
 host.set_services(changes, dry_run=True)
@@ -61,6 +68,7 @@ host.vms["spare"].services["Heartbeat"].wait_until_ok()
 $ hvintegration --host sim: services legacy
 $ hvintegration --host sim: disable "Time Synchronization" web spare --dry-run --format csv
 $ hvintegration --host sim: enable heartbeat nosuch
+$ hvintegration --host sim: guest services
 """
 """Lines of Python and, after a dollar sign, commands. Nothing of what they answer is written down anywhere."""
 
@@ -116,8 +124,8 @@ class _Demonstrator(code.InteractiveInterpreter):
             self._screen.line(line, "red")
 
     def _show(self, value: object) -> None:
-        if isinstance(value, ServiceState):
-            value = Rows(ServiceState, [value])
+        if isinstance(value, ServiceState | GuestServiceState):
+            value = Rows(type(value), [value])
         if isinstance(value, HostInfo | Inventory | Rows):
             self._screen.table(value.table())
         elif value is not None:

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     import rich.console
     import rich.table
 
-__all__ = ["OutputLostError", "RichMissingError", "Screen", "complain", "hint", "progress", "write"]
+__all__ = [
+    "OutputLostError",
+    "RichMissingError",
+    "Screen",
+    "agrees",
+    "complain",
+    "hint",
+    "progress",
+    "somebody_types",
+    "write",
+]
 
 
 class Screen:
@@ -116,6 +126,23 @@ def progress(doing: str) -> Generator[None]:
     yield
 
 
+def somebody_types() -> bool:
+    """Whether there is a terminal to ask at; Python has no standard input where it was started without."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def agrees(question: str) -> bool:
+    """Whether somebody at the terminal says yes to *question*; False where nobody can be asked."""
+    if not somebody_types():
+        return False
+    _write_error(f"{clean(question)} [y/N] ")
+    try:
+        answer = sys.stdin.readline()
+    except UnicodeDecodeError:  # Bytes that are no text.
+        return False
+    return answer.strip().lower() in {"y", "yes"}
+
+
 def complain(sentence: str) -> None:
     """A line on standard error."""
     _write_error(f"hvintegration: {clean(sentence)}\n")
@@ -130,6 +157,7 @@ def hint(error: HvError) -> None:
 def _write_error(line: str) -> None:
     with contextlib.suppress(OSError, AttributeError):  # There is nowhere else to say it.
         sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 def write(text: str) -> None:

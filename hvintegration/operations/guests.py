@@ -26,8 +26,10 @@ from hvintegration.calls.decoding import (
 from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
 from hvintegration.calls.refusals import Refusal, failure_of, own_failure, remote_error, result_of, short_id
 from hvintegration.errors import (
+    AuthenticationError,
     CommandFailedError,
     ConfigurationError,
+    ConnectError,
     DecodeError,
     Hint,
     HvError,
@@ -37,6 +39,7 @@ from hvintegration.errors import (
     ServiceNotFoundError,
     TransportTimeoutError,
     UnsupportedError,
+    UntrustedHostError,
     WaitTimeoutError,
 )
 from hvintegration.guest_models import (
@@ -50,7 +53,7 @@ from hvintegration.guest_models import (
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
 from hvintegration.operations.vms import normal_guid
-from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES
+from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES, SH_GET_SYSTEM
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.values import Failure, Rows
 
@@ -59,6 +62,8 @@ __all__ = [
     "GuestAction",
     "GuestTarget",
     "change_guest_service",
+    "confirmation_for",
+    "error_of",
     "list_guest_services",
     "read_guest_info",
     "read_guest_inventory",
@@ -104,10 +109,12 @@ class GuestTarget:
     Attributes:
         vm_id: GUID of the virtual machine that it has to be, lower case without braces; None for any.
         carrier: The service that the connection itself runs on, which is not to be stopped over it; None for none.
+        family: What kind of system it is; None if that is not known.
     """
 
     vm_id: str | None = None
     carrier: ServiceKind | None = None
+    family: GuestFamily | None = None
 
 
 @attrs.frozen
@@ -139,6 +146,18 @@ class _Records:
 
 
 def _read(target: GuestTarget, *, info: bool) -> Operation[_Records]:
+    if target.family is GuestFamily.LINUX:
+        raise _not_windows("The guest", "Linux")
+    try:
+        return (yield from _read_windows(target, info=info))
+    except (UnsupportedError, ConnectError) as error:
+        kernel = (yield from _kernel()) if target.family is None and _may_be_another(error) else None
+        if kernel is None:
+            raise
+        raise _not_windows(error.address, kernel) from error
+
+
+def _read_windows(target: GuestTarget, *, info: bool) -> Operation[_Records]:
     answer = yield Call(GET_GUEST, {"info": info})
     assert isinstance(answer, Answer)
     records = _records(answer, result_of(answer, "read the guest", _guest_error), target)
@@ -146,6 +165,32 @@ def _read(target: GuestTarget, *, info: bool) -> Operation[_Records]:
     if all(state.installed is not True for state in records.services):
         _raise_no_guest(records)
     return records
+
+
+def _may_be_another(error: UnsupportedError | ConnectError) -> bool:
+    """Whether the machine may be something else than a Windows guest, after what it said when it was taken for one."""
+    if isinstance(error, UnsupportedError):
+        return error.needs == _WINDOWS
+    return not isinstance(error, AuthenticationError | UntrustedHostError)
+
+
+def _kernel() -> Operation[str | None]:
+    """What a machine runs, asked of its shell; None if there is none to be had."""
+    try:
+        answer = yield Call(SH_GET_SYSTEM, {})
+    except HvError:
+        return None
+    assert isinstance(answer, Answer)
+    return None if answer.result is None else optional_text(answer.result, "kernel", "$.result")
+
+
+def _not_windows(address: str, kernel: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{address} runs {kernel}, no Windows: this version handles the services of Windows guests.",
+        address=address,
+        needs=_WINDOWS,
+        hint="Its host shows whether the services of a Linux guest answer, and switches them.",
+    )
 
 
 def _check_identity(records: _Records, target: GuestTarget) -> None:
@@ -304,10 +349,13 @@ _OPPOSITE: Final = {GuestAction.START: GuestAction.STOP, GuestAction.STOP: Guest
 def _make(
     target: GuestTarget, changes: Sequence[_Change], *, dry_run: bool, confirm: bool
 ) -> Operation[tuple[GuestChange, ...]]:
+    if target.family is GuestFamily.LINUX:
+        raise _not_windows("The guest", "Linux")
     for change in changes:
         _refuse_to_cut_off(change, target)
-        if not dry_run and not confirm:
-            _refuse_to_lose(change)
+        refusal = confirmation_for(change.kind, change.action)
+        if refusal is not None and not dry_run and not confirm:
+            raise refusal
     made = yield from make_changes(_Changing(target), changes, dry_run=dry_run)
     return made
 
@@ -320,12 +368,14 @@ def _refuse_to_cut_off(change: _Change, target: GuestTarget) -> None:
         )
 
 
-def _refuse_to_lose(change: _Change) -> None:
-    if change.kind.impact is Impact.HIGH and change.action in {GuestAction.STOP, GuestAction.DISABLED}:
-        raise ConfigurationError(
-            f"To {change} needs to be confirmed. {change.kind.when_disabled}",
-            hint=Hint.of("If that is meant, {}.", Hint("pass confirm=True", "answer yes, or give --yes")),
-        )
+def confirmation_for(kind: ServiceKind, action: GuestAction) -> ConfigurationError | None:
+    """The refusal of what has to be confirmed, since a guest is severely limited by it; None for all else."""
+    if kind.impact is not Impact.HIGH or action not in {GuestAction.STOP, GuestAction.DISABLED}:
+        return None
+    return ConfigurationError(
+        f"To {_Change(kind, action)} needs to be confirmed. {kind.when_disabled}",
+        hint=Hint.of("If that is meant, {}.", Hint("pass confirm=True", "answer yes, or give --yes")),
+    )
 
 
 class _Changing:
@@ -513,6 +563,11 @@ def _own(message: str, address: str) -> Failure:
     return own_failure(message, address=address, vm_id=None, vm_name=None)
 
 
+def error_of(made: GuestChange) -> HvError:
+    """The exception that a change which failed is, where it is the only one."""
+    return _error_of(_Change(made.kind, GuestAction(made.action)), made)
+
+
 def _error_of(change: _Change, made: GuestChange) -> HvError:
     """The exception for a single change that failed, or whose state after could not be read."""
     state, error = made.state, made.error
@@ -545,9 +600,17 @@ def _error_of(change: _Change, made: GuestChange) -> HvError:
             action=str(change),
             current=(state.status or "") if state is not None else "",
             expected="enabled on the host",
-            hint=f'Enable it on the host: vm.services["{change.kind.label}"].enable().',
+            hint=_offer_it(change.kind),
         )
     return _guest_error(refusal)
+
+
+def _offer_it(kind: ServiceKind) -> str | None:
+    """How the host comes to offer a service, if it has a switch for that."""
+    if not kind.managed_by_host:
+        return None
+    python, command = f'vm.services["{kind.label}"].enable()', f"'hvintegration enable \"{kind.label}\" VM'"
+    return Hint.of("Enable it on the host: {}.", Hint(python, command))
 
 
 def _not_let(refusal: Refusal) -> RemoteError:
@@ -579,7 +642,8 @@ def _cannot(change: _Change, state: GuestServiceState) -> RemoteError:
         current=Startup.DISABLED.value,
         expected=Startup.MANUAL.value,
         hint=Hint.of(
-            "Have it started again first: {}.", Hint('service.set_startup("manual")', "'hvintegration guest startup'")
+            "Allow it first: {}.",
+            Hint('service.set_startup("manual")', "'hvintegration guest startup SERVICE manual'"),
         ),
     )
 

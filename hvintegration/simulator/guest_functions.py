@@ -66,11 +66,10 @@ def _set_guest_services(windows: Windows, request: Request, failures: Failures) 
     ]
     begun = any(change is not None and change["begun"] for change in result["changes"])
     asked_for = {change["name"].lower() for change in request["changes"]}
-    for look in range(_LOOKS):
-        if look or begun:
-            windows.sleep(_SECONDS[look > 0])
-            problems.clear()
-            services = windows.get_services(problems)
+    for look in range(_LOOKS if begun else 0):
+        windows.sleep(_SECONDS[look > 0])
+        problems.clear()
+        services = windows.get_services(problems)
         if not any(str(one.name).lower() in asked_for and (one.status or "").endswith("Pending") for one in services):
             break
     result["services"] = list(map(_record, services))

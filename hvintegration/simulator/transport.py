@@ -11,6 +11,7 @@ from hvintegration.calls.reserve import answer_by
 from hvintegration.clock import Clock, Deadline, SystemClock
 from hvintegration.errors import ConfigurationError, ConnectionLostError, TransportTimeoutError
 from hvintegration.processes import OfThisProcess
+from hvintegration.scripts import Language
 from hvintegration.simulator.faults import Faults, InterpreterEnded
 from hvintegration.simulator.functions import PowerShell, answer
 from hvintegration.simulator.hyperv import HyperV
@@ -85,6 +86,8 @@ class Simulator(OfThisProcess):
 
     def call(self, call: Call, deadline: Deadline, /) -> str:
         """Answer *call*; see :class:`~hvintegration.transports.base.Transport`."""
+        if call.script.language is not Language.POWERSHELL:
+            raise ConfigurationError(f"{self} runs PowerShell, not {call.script.language}.")
         until = answer_by(call, deadline)
         in_real_time = Deadline(until.left())  # Who else has the file does not go by our clock.
         closings = self._closings

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hvintegration import ChangeOutcome, Host, Local, Simulator, World
+from hvintegration import ChangeOutcome, Credential, Host, Local, Simulator, World
 from hvintegration.simulator import Machine
 from hvintegration.testing import machine_id
 
@@ -43,3 +45,34 @@ def test_packets_of_a_warm_query(engine: str, tmp_path: Path, monkeypatch: pytes
         host.vms["vm007"].services.list()
         assert cold == 4
         assert host.session.stats.requests == cold + 2 * 3
+
+
+@pytest.mark.engine
+def test_a_guest_costs_no_more_than_its_host(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key for the guest's password, once; from then on each question is three packets, as of a host."""
+    path = tmp_path / "world.json"
+    machine = {"id": machine_id(1), "name": "web", "guest": "windows", "user": "Administrator", "password": "Guest-1"}
+    path.write_text(json.dumps({"computer": "HV01", "machines": [machine]}))
+    monkeypatch.setenv("HYPERV_WORLD", str(path))
+
+    with Host(Local(engine)) as host:
+        guest = host.vm(machine_id(1)).guest(credential=Credential("Administrator", "Guest-1"))
+        service = guest.services["vss"]
+        assert len(guest.services.list()) == 8
+
+        def cost(verb: Callable[[], object]) -> tuple[int, int]:
+            before = host.session.stats
+            verb()
+            after = host.session.stats
+            return after.round_trips - before.round_trips, (after.requests or 0) - (before.requests or 0)
+
+        questions: list[Callable[[], object]] = [guest.services.list, guest.info, guest.inventory, service.state]
+        changes: list[Callable[[], object]] = [
+            service.stop,
+            service.start,
+            lambda: service.set_startup("automatic"),
+            lambda: guest.set_services({"vss": False, "kvp": False, "heartbeat": True}),
+        ]
+        assert [cost(verb) for verb in (host.info, *questions, *changes)] == [(1, 3)] * 9
+        assert cost(service.start) == (1, 3)
+        assert cost(service.restart) == (2, 6)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hvintegration import ChangeOutcome, Credential, Host, Simulator, WinRM, World
 from hvintegration.simulator import Machine
 from hvintegration.testing import machine_id
+from hvintegration.transports.base import Checkable
 from tests.support.wsman_server import WSManServer
 
 if TYPE_CHECKING:
@@ -85,6 +88,25 @@ def test_no_answer_waits_until_the_host_knows_that_the_last_pipeline_is_over(ser
         host.vms.list()
     until(lambda: signals.seen == 1)
     assert server.actions == {"Create": 1, "Command": 5, "Receive": 1 + 5}
+
+
+def test_a_warm_query_asks_of_nothing_what_it_can(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether something follows a Protocol is asked of each attribute in turn, which takes long."""
+    host.info()
+    asked: list[type] = []
+    meta: Any = type(Checkable)
+    check: Callable[[type, object], bool] = meta.__instancecheck__
+
+    def spy(kind: type, instance: object) -> bool:
+        if getattr(kind, "_is_protocol", False):
+            asked.append(kind)
+        return check(kind, instance)
+
+    monkeypatch.setattr(meta, "__instancecheck__", spy)
+    assert not isinstance(host, Checkable)
+    host.vms["vm007"].services["vss"].state()
+
+    assert asked == [Checkable]
 
 
 @pytest.mark.parametrize(
@@ -237,3 +259,26 @@ class TestRealPowerShell:
             host.vms["vm007"]
         self.count(bridge, 5)
         assert bridge.stats()["counts"]["auth"] == 2 * 2
+
+
+@pytest.mark.engine
+def test_a_guest_behind_a_host_costs_no_request_more_than_the_host(
+    start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    """A late answer takes another Receive, so one of several has to show it."""
+    world = tmp_path / "world.json"
+    machine = {"id": machine_id(1), "name": "web", "guest": "windows", "user": "Administrator", "password": "Guest-1"}
+    world.write_text(json.dumps({"computer": "HV01", "machines": [machine]}))
+    bridge = start_bridge(world=world, auth="ntlm")
+    who = Credential("BRIDGE\\admin", "Secret-1")
+    with Host(WinRM("127.0.0.1", port=bridge.port, credential=who, auth="ntlm")) as host:
+        guest = host.vm(machine_id(1)).guest(credential=Credential("Administrator", "Guest-1"))
+        guest.services.list()  # It takes a session key besides, once.
+
+        def costs(verb: Callable[[], object]) -> int:
+            before = host.session.stats.requests or 0
+            verb()
+            return (host.session.stats.requests or 0) - before
+
+        of_host = min(costs(host.inventory) for _ in range(5))
+        assert any(costs(guest.services.list) <= of_host for _ in range(30))

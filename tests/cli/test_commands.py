@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import io
-import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hvintegration import Credential, Local, Recorder, ServiceKind, Simulator, VirtualClock, World, __main__
 from hvintegration.calls.call import Call
-from hvintegration.cli import main
 from hvintegration.clock import Deadline
 from hvintegration.errors import HvError
 from hvintegration.scripts.jea import endpoint_files
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
+from tests.support.command import Command, Run, Terminal, run
 from tests.support.ssh_server import SSHServer
 
-COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "kinds", "jea", "demo"]
+COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "guest", "kinds", "jea", "demo"]
 HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
-
-
-@attrs.frozen
-class Run:
-    """What a run of the command gave."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401  # whatever JSON holds
-        return json.loads(self.out)
-
-    @property
-    def csv(self) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.out)))
-
-
-Command = Callable[..., Run]
-
-
-def run(*arguments: str) -> Run:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main(arguments)
-        except SystemExit as end:
-            status = int(end.code or 0)
-    return Run(status, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -100,7 +65,7 @@ def test_a_user_and_options_reach_the_transport(monkeypatch: pytest.MonkeyPatch)
         made.append((address, arguments))
         return Simulator(demo_world())
 
-    monkeypatch.setattr("hvintegration.cli.command.transport_for", note)
+    monkeypatch.setattr("hvintegration.cli.ways.transport_for", note)
 
     shown = run(
         *("--host", "winrm://hv01", "--option", "auth=ntlm", "vms", "--user", "CORP\\admin"),
@@ -170,7 +135,7 @@ def test_no_answer_to_the_question_for_the_password(monkeypatch: pytest.MonkeyPa
         raise why
 
     monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
-    monkeypatch.setattr("sys.stdin", _Terminal())
+    monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", give_up)
 
     shown = run("--host", "winrm://hv01", "--user", "admin", "vms")
@@ -193,21 +158,14 @@ def test_typing_a_password_takes_no_time_from_the_command(monkeypatch: pytest.Mo
         return "Hidden-1"
 
     monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
-    monkeypatch.setattr("sys.stdin", _Terminal())
+    monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", type_slowly)
-    monkeypatch.setattr("hvintegration.cli.command.transport_for", lambda *_, **__: Noting(demo_world(), clock=clock))
+    monkeypatch.setattr("hvintegration.cli.ways.transport_for", lambda *_, **__: Noting(demo_world(), clock=clock))
 
     shown = run("--host", "winrm://hv01", "--user", "admin", "--timeout", "60", "host")
 
     assert (shown.status, shown.err) == (0, "")
     assert given == [60, 60]
-
-
-class _Terminal(io.StringIO):
-    """What only says that somebody types there."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(
@@ -480,9 +438,10 @@ def test_jea_in_all_formats(tmp_path: Path) -> None:
     rows = run("jea", str(folder), "--format", "csv").csv
 
     assert (shown.status, shown.err) == (0, "")
-    assert [line.split()[0] for line in shown.out.splitlines()[2:6]] == files
+    assert [line.split()[0] for line in shown.out.splitlines()[2:7]] == files
     assert (
-        "    .\\Register-HvIntegrationEndpoint.ps1 -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'\n" in shown.out
+        "    .\\Register-HvIntegrationEndpoint.ps1 -Readers 'DOMAIN\\GROUP' -Operators 'DOMAIN\\GROUP'"
+        " -GuestOperators 'DOMAIN\\GROUP'\n" in shown.out
     )
     assert [row["File"] for row in rows] == data["result"]["files"] == files
     assert data["result"]["configuration_name"] == "HvIntegration"
@@ -728,7 +687,7 @@ def test_an_interruption_says_what_became_of_a_change_and_nothing_else(monkeypat
         interruption.add_note("Error calling __set_name__ on '_proto_member' instance 'DarkGray' in 'ConsoleColor'")
         raise interruption
 
-    monkeypatch.setattr("hvintegration.cli.command.transport_for", interrupt)
+    monkeypatch.setattr("hvintegration.cli.ways.transport_for", interrupt)
 
     assert run("--host", "sim:", "vms") == Run(130, "", "hvintegration: interrupted.\n")
 
@@ -896,6 +855,8 @@ def test_the_demonstration_shows_what_it_promises() -> None:
         "unchanged",
         "UnknownServiceError: No integration service is known as 'Hartbeat'. Did you mean 'Heartbeat'?",
         "VMNotFoundError: sim: has no virtual machine named 'demo*'",
+        "VSS                            vmicvss             yes        no       manual   not_running",
+        "VSS      vmicvss  yes        yes      manual   ok",
         "InvalidStateError: Heartbeat of spare cannot become ok: the virtual machine is Off.",
         "(exit status 0)",
         "(exit status 1)",

@@ -74,12 +74,28 @@ class TestRecorder(TransportContract):
         return Recorder(Simulator(world_file, clock=VirtualClock()), tmp_path / "recording.jsonl", secrets=["demovm"])
 
 
+@pytest.fixture(scope="module")
+def local(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Local, Path]]:
+    """A PowerShell of this machine, and the file of its world."""
+    local = Local(engine)
+    yield local, tmp_path_factory.mktemp("local") / "world.json"
+    local.close()
+
+
 @pytest.mark.engine
 class TestLocal(TransportContract):
     @pytest.fixture
-    def transport(self, engine: str, world_file: Path, monkeypatch: pytest.MonkeyPatch) -> Transport:
-        monkeypatch.setenv("HYPERV_WORLD", str(world_file))
-        return Local(engine)
+    def world_file(self, local: tuple[Local, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("HYPERV_WORLD", str(local[1]))
+        self.default_world().save(local[1])
+        return local[1]
+
+    @pytest.fixture
+    def transport(self, local: tuple[Local, Path], world_file: Path) -> Transport:
+        return Kept(local[0])
+
+    def test_a_powershell_is_started_again_after_closing(self, local: tuple[Local, Path], world_file: Path) -> None:
+        self.test_closing_twice_is_no_error_and_a_transport_can_be_used_again(local[0])
 
 
 class TestLiveHost(HostContract):

@@ -243,7 +243,7 @@ def _markdown(docstring: str) -> str:
 def _to_dict_table(cls: type[attrs.AttrsInstance]) -> str:
     said = _attributes(cls)
     rows = [(f"`{field.name}`", _json_type(str(field.type)), said.get(field.name, "")) for field in attrs.fields(cls)]
-    if cls is hv.ServiceState:
+    if cls in {hv.ServiceState, hv.GuestServiceState}:
         rows.append(("`health`", "text", "What it means: a value of `Health`."))
     if cls is hv.HostCheck:
         rows.append(("`ok`", "boolean", "Whether no step failed."))
@@ -255,7 +255,7 @@ def _json_type(annotation: str) -> str:
     rows = re.fullmatch(r"Rows\[(\w+)\]", base)
     plain = {"str": "text", "bool": "boolean", "int": "whole number", "datetime": "text: ISO 8601, UTC"}
     plain |= {"tuple[str, ...]": "list of texts", "ServiceKind": "text: a key", "ChangeOutcome": "text"}
-    plain |= {"float": "number", "CheckOutcome": "text"}
+    plain |= {"float": "number", "CheckOutcome": "text", "GuestFamily": "text", "Startup": "text"}
     named = f"list of `{rows[1]}`" if rows else plain.get(base, f"`{base}`")
     return f"{named}, or null" if optional else named
 
@@ -372,6 +372,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
         for cls in (
             *(hv.HostInfo, hv.VMInfo, hv.ServiceState, hv.ServiceChange, hv.Failure, hv.VMInventory, hv.Inventory),
             *(hv.HostCheck, hv.CheckStep),
+            *(hv.GuestInfo, hv.GuestServiceState, hv.GuestChange, hv.GuestInventory),
         )
     }
     | {

@@ -41,7 +41,9 @@ def test_every_example_is_tested() -> None:
     assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))
 
 
-@pytest.mark.parametrize("name", ["enable_guest_services.py", "export_inventory.py", "report_problems.py"])
+@pytest.mark.parametrize(
+    "name", ["enable_guest_services.py", "export_inventory.py", "repair_guest.py", "report_problems.py"]
+)
 def test_without_arguments_it_says_how_to_use_it(name: str) -> None:
     done = run(name)
 
@@ -154,3 +156,53 @@ class TestExportInventory:
         assert run("export_inventory.py", f"sim:{world_file}", tmp_path).returncode == 3
         document = json.loads((tmp_path / "inventory.json").read_text("utf-8"))
         assert [error["vm_name"] for error in document["inventory"]["errors"]] == ["web"]
+
+
+class TestRepairGuest:
+    @pytest.fixture(autouse=True)
+    def password(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HVINTEGRATION_GUEST_PASSWORD", "Guest-Passw0rd")
+
+    def test_it_starts_what_should_run_and_only_once(self, world_file: Path) -> None:
+        repaired = run("repair_guest.py", f"sim:{world_file}", "backup", "Administrator")
+        again = run("repair_guest.py", f"sim:{world_file}", "backup", "Administrator")
+
+        assert repaired.stdout == "backup: 5 services offered, 1 do not run\n  VSS: changed\n"
+        assert (repaired.returncode, repaired.stderr) == (0, "")
+        assert (again.returncode, again.stdout) == (0, "backup: 5 services offered, 0 do not run\n")
+        assert World.load(world_file).journal == ["guest-start backup vmicvss"]
+
+    def test_one_that_is_disabled_is_allowed_again_first(self, world_file: Path) -> None:
+        world = World.load(world_file)
+        service = world.machine("backup").guest_service(hv.ServiceKind.VSS)
+        assert service is not None
+        service.start_type = "Disabled"
+        world.save(world_file)
+
+        done = run("repair_guest.py", f"sim:{world_file}", "backup", "Administrator")
+
+        assert done.returncode == 0
+        assert "  VSS: it was disabled, and may be started again\n  VSS: changed\n" in done.stdout
+
+    def test_one_that_is_not_installed_is_said_to_be_missing(self, world_file: Path) -> None:
+        world = World.load(world_file)
+        machine = world.machine("backup")
+        assert machine.guest_services is not None
+        machine.guest_services = [service for service in machine.guest_services if service.name != "vmicvss"]
+        world.save(world_file)
+
+        done = run("repair_guest.py", f"sim:{world_file}", "backup", "Administrator")
+
+        assert done.returncode == 3
+        assert "  vmicvss: it is not installed\n" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("name", "says"), [("spare", "Start the virtual machine first."), ("web", "A Linux guest is reached over SSH.")]
+    )
+    def test_a_guest_that_cannot_be_reached_is_an_error_with_a_hint(
+        self, world_file: Path, name: str, says: str
+    ) -> None:
+        done = run("repair_guest.py", f"sim:{world_file}", name, "Administrator")
+
+        assert (done.returncode, done.stdout) == (1, "")
+        assert says in done.stderr

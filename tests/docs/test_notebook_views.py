@@ -25,7 +25,7 @@ import pytest
 
 import hvintegration as hv
 from hvintegration.display import Table
-from hvintegration.simulator import Fault, Machine
+from hvintegration.simulator import Fault, GuestService, Machine
 from hvintegration.testing import machine_id
 
 CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -56,10 +56,14 @@ def views() -> list[str]:
     machines = [Machine(id=machine_id(number), name=name) for number, name in enumerate(NAMES, 1)]
     faults = [Fault(cmdlet="Get-VMIntegrationService", id="OperationFailed", message=NAMES[0])]
     host = hv.Host(hv.Simulator(hv.World(machines=machines, faults=faults)))
+    odd = [GuestService(name=f"vmic{number}", display_name=name) for number, name in enumerate(NAMES)]
     table, listed, unread = Table(NAMES, (NAMES,), NAMES), host.vms.list(), host.inventory().services
+    machines = [Machine(id=machine_id(1), name="web", guest_services=odd)]
+    guest = hv.Guest(hv.Simulator(hv.World(machines=machines), guest="web"))
     assert listed
     assert unread.errors
-    return [table.to_html(), listed._repr_html_(), unread._repr_html_()]  # IPython's protocol
+    shown = (listed, unread, guest.services.list())
+    return [table.to_html(), *(rows._repr_html_() for rows in shown)]  # IPython's protocol
 
 
 @pytest.fixture
@@ -99,7 +103,9 @@ def check_page(page: str) -> None:
     assert "elsewhere.example" in page
     assert 'href="http://elsewhere.example"' not in page
     for name in NAMES:
-        assert page.count(f">{html.escape(name, quote=False)}<") == 4, name  # In a title, a cell, a note, and the list.
+        assert page.count(f">{html.escape(name, quote=False)}<") == 5, (
+            name
+        )  # In a title, a cell, a note, the list, and a guest.
 
 
 def test_on_a_page_of_nbconvert(notebook: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, HvError, TransportTimeoutError
 from hvintegration.scripts import Effect, Language
 from hvintegration.session import Session
+from hvintegration.simulator import demo_world
 from tests.support.other_script import OtherScript, powershell
 from tests.support.secrets import everything_logged
 
@@ -82,13 +83,12 @@ class Way:
     key: int
 
 
-@pytest.fixture(params=WAYS)
-def way(
-    request: pytest.FixtureRequest, engine: str, world_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Way]:
-    monkeypatch.setenv("HYPERV_WORLD", str(world_file))
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     name, script, key = str(request.param), SCRIPT, 1
-    session = tmp_path / "session.pssc"
+    folder = tmp_path_factory.mktemp("way")
+    session, world_file = folder / "session.pssc", folder / "world.json"
+    demo_world().save(world_file)
     transport: Local | WinRM | SSH
     if name == "local":
         transport = Local(engine)
@@ -111,7 +111,7 @@ def way(
         if name == "SSH, remoting":
             transport = start(f"Subsystem powershell {engine} -sshs -NoLogo -NoProfile").ssh()
         else:
-            plain = tmp_path / "powershell"
+            plain = folder / "powershell"
             plain.write_text(f'#!/bin/sh\ncase "$*" in *-sshs*) exit 1;; esac\nexec {engine} "$@"\n')
             plain.chmod(0o755)
             transport = start().ssh(program=str(plain))

@@ -13,7 +13,7 @@ from typing import TypedDict
 
 import pytest
 
-from hvintegration import Host, Local, World
+from hvintegration import Credential, Host, Local, World
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import Operation
@@ -24,18 +24,20 @@ from hvintegration.scripts.jea import REGISTRATION, ROLES, Role, endpoint_files
 
 pytestmark = pytest.mark.engine
 
-READER, OPERATOR, _ = ROLES
+READER, OPERATOR, GUEST_OPERATOR = ROLES
 SESSION = "@{\n    SchemaVersion = '2.0.0.0'\n    SessionType = 'RestrictedRemoteServer'\n"
 OTHERS_ROLE = (
     "    GUID = '5f0c2f0e-0000-4000-8000-000000000002'\n"
     "    ModulesToImport = @('Hyper-V')\n    VisibleCmdlets = @('Get-VM')\n}\n"
 )
 
+CREDENTIAL = Credential("Administrator", "Guest-Passw0rd")
+
 Endpoint = Callable[[str], Local]
 
 
 def ask(script: Script) -> Operation[Answer]:
-    answer = yield Call(script, {})
+    answer = yield Call(script, {}, secrets=dict.fromkeys(script.secrets, CREDENTIAL))
     assert isinstance(answer, Answer)
     return answer
 
@@ -102,6 +104,30 @@ def test_an_operator_switches(endpoint: Endpoint, world_file: Path) -> None:
         assert host.vms["demovm"].services["vss"].disable().enabled is False
 
     assert World.load(world_file).journal == ["disable demovm vss"]
+
+
+def test_an_operator_of_guests_reaches_into_them_and_switches_nothing_of_the_hosts(
+    endpoint: Endpoint, world_file: Path
+) -> None:
+    with Host(endpoint(GUEST_OPERATOR.text)) as host:
+        vm = host.vms["demovm"]
+        guest = vm.guest(credential=CREDENTIAL)
+        assert guest.services["vss"].state().running is True
+        assert guest.services["vss"].stop().running is False
+        with pytest.raises(UnsupportedError, match="has no function Set-HvIntegrationServices"):
+            vm.services["vss"].disable()
+
+    assert World.load(world_file).journal == ["guest-stop demovm vmicvss"]
+
+
+def test_others_are_told_which_role_reaches_into_guests(endpoint: Endpoint, world_file: Path) -> None:
+    with Host(endpoint(OPERATOR.text)) as host:
+        guest = host.vms["demovm"].guest(credential=CREDENTIAL)
+        for ask_guest in (guest.info, guest.services["vss"].stop):
+            with pytest.raises(UnsupportedError) as refused:
+                ask_guest()
+            assert refused.value.needs == "the role HvIntegrationGuestOperator, which `hvintegration jea` writes"
+    assert World.load(world_file).journal == []
 
 
 def test_someone_who_has_both_roles_is_an_operator(endpoint: Endpoint, world_file: Path) -> None:
@@ -302,7 +328,11 @@ def registering(engine: str, folder: Path, tmp_path: Path, monkeypatch: pytest.M
 
 @needs_root
 def test_registering_gives_roles_to_groups_under_a_hyper_v_administrator(registering: Registering) -> None:
-    answer = registering(Readers=["CORP\\Readers", "CORP\\Both"], Operators=["CORP\\Operators", "CORP\\Both"])
+    answer = registering(
+        Readers=["CORP\\Readers", "CORP\\All"],
+        Operators=["CORP\\Operators", "CORP\\All", "CORP\\All"],
+        GuestOperators=["CORP\\Guests", "CORP\\All"],
+    )
 
     session = registering.session()
     assert answer["failure"] is None
@@ -314,8 +344,10 @@ def test_registering_gives_roles_to_groups_under_a_hyper_v_administrator(registe
     assert session["RunAsVirtualAccount"] == "$true"
     assert session["RunAsVirtualAccountGroups"] == "'Hyper-V-Administratoren'"
     text = " ".join(Path(registering.module, "HvIntegration.pssc").read_text("utf-16").split())
-    for group, role in (("Readers", "Reader"), ("Operators", "Operator"), ("Both", "Operator")):
-        assert f"'CORP\\{group}' = @{{ 'RoleCapabilities' = 'HvIntegration{role}' }}" in text
+    every = ", ".join(f"'{role.name}'" for role in ROLES)
+    named = {"Readers": f"'{READER.name}'", "Operators": f"'{OPERATOR.name}'", "Guests": f"'{GUEST_OPERATOR.name}'"}
+    for group, roles in {**named, "All": every}.items():
+        assert f"'CORP\\{group}' = @{{ 'RoleCapabilities' = {roles} }}" in text
     assert "TranscriptDirectory" not in session
 
 

@@ -54,7 +54,7 @@ def test_on_this_machine(world_file: Path, scenario: str) -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", ["children_that_do_not_use_it", "forks_during_calls"])
 def test_on_the_engine(engine: str, world_file: Path, scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYPERV_WORLD", str(world_file))
 

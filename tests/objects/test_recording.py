@@ -24,6 +24,7 @@ from hvintegration.scripts import GET_HOST, GET_VMS
 from hvintegration.simulator import Fault, Machine, ServiceSetting
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Step
+from tests.support.time_limit import GRACE, within
 
 
 class Scripted:
@@ -166,10 +167,73 @@ def test_texts_of_others_are_written_as_their_shape(file: Path) -> None:
     assert (error["message"], error["target"]) == ("xxxxxx: xxxx", machine_id(1))
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["masked", "as it is"])
+def test_a_document_within_a_document_is_masked_as_one_and_answers_again(file: Path, *, kept: bool) -> None:
+    """What a host passes on to a guest, and what comes back."""
+    service = {
+        "name": "vmicvss",
+        "state": "Running",
+        "start_type": "Manual",
+        "account": "CORP\\anne",
+        "path": "C:\\Geheim",
+    }
+    result = {"vm_id": None, "version": None, "info": None, "services": [service]}
+    guest = json.dumps({"schema": 1, "result": result, "errors": []})
+    told = json.dumps({"schema": 1, "result": {"opened": False, "reason": None, "answer": guest}, "errors": []})
+    credential = hv.Credential("anne-mark", "Pa55-mark-Wort!")
+
+    def ask(transport: hv.Transport) -> list[object]:
+        rows = hv.Host(transport).vm(machine_id(1)).guest(credential=credential).services.list()
+        return [(row.kind, row.installed, row.status, row.startup) for row in rows]
+
+    recorded = ask(hv.Recorder(Scripted(told), file, keep_texts=kept))
+    written = file.read_text()
+    assert [secret in written for secret in ("Pa55", "anne-mark", "Geheim", "CORP")] == [False, False, kept, kept]
+    assert ask(hv.Replay(file)) == recorded
+
+
+@pytest.mark.parametrize("nested", ["Geheim", '"Geheim"', '["Geheim"', "[" * 100_000, "NaN", ""])
+def test_what_is_no_document_within_a_document_is_written_as_its_shape(file: Path, nested: str) -> None:
+    told = json.dumps({"schema": 1, "result": {"answer": nested}, "errors": []})
+    hv.Recorder(Scripted(told), file).call(Call(GET_HOST, {"document": nested}), Deadline(5))
+    assert "Geheim" not in file.read_text()
+
+
 def test_a_text_under_a_key_that_nobody_knows_is_not_written(file: Path) -> None:
     recorded(file, answer(kvp={"Password": "hunter2", "deep": [["secret"]]}, 名="x"))
 
     assert lines_of(file)[1]["answer"]["result"]["kvp"] == {"Password": "xxxxxx0", "deep": [["xxxxxx"]]}
+
+
+def test_an_answer_that_cannot_be_read_in_time_is_written_as_the_time_out_that_it_is(file: Path) -> None:
+    late = answer(name="hv01")
+    recorder = hv.Recorder(Scripted(late), file)
+
+    assert recorder.call(Call(GET_HOST, {}), Deadline(0)) == late
+    assert lines_of(file)[1]["error"]["class"] == "TransportTimeoutError"
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        pytest.param("a, b" * 7_000_000, id="one long text"),
+        pytest.param(["\N{SNOWMAN}" * 500_000] * 50, id="long texts"),
+        pytest.param(["\N{SNOWMAN}" * 500] * 20_000, id="many texts"),
+        pytest.param([[]] * 110_000, id="many lists"),
+    ],
+)
+def test_writing_an_answer_down_takes_no_longer_than_the_time(notes: object, file: Path) -> None:
+    large = json.dumps({"schema": 1, "result": {"notes": notes}, "errors": []}, ensure_ascii=False)
+    recorder = hv.Recorder(Scripted(large), file, secrets=("hv01", "demovm"))
+
+    with within(0.3 + GRACE):
+        assert recorder.call(Call(GET_HOST, {}), Deadline(0.3)) == large
+
+
+def test_of_a_very_long_text_nothing_is_written(file: Path) -> None:
+    recorded(file, answer(notes="x" * 1_000_001, name="y" * 1_000_001), keep_texts=True)
+
+    assert lines_of(file)[1]["answer"]["result"] == {"notes": "***", "name": "***"}
 
 
 def test_texts_are_kept_on_request_but_secrets_are_not(file: Path) -> None:

@@ -6,6 +6,8 @@ host = hv.Host(hv.Simulator(hv.World()))
 vm = host.vms["demovm"]
 service = vm.services["vss"]
 state = service.state()
+guest = vm.guest(credential=hv.Credential("Administrator", "secret"))
+inside = guest.services["vss"]
 
 # -- every line below is wrong ------------------------------------------------------------------------------------
 hv.connect()
@@ -68,3 +70,27 @@ hv.ServiceKind.HEARTBEATS
 hv.ServiceKind.find(3)
 hv.errors.VMNotFoundError("gone")
 hv.ServiceState()
+vm.guest(hv.Credential("Administrator", "secret"))
+vm.guest(credential="secret")
+vm.guest("winrm://web1", 5)
+vm.guest(hv.WinRM("web1"))
+hv.connect_guest()
+hv.connect_guest(vm)
+hv.Guest("winrm://web1")
+list(guest.services)
+"vss" in guest.services
+guest.services[0]
+guest.info(5)
+guest.set_services({"vss": "on"})
+guest.set_services([("vss", True)])
+guest.set_services({"vss": True}, True)
+inside.enable()
+inside.start(wait=True)
+inside.stop(True)
+inside.restart(confirm=True)
+inside.set_startup(True)
+inside.set_startup()
+inside.state().running = True
+inside.wait_until_running(60)
+hv.Startup.SOMETIMES
+hv.GuestServiceState()

@@ -14,7 +14,7 @@ from hvintegration import errors
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Sleep
-from hvintegration.operations import hosts, inventory, named_changes, services, vms
+from hvintegration.operations import guests, hosts, inventory, named_changes, services, vms
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Rows
 
@@ -31,6 +31,15 @@ def operation_of(name: str, arguments: dict[str, Any]) -> Operation:
     plain = dict(arguments)
     if "kind" in plain:
         plain["kind"] = ServiceKind(plain["kind"])
+    if "target" in plain:
+        carrier = plain["target"].get("carrier")
+        plain["target"] = guests.GuestTarget(
+            vm_id=plain["target"].get("vm_id"), carrier=ServiceKind(carrier) if carrier else None
+        )
+    if "action" in plain:
+        plain["action"] = guests.GuestAction(plain["action"])
+    if isinstance(plain.get("wanted"), list):
+        plain["wanted"] = [(ServiceKind(kind), run) for kind, run in plain["wanted"]]
     if "changes" in plain:
         plain["changes"] = [
             services.ResolvedChange(**entry | {"kind": ServiceKind(entry["kind"])}) for entry in plain["changes"]
@@ -42,7 +51,7 @@ def operation_of(name: str, arguments: dict[str, Any]) -> Operation:
         ]
     if name == "switch_service":
         plain = {"change": services.ResolvedChange(**plain)}
-    for module in (vms, services, named_changes, inventory, hosts):
+    for module in (vms, services, named_changes, inventory, hosts, guests):
         if name in module.__all__:
             made: Operation = getattr(module, name)(**plain)
             return made
@@ -148,15 +157,23 @@ def test_a_case_is_complete(case: Case) -> None:
 def test_there_are_cases_for_every_operation_that_users_reach() -> None:
     operations = {path.stem for path in FOLDER.glob("*.json")}
     assert operations == {
+        "change_guest_service",
         "change_services",
         "find_vm",
+        "list_guest_services",
         "list_services",
         "list_vms",
+        "read_guest_info",
+        "read_guest_inventory",
+        "read_guest_service",
         "read_host",
         "read_inventory",
         "read_service",
         "read_vm",
+        "restart_guest_service",
+        "set_guest_services",
         "set_services",
         "switch_service",
         "wait_until_ok",
+        "wait_until_running",
     }

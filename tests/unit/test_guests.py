@@ -25,7 +25,7 @@ from hvintegration.errors import (
     UnsupportedError,
     WaitTimeoutError,
 )
-from hvintegration.guest_models import GuestChange, GuestServiceState, Startup
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome, Health
 from hvintegration.operations.guests import (
     GuestAction,
@@ -40,7 +40,7 @@ from hvintegration.operations.guests import (
     wait_until_running,
 )
 from hvintegration.operations.settling import FIRST_PAUSE, LEAST_FOR_A_CHANGE, LONGEST_PAUSE
-from hvintegration.scripts import GET_GUEST
+from hvintegration.scripts import GET_GUEST, SH_GET_SYSTEM
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.values import Rows
 
@@ -64,11 +64,14 @@ from .starting import (
 
 ANYONE = GuestTarget()
 DIRECT = GuestTarget(vm_id=VM_ID, carrier=SESSION)
+WINDOWS = GuestTarget(family=GuestFamily.WINDOWS)
 PAUSE = Sleep(FIRST_PAUSE, leaving=LEAST_FOR_A_CHANGE)
 LOST = ConnectionLostError("The connection ended.", address=HOST, may_have_run=True, fenced=True)
 
 READ = Call(GET_GUEST, {"info": False})
 NO_LIST = problem("System.InvalidOperationException,Microsoft.PowerShell.Commands.GetServiceCommand", message="Nein.")
+NO_SERVICES = answer({"vm_id": None, "version": None, "services": [], "info": None})
+NO_POWERSHELL = ConnectError("PowerShell did not start.", address=HOST)
 NO_DETAILS = problem("HRESULT 0x80041003,CimCmdlets", "Win32_Service", message="Access denied")
 
 
@@ -202,8 +205,40 @@ def test_one_service_is_one_round_trip_also_if_it_is_not_installed() -> None:
 
 
 def test_a_windows_that_is_no_guest_says_so() -> None:
-    error = listing(answer({"vm_id": None, "version": None, "services": [], "info": None})).error(UnsupportedError)
+    error = listing(NO_SERVICES, target=WINDOWS).error(UnsupportedError)
     assert error.needs == "a Windows guest of Hyper-V"
+
+
+@pytest.mark.parametrize("first", [NO_SERVICES, NO_POWERSHELL], ids=["no services", "no PowerShell"])
+def test_a_machine_that_is_no_windows_guest_is_asked_by_its_shell_what_it_is(first: Reply) -> None:
+    outcome = listing(first, answer({"kernel": "Linux"}))
+    error = outcome.error(UnsupportedError)
+    assert [call.script for call in outcome.calls] == [GET_GUEST, SH_GET_SYSTEM]
+    assert (error.address, error.needs, "runs Linux" in str(error)) == (HOST, "a Windows guest of Hyper-V", True)
+
+
+@pytest.mark.parametrize("shell", [NO_POWERSHELL, ConfigurationError("It runs PowerShell."), answer({"kernel": None})])
+def test_where_no_shell_says_what_it_is_it_is_told_what_powershell_was(shell: Reply) -> None:
+    assert listing(NO_POWERSHELL, shell).error(ConnectError) is NO_POWERSHELL
+
+
+@pytest.mark.parametrize(
+    ("reply", "target"),
+    [(NO_POWERSHELL, WINDOWS), (AuthenticationError("No.", address=HOST), ANYONE), (LOST, ANYONE)],
+    ids=["it is known", "nobody may ask", "it was lost"],
+)
+def test_otherwise_no_shell_is_asked(reply: HvError, target: GuestTarget) -> None:
+    outcome = listing(reply, target=target)
+    assert outcome.error(type(reply)) is reply
+    assert outcome.calls == (READ,)
+
+
+def test_a_guest_that_is_said_to_be_linux_is_not_asked_for_services_of_windows() -> None:
+    target = GuestTarget(family=GuestFamily.LINUX)
+    changes = set_guest_services(target, [(KVP, False)], dry_run=False, confirm=True)
+    for outcome in (listing(target=target), drive(changes)):
+        assert outcome.error(UnsupportedError).needs == "a Windows guest of Hyper-V"
+        assert outcome.yielded == ()
 
 
 def test_a_powershell_without_services_is_no_windows_guest() -> None:
@@ -211,7 +246,7 @@ def test_a_powershell_without_services_is_no_windows_guest() -> None:
     missing = problem("CommandNotFoundException", category="ObjectNotFound") | {
         "target_object": "Microsoft.PowerShell.Management\\Get-Service"
     }
-    error = listing(answer(None, missing)).error(UnsupportedError)
+    error = listing(answer(None, missing), target=WINDOWS).error(UnsupportedError)
     assert (error.needs, "PSModulePath" in str(error.hint)) == ("a Windows guest of Hyper-V", False)
     module = listing(answer(None, missing | {"id": "CouldNotAutoLoadModule"})).error(UnsupportedError)
     assert "PSModulePath" in str(module.hint)

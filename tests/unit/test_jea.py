@@ -91,4 +91,4 @@ def test_the_names_in_the_files_agree() -> None:
     registration = endpoint_files()[REGISTRATION]
 
     assert f"-Name {CONFIGURATION} " in registration
-    assert {READER, OPERATOR} == set(re.findall(r"RoleCapabilities = '(\w+)'", registration))
+    assert set(re.findall(r"Role = '(\w+)'", registration)) == {READER, OPERATOR, GUEST_OPERATOR}

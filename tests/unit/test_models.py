@@ -372,10 +372,10 @@ def test_an_unknown_component_is_shown_by_its_id() -> None:
         ({}, "demovm could not be read: Es ging nicht."),
         ({"vm_name": None}, f"{VM_ID} could not be read: Es ging nicht."),
         ({"vm_name": None, "vm_id": None, "target": "odd"}, "odd could not be read: Es ging nicht."),
-        ({"vm_name": None, "vm_id": None, "target": None}, "The host could not be read: Es ging nicht."),
+        ({"vm_name": None, "vm_id": None, "target": None, "address": "sim:"}, "sim: could not be read: Es ging nicht."),
         ({"message": ""}, "demovm could not be read: OperationFailed"),
     ],
-    ids=["name", "id", "target", "host", "no message"],
+    ids=["name", "id", "target", "address", "no message"],
 )
 def test_errors_are_notes_below_the_table(changes: dict[str, Any], note: str) -> None:
     assert Rows(ServiceState, [], [failure(**changes)]).table().notes == (note,)

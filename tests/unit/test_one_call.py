@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from hvintegration.calls.call import Call
+from hvintegration.calls.limits import MAX_LENGTH
 from hvintegration.clock import Deadline
 from hvintegration.errors import CommandFailedError, ProtocolError, TransportError
 from hvintegration.scripts import GET_HOST, Language
+from hvintegration.transports.remoting import one_call
 from hvintegration.transports.remoting.line_streams import LineStreams
 from hvintegration.transports.remoting.one_call import OneCall
 from tests.support.time_limit import within
@@ -54,9 +56,10 @@ def test_line_breaks_mean_nothing() -> None:
     assert answer(b"x\n<hvintegration answer>\n\r\n{\r\n\n}\n<hvintegration end>\n") == "{}"
 
 
-@pytest.mark.parametrize("line", [b"\n", b"x" * 1000 + b"\n"])
-def test_lines_without_end_are_too_many_bytes(line: bytes) -> None:
-    with within(240), pytest.raises(ProtocolError, match="sent more than 33554432 bytes"):
+@pytest.mark.parametrize(("line", "most"), [(b"\n", 1_000_000), (b"x" * 1000 + b"\n", MAX_LENGTH)])
+def test_lines_without_end_are_too_many_bytes(monkeypatch: pytest.MonkeyPatch, line: bytes, most: int) -> None:
+    monkeypatch.setattr(one_call, "MAX_LENGTH", most)
+    with within(240), pytest.raises(ProtocolError, match=f"sent more than {most} bytes"):
         answer(b"<hvintegration answer>\n", line * 10_000)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 from hvintegration import Host, WinRM
-from hvintegration.errors import ConnectError
+from hvintegration.clock import Deadline
+from hvintegration.errors import ConnectError, TransportTimeoutError
 from hvintegration.simulator import demo_world
+from hvintegration.transports.winrm.connecting import dial
 from tests.support.hostile_http import WHO
-from tests.support.time_limit import within
+from tests.support.time_limit import GRACE, within
 from tests.support.wsman_server import WSManServer
 
 
@@ -34,18 +38,31 @@ def test_the_next_place_is_tried(monkeypatch: pytest.MonkeyPatch, dead: tuple[st
             assert host.info(timeout=20).name == "HV01"
 
 
+@contextlib.contextmanager
+def full_listener() -> Iterator[tuple[str, int]]:
+    """Where nothing is ever said: a listener whose queue is full drops packets, on Linux."""
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
 def test_a_place_that_says_nothing_does_not_take_all_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listener whose queue is full drops packets, on Linux."""
-    with WSManServer(demo_world()) as server, socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        waiting = [socket.socket() for _ in range(3)]
-        for sock in waiting:
-            sock.setblocking(False)  # noqa: FBT003 - it has no other name
-            sock.connect_ex(listener.getsockname())
-        stand_for(monkeypatch, listener.getsockname(), (server.host, server.port))
+    with WSManServer(demo_world()) as server, full_listener() as place:
+        stand_for(monkeypatch, place, (server.host, server.port))
         with Host(WinRM("hv01", credential=WHO, auth="ntlm")) as host, within(6):
             assert host.info(timeout=6).name == "HV01"
-        for sock in waiting:
-            sock.close()
+
+
+def test_many_places_that_say_nothing_do_not_take_more_than_all_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with full_listener() as place:
+        stand_for(monkeypatch, *[place] * 5000)
+        target = WinRM("hv01", credential=WHO, auth="ntlm")._target()  # noqa: SLF001 - the worker ends then, too
+        with within(0.3 + GRACE), pytest.raises(TransportTimeoutError):
+            dial(target, Deadline(0.3))
 
 
 @pytest.mark.parametrize("times", [1, 3])

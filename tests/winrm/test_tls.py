@@ -487,6 +487,7 @@ class TestClientCertificates:
                 "Pass --option client_certificate=... with --option auth=certificate, of"
             )
         assert server.counts["requests"] == 0
+        assert server.counts["connections"] == 1  # There is nothing to be fenced.
 
 
 class TestCertificatesAskedForLater:

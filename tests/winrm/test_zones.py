@@ -44,3 +44,28 @@ def test_it_is_dialled_as_it_was_typed(host: str, dialled: str, monkeypatch: pyt
 
     assert asked == [dialled]
     assert [request.headers["host"] for request in server.requests] == ["[fe80::1]:5985"]
+
+
+@pytest.mark.parametrize(
+    ("address", "dialled"),
+    [
+        ("ssh://admin@[fe80::1%25eth0]", "fe80::1%eth0"),
+        ("ssh://admin@[fe80::1%eth0]", "fe80::1%eth0"),
+        ("ssh://admin@[fe80::1%2537]", "fe80::1%37"),
+        ("ssh://admin@[fe80::1%25]", "fe80::1%25"),
+    ],
+)
+def test_so_it_is_over_ssh(address: str, dialled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def spy(name: object, *_rest: object, **_more: object) -> object:
+        asked.append(name)
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    with Host(transport_for(address)) as asking:
+        monkeypatch.setattr(socket, "getaddrinfo", spy)
+        with pytest.raises(ConnectError):
+            asking.info(timeout=20)
+        monkeypatch.undo()
+
+    assert asked == [dialled]

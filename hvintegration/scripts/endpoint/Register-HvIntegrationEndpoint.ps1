@@ -17,6 +17,10 @@ Groups or users, by name or SID, who may look: the role HvIntegrationReader.
 .PARAMETER Operators
 Groups or users, by name or SID, who may also switch integration services: the role HvIntegrationOperator.
 
+.PARAMETER GuestOperators
+Groups or users, by name or SID, who may reach into Windows guests with a credential of the guest: the role
+HvIntegrationGuestOperator. Who is named for several roles has all of them.
+
 .PARAMETER TranscriptDirectory
 An existing folder into which PowerShell writes what each session does. Not written if it is not given.
 
@@ -28,12 +32,16 @@ turns out not to be enough.
 .\Register-HvIntegrationEndpoint.ps1 -Readers 'CORP\Hyper-V Readers' -Operators 'CORP\Hyper-V Operators'
 
 .EXAMPLE
+.\Register-HvIntegrationEndpoint.ps1 -Operators 'CORP\Hyper-V Operators' -GuestOperators 'CORP\Hyper-V Operators'
+
+.EXAMPLE
 .\Register-HvIntegrationEndpoint.ps1 -Operators 'S-1-5-21-1004336348-1177238915-682003330-1604'
 #>
 [CmdletBinding()]
 param(
     [string[]] $Readers = @(),
     [string[]] $Operators = @(),
+    [string[]] $GuestOperators = @(),
     [string] $TranscriptDirectory = '',
     [switch] $AsAdministrator
 )
@@ -48,10 +56,20 @@ function ConvertTo-AccountName([string] $Account) {
 }
 
 # Everything is found out before anything is changed.
+$groups = @(
+    @{ Accounts = $Readers; Role = 'HvIntegrationReader' }
+    @{ Accounts = $Operators; Role = 'HvIntegrationOperator' }
+    @{ Accounts = $GuestOperators; Role = 'HvIntegrationGuestOperator' }
+)
 $roles = @{}
-foreach ($account in $Readers) { $roles[(ConvertTo-AccountName $account)] = @{ RoleCapabilities = 'HvIntegrationReader' } }
-foreach ($account in $Operators) { $roles[(ConvertTo-AccountName $account)] = @{ RoleCapabilities = 'HvIntegrationOperator' } }
-if ($roles.Count -eq 0) { throw 'Name those who may connect, with -Readers, -Operators or both.' }
+foreach ($group in $groups) {
+    foreach ($account in $group.Accounts) {
+        $name = ConvertTo-AccountName $account
+        $others = @(if ($roles.ContainsKey($name)) { $roles[$name].RoleCapabilities })
+        $roles[$name] = @{ RoleCapabilities = @($others + $group.Role | Select-Object -Unique) }
+    }
+}
+if ($roles.Count -eq 0) { throw 'Name those who may connect, with -Readers, -Operators or -GuestOperators.' }
 foreach ($name in $roles.Keys) {
     # These would have to be quoted in the session configuration. PowerShell takes all of them for single quotes.
     if ($name -match '[\u0027\u2018-\u201b\r\n]') { throw "A name with a quote or a line break cannot be used: $name. Use a group without." }

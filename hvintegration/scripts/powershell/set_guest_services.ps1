@@ -52,11 +52,9 @@ else {
         $outcome
     })
     # One that the host does not offer starts, and stops by itself. So what was begun is looked at a moment later.
-    for ($look = 0; $look -lt 10; $look++) {
-        if ($look -or $began) {
-            Microsoft.PowerShell.Utility\Start-Sleep -Milliseconds $(if ($look) { 300 } else { 500 })
-            $records = Get-GuestServices
-        }
+    for ($look = 0; $began -and $look -lt 10; $look++) {
+        Microsoft.PowerShell.Utility\Start-Sleep -Milliseconds $(if ($look) { 300 } else { 500 })
+        $records = Get-GuestServices
         $pending = @(foreach ($record in $records.services) {
             foreach ($change in $request.changes) {
                 if ([string] $change.name -eq [string] $record.name -and [string] $record.state -like '*Pending') { $record }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -11,11 +12,20 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from hvintegration.calls.decoding import Json, JsonObject, is_list, is_object, object_field
+from hvintegration.calls.limits import Work
 from hvintegration.errors import HvError, excerpt
 
 __all__ = ["Masking", "no_constant"]
 
 SECRET: Final = "***"  # noqa: S105  # what is written in place of one
+
+LONGEST_TEXT: Final = 1_000_000
+"""Characters of a text that is looked through for secrets; of a longer one nothing is written."""
+
+_SHORT: Final = 1_000
+"""Characters of which so many texts are looked through in no time."""
+
+_UNHURRIED: Final = Work()
 
 _KEPT: Final = frozenset(
     {
@@ -57,33 +67,46 @@ class Masking:
         except RuntimeError:  # There is none, as in some containers.
             self._home = ""
 
-    def document(self, document: str) -> Json:
-        """What *document* says, masked; its shape if it is no JSON."""
+    def document(self, document: str, work: Work = _UNHURRIED) -> Json:
+        """What *document* says, masked; its shape if it is no JSON.
+
+        Raises:
+            TransportTimeoutError: There is no time left for *work*.
+        """
         try:
-            return self.value(_parsed(document))
+            return self.value(_parsed(document), work=work)
         except (ValueError, RecursionError):
             return self._hidden(document)
 
-    def value(self, value: object, key: str = "") -> Json:
-        """*value*, the texts in it masked; *key* is where it was found."""
+    def value(self, value: object, key: str = "", work: Work = _UNHURRIED) -> Json:
+        """*value*, the texts in it masked; *key* is where it was found.
+
+        Raises:
+            TransportTimeoutError: There is no time left for *work*.
+        """
+        work.step()
         if isinstance(value, str):
+            if len(value) > _SHORT:
+                work.look()
             if key in _DOCUMENTS:
-                return self._within(value)
+                return self._within(value, work)
             return self._shown(value) if key in _KEPT else self._hidden(value)
         if is_object(value):
             return {
-                name if _OUR_KEY.fullmatch(name) else self._shown(name): self.value(item, name)
+                name if _OUR_KEY.fullmatch(name) else self._shown(name): self.value(item, name, work)
                 for name, item in value.items()
             }
         if is_list(value):
-            return [self.value(item, key) for item in value]
+            return [self.value(item, key, work) for item in value]
         return value
 
-    def _within(self, document: str) -> str:
+    def _within(self, document: str, work: Work) -> str:
         """A document in a text, masked; its shape if it is none."""
+        if len(document) > LONGEST_TEXT:
+            return self._hidden(document)
         try:
             found = _parsed(document)
-            return json.dumps(self.value(found)) if is_object(found) else self._hidden(document)
+            return json.dumps(self.value(found, work=work)) if is_object(found) else self._hidden(document)
         except (ValueError, RecursionError):
             return self._hidden(document)
 
@@ -110,20 +133,34 @@ class Masking:
         return written | hints | {"message": self.sentence(message), "facts": masked}
 
     def _shown(self, said: str) -> str:
+        if len(said) > LONGEST_TEXT:
+            return SECRET
         return self._secrets.sub(SECRET, said) if self._secrets is not None else said
 
     def _hidden(self, said: str) -> str:
-        return self._shown(said if self._keep_texts else "".join(map(_shape, said)))
+        return self._shown(said if self._keep_texts or len(said) > LONGEST_TEXT else said.translate(_SHAPES))
 
 
 _OUR_KEY: Final = re.compile("[a-z_]+")
 
 
-def _shape(character: str) -> str:
+class _Shapes(dict[int, str]):
+    """What is written for each character, by its number."""
+
+    def __missing__(self, number: int) -> str:
+        return _shape(number)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shape(number: int) -> str:
+    character = chr(number)
     kind = unicodedata.category(character)[0]
     if kind == "N":
         return "0"
     return "x" if kind in "LM" or not (character.isascii() or kind in "PZC") else character
+
+
+_SHAPES: Final = _Shapes()
 
 
 def _parsed(document: str) -> Json:

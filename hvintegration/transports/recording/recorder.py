@@ -6,6 +6,7 @@ long it took, and the answer or the error. Steps of a check on the way to a host
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import logging
@@ -19,8 +20,9 @@ from typing import Final
 
 from hvintegration.calls.answer import parse_answer
 from hvintegration.calls.call import Call
+from hvintegration.calls.limits import Work
 from hvintegration.clock import Deadline
-from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError
+from hvintegration.errors import ConfigurationError, DecodeError, HvError, ProtocolError, TransportTimeoutError
 from hvintegration.files import reason
 from hvintegration.processes import OfThisProcess, forget_after_fork
 from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
@@ -46,7 +48,10 @@ class Recorder(OfThisProcess):
     - Texts that a guest, an administrator or the host has written (notes, addresses, status texts, error messages, what
       a PowerShell writes to standard error, what a proxy or a server says of itself) are written as their shape: ``x``
       for each letter, ``0`` for each digit. Names and ids stay; replaying needs them.
-    - Each of *secrets* is written as ``***``, wherever it is part of a text.
+    - Each of *secrets* is written as ``***``, wherever it is part of a text. So is a text of more than a million
+      characters.
+
+    Of an answer that cannot be read before the time is up only that is written.
 
     The file must not exist yet, and nobody else may read it (mode 0600), where the system has such modes. A call is in
     it before its answer is handed on. If it cannot be written any more (a full disk), calls go on unrecorded:
@@ -141,7 +146,7 @@ class Recorder(OfThisProcess):
         except BaseException as error:
             record({"error": self._masking.error(error)})
             raise
-        record(self._answered(answer))
+        record(self._answered(answer, deadline))
         return answer
 
     def steps(self) -> tuple[Step, ...]:
@@ -172,15 +177,15 @@ class Recorder(OfThisProcess):
         """Close the other transport. A later call is recorded, too."""
         self._inner.close()
 
-    def _answered(self, answer: str) -> dict[str, object]:
-        """The answer; for one that no session would read, the error that it would raise."""
+    def _answered(self, answer: str, deadline: Deadline) -> dict[str, object]:
+        """The answer; for one that no session would read, or not in time, the error that it would raise."""
+        address = str(self)
         try:
-            parse_answer(answer, address=str(self), received_at=self.clock.now())
-        except ProtocolError as error:
+            with contextlib.suppress(DecodeError):
+                parse_answer(answer, address=address, received_at=self.clock.now(), deadline=deadline)
+            return {"answer": self._masking.document(answer, Work(deadline, address, fenced=True))}
+        except (ProtocolError, TransportTimeoutError) as error:
             return {"error": self._masking.error(error)}
-        except DecodeError:
-            pass
-        return {"answer": self._masking.document(answer)}
 
     def _record(self, line: Mapping[str, object]) -> None:
         if self.failure is not None:

@@ -86,7 +86,7 @@ def dial(target: WSManTarget, deadline: Deadline) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             sock.close()
-            if place is places[-1]:
+            if place is places[-1] or not deadline.left():
                 _raise_undialled(target, error, deadline)
         else:
             return sock
@@ -195,7 +195,7 @@ def refused_certificate(target: WSManTarget, error: BaseException) -> Authentica
 
 
 def _raise_undialled(target: WSManTarget, error: OSError, deadline: Deadline) -> NoReturn:
-    if isinstance(error, TimeoutError) and not deadline.left():
+    if not deadline.left():
         raise too_late(target, deadline) from None
     raise _unreachable(target, error) from None
 

@@ -46,7 +46,6 @@ class WinRMConnection:
     def __init__(self, target: WSManTarget, configuration_name: str, locale: str, record: HostRecord) -> None:
         self._address = target.address
         self._record = record
-        self._length = 0
         self._configuration_name = configuration_name
         self._pool = RunspacePool(target.address)
         pool_id = self._pool.pool_id
@@ -192,7 +191,6 @@ class WinRMConnection:
     def _carry(
         self, piece: bytes, send: Callable[[bytes, Deadline], None], deadline: Deadline, *, is_last: bool
     ) -> None:
-        self._length = _written_length(piece)
         self._front.http.about_to_send = self._note_sent if is_last else None
         try:
             send(piece, deadline)
@@ -203,10 +201,7 @@ class WinRMConnection:
             self._front.http.about_to_send = None
 
     def _outgoing(self) -> bytes | None:
-        piece = self._pool.outgoing(self._front.room)
-        if piece is not None:
-            self._length = _written_length(piece)
-        return piece
+        return self._pool.outgoing(self._front.room)
 
     def _send(self, pipeline_id: uuid.UUID | None, deadline: Deadline) -> None:
         while (more := self._outgoing()) is not None:
@@ -254,7 +249,7 @@ class WinRMConnection:
             sent=self.sent,
             opened=self._pool.opened,
         )
-        if fault.kind is FaultKind.TOO_LONG and not self.sent and self._record.shorten(self._length):
+        if fault.kind is FaultKind.TOO_LONG and not self.sent and self._record.shorten(self._front.http.posted):
             # Over the next connection it goes in shorter pieces.
             return ConnectionLostError(str(error), address=self._address, host_message=fault.message, hint=error.hint)
         return error
@@ -328,11 +323,6 @@ class _Closings:
             shell.http.close()
             raise
         self._untold.discard(pipeline_id)
-
-
-def _written_length(piece: bytes) -> int:
-    """Bytes of it in a message, which is written in base64."""
-    return len(piece) * 4 // 3
 
 
 def _is_gone(shell: Shell, deadline: Deadline) -> bool:

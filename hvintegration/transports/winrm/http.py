@@ -79,6 +79,8 @@ class WSManHttp:
         self.endpoint = target.url
         self.requests = 0
         """Messages posted; those of authentication are not counted."""
+        self.posted = 0
+        """Bytes of the last of them, before it was sealed."""
         self.about_to_send: Callable[[], None] | None = None
         """Called right before a message goes out on a connection that is there, authenticated and sealed."""
 
@@ -94,6 +96,7 @@ class WSManHttp:
         """
         connection = self._ready()
         self.requests += 1
+        self.posted = len(message)
         content_type, body = (_SOAP, message) if self._sealing is None else self._sealing.sealed(message)
         if self.about_to_send is not None:
             self.about_to_send()

@@ -6,6 +6,7 @@ The envelopes are pypsrp's; what they carry is [MS-PSRP] over [MS-WSMV].
 from __future__ import annotations
 
 import base64
+import http.client
 import uuid
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -201,7 +202,7 @@ class Shell:
             WSManFault: It is a fault.
             TransportError: It is not WSMan at all.
         """
-        if answer.status == _TOO_LARGE:
+        if answer.status == http.client.REQUEST_ENTITY_TOO_LARGE:
             raise too_long()
         refusal = refused_status(self._address, answer)
         if refusal is not None:
@@ -221,14 +222,10 @@ class Shell:
         if fault is not None:
             raise read_fault(fault)
         relates_to = envelope.find("s:Header/wsa:RelatesTo", NAMESPACES)
-        if answer.status != _OK or relates_to is None or envelope.find("s:Body", NAMESPACES) is None:
+        if answer.status != http.client.OK or relates_to is None or envelope.find("s:Body", NAMESPACES) is None:
             raise named_status(self._address, answer) or ProtocolError(
                 f"{self._address} answered HTTP status {answer.status} with other XML than WSMan's.",
                 address=self._address,
                 received=answer.body[:400].decode("utf-8", "replace"),
             )
         return answer.body
-
-
-_OK: Final = 200
-_TOO_LARGE: Final = 413

@@ -126,7 +126,7 @@ _ENOUGH: Final[dict[int, _Make]] = {
         "{} forbids this",
         "A proxy or an HTTP filter may be in between; or the host maps no user to the client certificate.",
     ),
-    404: _saying(ConnectError, "{} has no WSMan there", "Check the port and the path."),
+    404: _no_wsman,
     407: _proxy_user,
     503: _busy,
 }
