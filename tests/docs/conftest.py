@@ -32,6 +32,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 import hvintegration as hv
+from hvintegration.linux_distributions import DAEMON_KINDS, DISTRIBUTIONS, Distribution, PackagedDaemon
 from hvintegration.service_kind import HOST_MANAGED
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -327,8 +329,65 @@ def _language(language: str) -> str:
     return _table(f"English | {language}", [row for row in rows if row[1]])
 
 
+UNKNOWN: Final = "unknown"
+
+
+def _known(names: tuple[str, ...] | None) -> object:
+    return UNKNOWN if names is None else _codes(*names)
+
+
+def _command(arguments: tuple[str, ...] | None) -> str:
+    return f"`{shlex.join(arguments)}`" if arguments else "–"
+
+
+def _packages(distribution: Distribution, daemon: PackagedDaemon) -> object:
+    if daemon.packaged is False:
+        return "there is none"
+    if daemon.packages is None and distribution.advice:
+        return "see below"
+    return "part of the system" if daemon.packages == () else _known(daemon.packages)
+
+
+def _distribution_rows(kind: hv.ServiceKind) -> Iterator[Sequence[object]]:
+    for row in DISTRIBUTIONS:
+        daemon = row.daemon(kind)
+        assert daemon is not None
+        names = (daemon.units, daemon.scripts, daemon.programs, daemon.processes)
+        yield (row.name, _packages(row, daemon), *map(_known, names))
+
+
+def _distribution_commands() -> str:
+    managers = {row.manager.name: row.manager for row in DISTRIBUTIONS if row.manager and row.manager.install}
+    return _table(
+        "package manager | installs | says what is installed | says what could be",
+        [
+            (
+                *_codes(manager.name),
+                _command(manager.install_command(("PACKAGE",))),
+                _command(manager.installed_command("PACKAGE")),
+                _command(manager.available_command("PACKAGE")),
+            )
+            for manager in managers.values()
+        ],
+    )
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = (
     {
+        "distributions": lambda: _table(
+            "distribution | `ID` | a machine was seen | package manager | folder of the helper scripts",
+            [
+                (row.name, _codes(*row.ids), row.seen, row.manager and row.manager.name, *_codes(row.helper_folder))
+                for row in DISTRIBUTIONS
+            ],
+        ),
+        "distribution_commands": _distribution_commands,
+        "distribution_advice": lambda: _table(
+            "distribution | what to do", [(row.name, row.advice) for row in DISTRIBUTIONS if row.advice]
+        ),
+        "distribution_sources": lambda: _table(
+            "distribution | sources", [(row.name, "; ".join(row.source).replace("*", "\\*")) for row in DISTRIBUTIONS]
+        ),
         "services_on_the_host": lambda: _table(
             "key | English name | Hyper-V Manager | on by default | component id",
             [
@@ -374,6 +433,15 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
             *(hv.HostCheck, hv.CheckStep),
             *(hv.GuestInfo, hv.GuestServiceState, hv.GuestChange, hv.GuestInventory),
         )
+    }
+    | {
+        f"distributions_{kind.key}": functools.partial(
+            lambda kind: _table(
+                "distribution | packages | units | scripts | programs | process", list(_distribution_rows(kind))
+            ),
+            kind,
+        )
+        for kind in DAEMON_KINDS
     }
     | {
         f"world_{cls.__name__}": functools.partial(_world_table, cls)
