@@ -62,6 +62,11 @@ class Guest(OfThisProcess):
         return self._session
 
     @property
+    def family(self) -> GuestFamily | None:
+        """What kind of system it is; None as long as nobody has said so or asked. No round trip."""
+        return self._target.family
+
+    @property
     def services(self) -> GuestServices:
         """Its integration services."""
         return GuestServices(self._session, self._target)

@@ -10,13 +10,13 @@ from hvintegration.cli.results import Result, listed, made, shower
 from hvintegration.cli.screen import agrees, progress
 from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, way
 from hvintegration.credential import Credential
-from hvintegration.errors import for_command
+from hvintegration.errors import HvError, for_command
 from hvintegration.guest import Guest
-from hvintegration.guest_models import GuestChange, GuestServiceState
+from hvintegration.guest_models import GuestServiceState
 from hvintegration.host import Host
 from hvintegration.operations.guests import GuestAction, confirmation_for, error_of
 from hvintegration.transports.base import Transport
-from hvintegration.values import Failure, Rows
+from hvintegration.values import Rows
 
 __all__ = ["restart", "set_startup", "show_info", "show_services", "start", "stop"]
 
@@ -77,13 +77,12 @@ def _switch(options: Options, *, run: bool) -> int:
     def ask(guest: Guest) -> Result:
         wanted = dict.fromkeys(options.kinds, run)
         changes = guest.set_services(wanted, dry_run=options.dry_run, confirm=True, timeout=options.deadline)
-        return made(changes, _complaint)
+        return made(changes, lambda change, _: _complaint(error_of(change, guest.family)))
 
     return _ask(options, ask)
 
 
-def _complaint(change: GuestChange, _: Failure) -> str:
-    error = error_of(change)
+def _complaint(error: HvError) -> str:
     return f"{error} {for_command(error.hint or '')}".rstrip()
 
 

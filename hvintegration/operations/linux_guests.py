@@ -1,4 +1,4 @@
-"""What a Linux guest says, and what follows from it for its integration services."""
+"""Linux guests: what is asked of them, what their answers mean, and what follows for their integration services."""
 
 from __future__ import annotations
 
@@ -8,19 +8,50 @@ from typing import Final
 
 import attrs
 
-from hvintegration.calls.answer import Answer
-from hvintegration.calls.decoding import JsonObject, OptionalFields, optional_texts
-from hvintegration.guest_models import GuestServiceState, Startup
-from hvintegration.linux_distributions import NAMES, PROGRAMS, UNITS, parse_os_release
+from hvintegration.calls.answer import Answer, ErrorEntry
+from hvintegration.calls.call import Call
+from hvintegration.calls.decoding import (
+    Json,
+    JsonObject,
+    OptionalFields,
+    as_object,
+    flag,
+    list_field,
+    optional_flag,
+    optional_texts,
+)
+from hvintegration.calls.operation import Operation
+from hvintegration.calls.refusals import Refusal, failure_of, remote_error, result_of, short_id
+from hvintegration.errors import (
+    DecodeError,
+    HvError,
+    InvalidStateError,
+    PermissionDeniedError,
+    ServiceNotFoundError,
+    UnsupportedError,
+)
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
+from hvintegration.linux_distributions import DAEMON_KINDS, known_names, parse_os_release
+from hvintegration.models import ChangeOutcome
+from hvintegration.operations.guest_systems import (
+    ANOTHER_MACHINE,
+    Change,
+    GuestAction,
+    GuestRecords,
+    GuestSystem,
+    GuestTarget,
+    Report,
+    Told,
+    another_machine,
+)
+from hvintegration.operations.vms import normal_guid
+from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
 from hvintegration.service_kind import ServiceKind
 
-__all__ = ["DAEMON_KINDS", "DRIVER_KINDS", "LinuxFacts", "decode_facts", "read_document", "states_of"]
+__all__ = ["DRIVER_KINDS", "LINUX_GUESTS", "LinuxFacts", "decode_facts", "states_of"]
 
 DRIVER_KINDS: Final = (ServiceKind.HEARTBEAT, ServiceKind.SHUTDOWN, ServiceKind.TIME_SYNC)
 """Those that live in the kernel's driver, which no daemon serves."""
-
-DAEMON_KINDS: Final = (ServiceKind.GUEST_SERVICE_INTERFACE, ServiceKind.KVP, ServiceKind.VSS)
-"""Those that a daemon serves, in the order in which hosts list them."""
 
 LINUX_KINDS: Final = tuple(kind for kind in ServiceKind if kind in {*DRIVER_KINDS, *DAEMON_KINDS})
 
@@ -107,15 +138,188 @@ class LinuxFacts:
     rights: str | None
 
 
-def read_document() -> JsonObject:
+def _names(kind: ServiceKind) -> dict[str, str]:
+    """What the daemon of *kind* is called anywhere, as texts with spaces between the names."""
+    names = known_names(kind)
+    return {
+        "units": " ".join(names.units),
+        "scripts": " ".join(names.scripts),
+        "programs": " ".join(names.programs),
+        "names": " ".join(names.processes),
+    }
+
+
+def _document() -> dict[str, Json]:
     """What the scripts for Linux guests are asked to look for."""
     devices = [device for kind in DAEMON_KINDS for device in kind.linux_devices if device != "/dev/uio"]
-    return {
-        "devices": " ".join(devices),
-        "programs": " ".join(dict.fromkeys(path for kind in DAEMON_KINDS for path in PROGRAMS[kind])),
-        "names": " ".join(dict.fromkeys(name for kind in DAEMON_KINDS for name in NAMES[kind])),
-        "units": " ".join(dict.fromkeys(unit for kind in DAEMON_KINDS for unit in UNITS[kind])),
+    of_each = [_names(kind) for kind in DAEMON_KINDS]
+    return {"devices": " ".join(devices)} | {
+        key: " ".join(dict.fromkeys(" ".join(names[key] for names in of_each).split())) for key in of_each[0]
     }
+
+
+class _LinuxGuests:
+    """The family of Linux: :class:`~hvintegration.operations.guest_systems.GuestSystem`."""
+
+    family = GuestFamily.LINUX
+
+    def read(self, target: GuestTarget, *, info: bool) -> Operation[GuestRecords]:
+        del target
+        answer = yield Call(SH_GET_GUEST, _document())
+        assert isinstance(answer, Answer)
+        facts = decode_facts(result_of(answer, "read the guest", remote_error), "$.result")
+        if facts.kernel != "Linux":
+            raise UnsupportedError(
+                f"{answer.address} runs {facts.kernel or 'an unknown system'}, no Linux.",
+                address=answer.address,
+                needs="a Linux guest of Hyper-V",
+            )
+        return _records(facts, answer, info=info)
+
+    def change(self, changes: Sequence[Change], target: GuestTarget, *, dry_run: bool) -> Operation[Told]:
+        document = _document() | {
+            "vm_id": target.vm_id,
+            "dry_run": dry_run,
+            "changes": " ".join(f"{change.kind.key}:{change.action}" for change in changes),
+        }
+        for kind in DAEMON_KINDS:
+            document |= {f"{kind.key}_{key}": text for key, text in _names(kind).items()}
+        answer = yield Call(SH_SET_GUEST_SERVICES, document, dry_run=dry_run)
+        assert isinstance(answer, Answer)
+        try:
+            return _told(answer, changes, target)
+        except DecodeError as error:
+            error.address = answer.address
+            raise
+
+    def refuse(self, change: Change) -> None:
+        if change.kind in DRIVER_KINDS:
+            raise UnsupportedError(
+                f"{change.kind.label} is part of the kernel's driver in a Linux guest: there is nothing to {change}.",
+                address="",
+                needs="a Windows guest of Hyper-V",
+                hint=f'Switch it on the host: vm.services["{change.kind.label}"].',
+            )
+        if change.kind not in DAEMON_KINDS:
+            raise UnsupportedError(
+                f"{change.kind.label} is there in Windows guests only.", address="", needs="a Windows guest of Hyper-V"
+            )
+
+    def is_started(self, state: GuestServiceState) -> bool | None:
+        return state.running
+
+    def is_stopped(self, state: GuestServiceState) -> bool | None:
+        return None if state.running is None else not state.running
+
+    def is_under_way(self, state: GuestServiceState) -> bool:
+        del state
+        return False
+
+    def why_not(self, change: Change, state: GuestServiceState) -> str:
+        if change.action is GuestAction.START:
+            return state.cannot_start or f"Its daemon was started, and ended: {state.status or 'nothing says why'}."
+        if change.action is GuestAction.STOP:
+            return "Its daemon did not end, or was started again."
+        return f"Its startup is {state.startup or 'not known'}."
+
+    def cannot(self, change: Change, state: GuestServiceState) -> HvError:
+        if state.installed is False:
+            return ServiceNotFoundError(
+                f"{state.address} has no daemon of {change.kind.label}: it is not installed.", address=state.address
+            )
+        return InvalidStateError(
+            f"{state.address} cannot {change}: {_in_a_sentence(state.cannot_start or 'it is masked.')}",
+            address=state.address,
+            action=str(change),
+            current=state.status or "",
+        )
+
+    def error(self, change: Change, made: GuestChange) -> HvError:
+        state, error = made.state, made.error
+        assert error is not None
+        if short_id(error.error_id) == _RIGHTS_MISSING:
+            return PermissionDeniedError(
+                f"{made.address} does not let this user {change}.",
+                address=made.address,
+                error_id=error.error_id,
+                category=error.category,
+                hint=f"As root, run: {error.message}",
+            )
+        if state is not None and made.outcome is ChangeOutcome.FAILED:
+            if state.installed is False:
+                return self.cannot(change, state)
+            if not error.error_id:
+                return InvalidStateError(
+                    f"{made.address} failed to {change}: {_in_a_sentence(error.message)}",
+                    address=made.address,
+                    action=str(change),
+                    current=state.status or "",
+                )
+        refusal = Refusal(
+            address=made.address,
+            error_id=error.error_id,
+            category=error.category,
+            message=error.message,
+            doing=str(change),
+            target_object=error.target,
+        )
+        return remote_error(refusal)
+
+
+_RIGHTS_MISSING: Final = "RightsMissing"
+
+
+def _in_a_sentence(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _records(facts: LinuxFacts, answer: Answer, *, info: bool) -> GuestRecords:
+    said = tuple(failure_of(entry, address=answer.address, names={}) for entry in answer.errors)
+    return GuestRecords(answer, facts.vm_id, states_of(facts, answer), said, _info(facts, answer) if info else None)
+
+
+def _info(facts: LinuxFacts, answer: Answer) -> GuestInfo:
+    return GuestInfo(
+        address=answer.address,
+        family=GuestFamily.LINUX,
+        name=facts.name,
+        caption=facts.os_release.get("PRETTY_NAME"),
+        os_version=facts.os_release.get("VERSION_ID"),
+        os_build=facts.kernel_release,
+        vm_id=facts.vm_id,
+        vm_name=None,
+        host_name=None,
+        integration_services_version=facts.kernel_release if facts.driver else None,
+        administrator=None if facts.rights is None else facts.rights in _WITH_RIGHTS,
+        powershell_version=None,
+        powershell_edition=None,
+        language_mode=None,
+        read_at=answer.received_at,
+    )
+
+
+def _told(answer: Answer, changes: Sequence[Change], target: GuestTarget) -> Told:
+    result = result_of(answer, "change integration services", remote_error)
+    for entry in answer.errors:
+        if short_id(entry.id) == ANOTHER_MACHINE:
+            raise another_machine(answer.address, entry.message, target)
+    records = _records(decode_facts(result, "$.result"), answer, info=False)
+    entries = list_field(result, "changes", "$.result")
+    if len(entries) != len(changes):
+        raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
+    said = {entry.target: entry for entry in answer.errors}
+    reports = {
+        change: _report(entry, f"$.result.changes[{index}]", said.get(str(index)))
+        for index, (change, entry) in enumerate(zip(changes, entries, strict=True))
+    }
+    return Told(reports, records)
+
+
+def _report(entry: Json, path: str, error: ErrorEntry | None) -> Report:
+    done = as_object(entry, path)
+    was = optional_flag(done, "was", path)
+    state = None if was is None else "running" if was else "not running"
+    return Report(found=True, state=state, begun=flag(done, "begun", path), error=error)
 
 
 _TEXTS: Final = OptionalFields(
@@ -167,7 +371,7 @@ def decode_facts(result: JsonObject, path: str) -> LinuxFacts:
         programs=frozenset(optional_texts(result, "programs", path) or ()),
         units=None if units is None else _units(units, init),
         wanted=None if wanted is None else frozenset(wanted),
-        vm_id=vm_id.strip("{}").lower() if vm_id else None,
+        vm_id=normal_guid(vm_id or ""),
         rights=rights,
     )
 
@@ -244,7 +448,7 @@ def _driver_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
 def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: datetime) -> GuestServiceState:
     processes = daemons(kind, facts)
     unit_name, unit = unit_of(kind, facts)
-    programs = [path for path in PROGRAMS[kind] if path in facts.programs]
+    programs = [path for path in known_names(kind).programs if path in facts.programs]
     running: bool | None = bool(processes)
     if processes is None:
         running = True if unit.get("ActiveState") == "active" else None
@@ -256,7 +460,7 @@ def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
     state = GuestServiceState(
         address=address,
         kind=kind,
-        name=process.name if process is not None else NAMES[kind][0],
+        name=process.name if process is not None else known_names(kind).processes[0],
         display_name=unit_name,
         installed=installed,
         running=running,
@@ -265,7 +469,7 @@ def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
         pid=process.pid if process is not None else None,
         program=(process.program if process is not None else None) or (programs[0] if programs else None),
         version=None,
-        account=None if process is None or process.owner is None else ("root" if process.owner == 0 else str(process.owner)),
+        account="root" if process is not None and process.owner == 0 else None,
         requires=None,
         device=device,
         offered=offered,
@@ -286,19 +490,19 @@ def daemons(kind: ServiceKind, facts: LinuxFacts) -> tuple[Process, ...] | None:
     return tuple(
         process
         for process in facts.processes
-        if process.name in NAMES[kind]
+        if process.name in known_names(kind).processes
         and process.owner in {0, None}
         and (process.program is None or process.program.removesuffix(" (deleted)").rpartition("/")[2] in _files(kind))
     )
 
 
 def _files(kind: ServiceKind) -> frozenset[str]:
-    return frozenset(path.rpartition("/")[2] for path in PROGRAMS[kind])
+    return frozenset(known_names(kind).executables)
 
 
 def unit_of(kind: ServiceKind, facts: LinuxFacts) -> tuple[str | None, Mapping[str, str]]:
     """The unit or script that starts it, and what the init system says of it; None and nothing if there is none."""
-    for name in UNITS[kind]:
+    for name in (*known_names(kind).units, *known_names(kind).scripts):
         if facts.units is not None and name in facts.units:
             return name, facts.units[name]
     return None, {}
@@ -364,3 +568,7 @@ def _without_rights(facts: LinuxFacts) -> str | None:
     if facts.rights is None or facts.rights in _WITH_RIGHTS:
         return None
     return f"This user is not root and has {'no way to become it' if facts.rights == 'none' else facts.rights}."
+
+
+LINUX_GUESTS: Final[GuestSystem] = _LinuxGuests()
+"""The family of Linux."""

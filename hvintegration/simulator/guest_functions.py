@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from hvintegration.operations.guests import ANOTHER_MACHINE
+from hvintegration.operations.guest_systems import ANOTHER_MACHINE
 from hvintegration.simulator.envelope import Failures, Request, Result, failure
 from hvintegration.simulator.faults import CmdletError
 from hvintegration.simulator.windows import Windows, WindowsService

@@ -40,15 +40,9 @@ class LinuxGuest:
     key_file: Path
     known_hosts: Path
 
-    def ssh(self, user: str = "root", **options: object) -> SSH:
+    def ssh(self, user: str = "root") -> SSH:
         """A way into it."""
-        given: dict[str, object] = {
-            "username": user,
-            "key_files": [str(self.key_file)],
-            "known_hosts": str(self.known_hosts),
-            **options,
-        }
-        return SSH(self.address, **given)  # type: ignore[arg-type] - options of SSH
+        return SSH(self.address, username=user, key_files=[str(self.key_file)], known_hosts=str(self.known_hosts))
 
     def shell(self, command: str, *, user: str = "root", check: bool = True) -> str:
         """What *command* prints in there."""

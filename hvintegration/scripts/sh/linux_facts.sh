@@ -118,8 +118,15 @@ units() {
             )"
             ;;
         openrc | sysvinit)
-            for name in $(document_text units); do
-                [ ! -x "/etc/init.d/$name" ] || add "$name"
+            for name in $(document_text scripts); do
+                [ -x "/etc/init.d/$name" ] || continue
+                enabled=disabled
+                set +f
+                for path in /etc/rc[2-5].d/S[0-9][0-9]"$name" /etc/runlevels/*/"$name"; do
+                    [ ! -e "$path" ] || enabled=enabled
+                done
+                set -f
+                add "$name $enabled"
             done
             ;;
         *) return 1 ;;
@@ -128,7 +135,7 @@ units() {
 
 # Of those units, the ones that udev starts when a device comes.
 wanted() {
-    [ -n "$init" ] || return
+    [ "$init" = systemd ] || return
     set +f
     for path in /etc/udev/rules.d/*hyperv* /lib/udev/rules.d/*hyperv* /usr/lib/udev/rules.d/*hyperv* \
         /etc/udev/rules.d/*hv[-_]* /lib/udev/rules.d/*hv[-_]* /usr/lib/udev/rules.d/*hv[-_]*; do
@@ -136,7 +143,7 @@ wanted() {
         [ -f "$path" ] || continue
         fact=$(lines "$path")
         for name in $(document_text units); do
-            case $fact in *SYSTEMD_WANTS*"$name"*) add "$name" ;; esac
+            case $fact in *SYSTEMD_WANTS*\""$name"\"*) add "$name" ;; esac
         done
     done
     set -f

@@ -35,7 +35,9 @@ running() {
 
 # unit KIND: writes the first of its units that is there.
 unit() {
-    for name in $(document_text "$1_units"); do
+    names=$(document_text "$1_scripts")
+    [ "$init" != systemd ] || names=$(document_text "$1_units")
+    for name in $names; do
         case $init in
             systemd)
                 case $(systemctl show -p LoadState -- "$name" 2> /dev/null) in
@@ -153,12 +155,14 @@ else
         begun=false
         said=
         kind=${change%:*}
+        was=false
+        [ -z "$(running "$kind")" ] || was=true
         case ${change#*:} in
             start) start "$kind" ;;
             stop) stop "$kind" ;;
             *) startup "$kind" "${change#*:}" ;;
         esac
-        changes=${changes:+$changes,}"{\"begun\":$begun,\"said\":$(json_text "$said")}"
+        changes=${changes:+$changes,}"{\"was\":$was,\"begun\":$begun,\"said\":$(json_text "$said")}"
         index=$((index + 1))
     done
 fi

@@ -1,0 +1,228 @@
+"""What is asked of guests and told of them, whatever their system; and what a family of systems has of its own."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+import attrs
+
+from hvintegration.calls.answer import Answer, ErrorEntry
+from hvintegration.calls.operation import Operation
+from hvintegration.calls.refusals import own_failure
+from hvintegration.errors import HvError, InvalidStateError
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
+from hvintegration.models import ChangeOutcome
+from hvintegration.service_kind import ServiceKind
+from hvintegration.values import Failure
+
+__all__ = [
+    "ANOTHER_MACHINE",
+    "Change",
+    "GuestAction",
+    "GuestRecords",
+    "GuestSystem",
+    "GuestTarget",
+    "Report",
+    "Told",
+    "another_machine",
+    "change_of",
+    "failed",
+    "own",
+    "state_of",
+]
+
+ANOTHER_MACHINE: Final = "AnotherVirtualMachine"
+"""Error id of the package's own scripts: the guest is not the virtual machine that it should be."""
+
+
+class GuestAction(enum.StrEnum):
+    """What can be done to a service inside a guest."""
+
+    START = "start"
+    STOP = "stop"
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+    DISABLED = "disabled"
+
+    @property
+    def is_startup(self) -> bool:
+        """Whether it is about how the service comes to run."""
+        return self not in {GuestAction.START, GuestAction.STOP}
+
+
+@attrs.define(eq=False)
+class GuestTarget:
+    """Which guest is meant, and what must stay as it is there.
+
+    Attributes:
+        vm_id: GUID of the virtual machine that it has to be, lower case without braces; None for any.
+        carrier: The service that the connection itself runs on, which is not to be stopped over it; None for none.
+        family: What kind of system it is; None as long as that is not known.
+    """
+
+    vm_id: str | None = None
+    carrier: ServiceKind | None = None
+    family: GuestFamily | None = None
+
+
+@attrs.frozen
+class Change:
+    """A change of a service in a guest: what shall be so."""
+
+    kind: ServiceKind
+    action: GuestAction
+
+    def __str__(self) -> str:
+        if self.action.is_startup:
+            return f"set the startup of {self.kind.label} to {self.action}"
+        return f"{self.action} {self.kind.label}"
+
+
+@attrs.frozen
+class GuestRecords:
+    """What an answer says of a guest.
+
+    Attributes:
+        answer: Where it is from.
+        vm_id: Which virtual machine the guest takes itself for; None if it does not know.
+        services: Its services.
+        failures: What could not be read.
+        info: The guest itself, if it was asked for.
+    """
+
+    answer: Answer
+    vm_id: str | None
+    services: tuple[GuestServiceState, ...]
+    failures: tuple[Failure, ...]
+    info: GuestInfo | None = None
+
+
+@attrs.frozen
+class Report:
+    """What an answer says of one change.
+
+    Attributes:
+        found: Whether there is such a service.
+        state: How it was before.
+        startup: How it came to run before.
+        begun: Whether its cmdlet was called.
+        error: What went wrong.
+    """
+
+    found: bool
+    state: str | None = None
+    startup: Startup | None = None
+    begun: bool = False
+    error: ErrorEntry | None = None
+
+
+@attrs.frozen
+class Told:
+    """What an answer says of each change, and how the guest is after all of them."""
+
+    reports: Mapping[Change, Report]
+    records: GuestRecords
+
+
+class GuestSystem(Protocol):
+    """What a family of systems has of its own: how its services are asked for, and what is said of them."""
+
+    @property
+    def family(self) -> GuestFamily:
+        """Which family."""
+        ...
+
+    def read(self, target: GuestTarget, *, info: bool) -> Operation[GuestRecords]:
+        """The guest and its services: one round trip.
+
+        Raises:
+            UnsupportedError: It is no guest of this family.
+            RemoteError: It refused.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+        """
+        ...
+
+    def change(self, changes: Sequence[Change], target: GuestTarget, *, dry_run: bool) -> Operation[Told]:
+        """Make *changes*, or say what would be made: one round trip.
+
+        Raises:
+            RemoteError: It refused all of it.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape; ``address`` says whose it is.
+        """
+        ...
+
+    def refuse(self, change: Change) -> None:
+        """See to it that there can be such a change at all.
+
+        Raises:
+            UnsupportedError: There cannot; it says why.
+        """
+        ...
+
+    def is_started(self, state: GuestServiceState) -> bool | None:
+        """Whether it runs; None while that is under way, or where it could not be read."""
+        ...
+
+    def is_stopped(self, state: GuestServiceState) -> bool | None:
+        """Whether it has stopped, likewise: what is paused neither runs nor has stopped."""
+        ...
+
+    def is_under_way(self, state: GuestServiceState) -> bool:
+        """Whether it is starting or stopping."""
+        ...
+
+    def why_not(self, change: Change, state: GuestServiceState) -> str:
+        """Why a change that was begun shows no effect, in a sentence."""
+        ...
+
+    def cannot(self, change: Change, state: GuestServiceState) -> HvError:
+        """The exception for what cannot be by the state alone: it is not installed, or disabled."""
+        ...
+
+    def error(self, change: Change, made: GuestChange) -> HvError:
+        """The exception for a change that failed, or whose state after could not be read."""
+        ...
+
+
+def state_of(states: Iterable[GuestServiceState], kind: ServiceKind) -> GuestServiceState:
+    """The state of *kind*, which is among *states*."""
+    return next(state for state in states if state.kind is kind)
+
+
+def change_of(result: GuestChange) -> Change:
+    """The change that *result* is of."""
+    return Change(result.kind, GuestAction(result.action))
+
+
+def failed(change: Change, address: str) -> GuestChange:
+    """A change of which nothing is known but that it was not made."""
+    return GuestChange(
+        address=address,
+        kind=change.kind,
+        action=change.action.value,
+        outcome=ChangeOutcome.FAILED,
+        before=None,
+        state=None,
+        error=None,
+    )
+
+
+def own(message: str, address: str) -> Failure:
+    """What the package itself says went wrong."""
+    return own_failure(message, address=address, vm_id=None, vm_name=None)
+
+
+def another_machine(address: str, found: str | None, target: GuestTarget) -> InvalidStateError:
+    """The exception where another machine answers than the one that is meant."""
+    return InvalidStateError(
+        f"{address} is not the virtual machine {target.vm_id}, but {found}. Nothing was changed.",
+        address=address,
+        action="reach the guest",
+        current=found or "",
+        expected=target.vm_id or "",
+        hint="Give the address of the virtual machine that is meant.",
+    )
