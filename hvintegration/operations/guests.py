@@ -312,10 +312,12 @@ class _Changing:
         if is_so is None:
             return attrs.evolve(seen, error=error or own(f"It is {state.status or 'in no known state'}.", address))
         if change.action is GuestAction.START and state.startup is Startup.DISABLED:
-            return attrs.evolve(seen, error=own("It is disabled in the guest.", address))
+            return attrs.evolve(seen, error=error or own("It is disabled in the guest.", address))
         if dry_run:
             return attrs.evolve(seen, outcome=ChangeOutcome.WOULD_CHANGE)
-        return attrs.evolve(seen, error=own(f"It is {state.status} now, and was {report.state} before.", address))
+        return attrs.evolve(
+            seen, error=error or own(f"It is {state.status} now, and was {report.state} before.", address)
+        )
 
     def _is_so(self, change: Change, state: GuestServiceState) -> bool | None:
         """Whether the state is as wanted; None if that could not be read, or is still to show."""
