@@ -79,19 +79,24 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
     try:
         records = yield from _SYSTEMS[GuestFamily.WINDOWS].read(target, info=info)
         target.family = GuestFamily.WINDOWS
-    except (UnsupportedError, ConnectError) as no_windows:
+    except (UnsupportedError, ConnectError, ConfigurationError) as no_windows:
         if not _may_be_another(no_windows):
             raise
         try:
             records = yield from _SYSTEMS[GuestFamily.LINUX].read(target, info=info)
+        except UnsupportedError as no_linux:
+            raise no_windows if isinstance(no_windows, UnsupportedError) else no_linux from None
         except HvError:
             raise no_windows from None
         target.family = GuestFamily.LINUX
     return records
 
 
-def _may_be_another(error: UnsupportedError | ConnectError) -> bool:
-    """Whether the machine may be something else than a Windows guest, after what it said when it was taken for one."""
+def _may_be_another(error: UnsupportedError | ConnectError | ConfigurationError) -> bool:
+    """Whether the machine may be something else than a Windows guest, after what it said when it was taken for one.
+
+    A way that runs no PowerShell is a ConfigurationError.
+    """
     if isinstance(error, UnsupportedError):
         return error.needs == WINDOWS
     return not isinstance(error, AuthenticationError | UntrustedHostError)
@@ -217,7 +222,7 @@ def _make(
             raise refusal
     try:
         return (yield from _make_by(_system(target), target, changes, dry_run=dry_run))
-    except (UnsupportedError, ConnectError) as error:
+    except (UnsupportedError, ConnectError, ConfigurationError) as error:
         if target.family is not None or not _may_be_another(error):
             raise
     yield from _read(target, info=False)
