@@ -102,14 +102,17 @@ look_at_process() {
             # Its name may go on in a second line; here that is escaped.
             Name:) whole=$value ;;
             State:) state=$value ;;
-            Uid:)
-                owner=$effective
+            Uid:) owner=$effective ;;
+            # One that has another number of its own lives in a container.
+            NSpid:)
+                [ -z "$effective" ] || return
                 break
                 ;;
         esac
     done 2> /dev/null < "$1/status"
     [ "$name" = "$whole" ] || return
-    program=$(target_of "$1/exe")
+    # Only its owner and root may know.
+    program=$(target_of "$1/exe") || program=
 }
 
 # process lines of daemons: number, state, owner, name, and program. It fails where processes of others are hidden.
