@@ -11,7 +11,7 @@ import attrs
 from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import own_failure
-from hvintegration.errors import HvError, InvalidStateError
+from hvintegration.errors import Hint, HvError, InvalidStateError
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.service_kind import ServiceKind
@@ -29,6 +29,7 @@ __all__ = [
     "another_machine",
     "change_of",
     "failed",
+    "offer_it",
     "own",
     "state_of",
 ]
@@ -226,3 +227,11 @@ def another_machine(address: str, found: str | None, target: GuestTarget) -> Inv
         expected=target.vm_id or "",
         hint="Give the address of the virtual machine that is meant.",
     )
+
+
+def offer_it(kind: ServiceKind) -> str | None:
+    """How the host comes to offer a service, if it has a switch for that."""
+    if not kind.managed_by_host:
+        return None
+    python, command = f'vm.services["{kind.label}"].enable()', f"'hvintegration enable \"{kind.label}\" VM'"
+    return Hint.of("Enable it on the host: {}.", Hint(python, command))

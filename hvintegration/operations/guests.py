@@ -313,7 +313,7 @@ class _Changing:
             return attrs.evolve(seen, error=error or own(f"It is {state.status or 'in no known state'}.", address))
         if change.action is GuestAction.START and state.startup is Startup.DISABLED:
             return attrs.evolve(seen, error=error or own("It is disabled in the guest.", address))
-        if dry_run:
+        if dry_run and error is None:
             return attrs.evolve(seen, outcome=ChangeOutcome.WOULD_CHANGE)
         return attrs.evolve(
             seen, error=error or own(f"It is {state.status} now, and was {report.state} before.", address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -24,14 +25,22 @@ from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import Refusal, failure_of, remote_error, result_of, short_id
 from hvintegration.errors import (
     DecodeError,
+    Hint,
     HvError,
     InvalidStateError,
     PermissionDeniedError,
     ServiceNotFoundError,
     UnsupportedError,
+    excerpt,
 )
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
-from hvintegration.linux_distributions import DAEMON_KINDS, known_names, parse_os_release
+from hvintegration.linux_distributions import (
+    DAEMON_KINDS,
+    PackagedDaemon,
+    distribution_of,
+    known_names,
+    parse_os_release,
+)
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
     ANOTHER_MACHINE,
@@ -43,6 +52,7 @@ from hvintegration.operations.guest_systems import (
     Report,
     Told,
     another_machine,
+    offer_it,
 )
 from hvintegration.operations.vms import normal_guid
 from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
@@ -139,9 +149,10 @@ class LinuxFacts:
 
 
 def _names(kind: ServiceKind) -> dict[str, str]:
-    """What the daemon of *kind* is called anywhere, as texts with spaces between the names."""
+    """What the daemon of *kind* is called anywhere, and its devices, as texts with spaces between the names."""
     names = known_names(kind)
     return {
+        "devices": " ".join(device for device in kind.linux_devices if device != "/dev/uio"),
         "units": " ".join(names.units),
         "scripts": " ".join(names.scripts),
         "programs": " ".join(names.programs),
@@ -151,11 +162,8 @@ def _names(kind: ServiceKind) -> dict[str, str]:
 
 def _document() -> dict[str, Json]:
     """What the scripts for Linux guests are asked to look for."""
-    devices = [device for kind in DAEMON_KINDS for device in kind.linux_devices if device != "/dev/uio"]
     of_each = [_names(kind) for kind in DAEMON_KINDS]
-    return {"devices": " ".join(devices)} | {
-        key: " ".join(dict.fromkeys(" ".join(names[key] for names in of_each).split())) for key in of_each[0]
-    }
+    return {key: " ".join(dict.fromkeys(" ".join(names[key] for names in of_each).split())) for key in of_each[0]}
 
 
 class _LinuxGuests:
@@ -183,7 +191,8 @@ class _LinuxGuests:
             "changes": " ".join(f"{change.kind.key}:{change.action}" for change in changes),
         }
         for kind in DAEMON_KINDS:
-            document |= {f"{kind.key}_{key}": text for key, text in _names(kind).items()}
+            names = _names(kind) | {"executables": " ".join(known_names(kind).executables)}
+            document |= {f"{kind.key}_{key}": text for key, text in names.items()}
         answer = yield Call(SH_SET_GUEST_SERVICES, document, dry_run=dry_run)
         assert isinstance(answer, Answer)
         try:
@@ -217,7 +226,7 @@ class _LinuxGuests:
 
     def why_not(self, change: Change, state: GuestServiceState) -> str:
         if change.action is GuestAction.START:
-            return state.cannot_start or f"Its daemon was started, and ended: {state.status or 'nothing says why'}."
+            return state.cannot_start or f"Its daemon was started, and ended: it is {state.status or 'gone'}."
         if change.action is GuestAction.STOP:
             return "Its daemon did not end, or was started again."
         return f"Its startup is {state.startup or 'not known'}."
@@ -225,35 +234,56 @@ class _LinuxGuests:
     def cannot(self, change: Change, state: GuestServiceState) -> HvError:
         if state.installed is False:
             return ServiceNotFoundError(
-                f"{state.address} has no daemon of {change.kind.label}: it is not installed.", address=state.address
+                f"{state.address} has no daemon of {change.kind.label}: it is not installed.",
+                address=state.address,
+                hint=(state.cannot_start or "").removeprefix(_NOT_INSTALLED).strip() or None,
             )
         return InvalidStateError(
-            f"{state.address} cannot {change}: {_in_a_sentence(state.cannot_start or 'it is masked.')}",
+            f"{state.address} cannot {change}: its unit is masked.",
             address=state.address,
             action=str(change),
-            current=state.status or "",
+            current=Startup.DISABLED.value,
+            expected=Startup.MANUAL.value,
+            hint=Hint.of(
+                "Allow it first: {}.",
+                Hint('service.set_startup("manual")', "'hvintegration guest startup SERVICE manual'"),
+            ),
         )
 
     def error(self, change: Change, made: GuestChange) -> HvError:
         state, error = made.state, made.error
         assert error is not None
-        if short_id(error.error_id) == _RIGHTS_MISSING:
+        if error.error_id == _RIGHTS_MISSING:
             return PermissionDeniedError(
                 f"{made.address} does not let this user {change}.",
                 address=made.address,
                 error_id=error.error_id,
                 category=error.category,
-                hint=f"As root, run: {error.message}",
+                hint=error.message,
+            )
+        if error.error_id == _NO_STARTUP:
+            return UnsupportedError(
+                f"{made.address} cannot {change}: {_in_a_sentence(error.message)}",
+                address=made.address,
+                error_id=error.error_id,
+                category=error.category,
+                needs="an init system that can",
             )
         if state is not None and made.outcome is ChangeOutcome.FAILED:
-            if state.installed is False:
+            masked = change.action is GuestAction.START and state.startup is Startup.DISABLED
+            if state.installed is False or (masked and not error.error_id):
                 return self.cannot(change, state)
-            if not error.error_id:
+            if error.error_id in {"", _DAEMON_ENDED, _DEVICE_HELD}:
+                offered = state.offered is not False
                 return InvalidStateError(
                     f"{made.address} failed to {change}: {_in_a_sentence(error.message)}",
                     address=made.address,
                     action=str(change),
                     current=state.status or "",
+                    error_id=error.error_id,
+                    category=error.category,
+                    expected="" if offered else "enabled on the host",
+                    hint=None if offered else offer_it(change.kind),
                 )
         refusal = Refusal(
             address=made.address,
@@ -267,6 +297,11 @@ class _LinuxGuests:
 
 
 _RIGHTS_MISSING: Final = "RightsMissing"
+_NO_STARTUP: Final = "NoStartup"
+_NOT_THERE: Final = "ServiceNotInstalled"
+_DAEMON_ENDED: Final = "DaemonEnded"
+_DEVICE_HELD: Final = "DeviceHeld"
+_NOT_INSTALLED: Final = "It is not installed."
 
 
 def _in_a_sentence(text: str) -> str:
@@ -319,7 +354,19 @@ def _report(entry: Json, path: str, error: ErrorEntry | None) -> Report:
     done = as_object(entry, path)
     was = optional_flag(done, "was", path)
     state = None if was is None else "running" if was else "not running"
-    return Report(found=True, state=state, begun=flag(done, "begun", path), error=error)
+    found = error is None or error.id != _NOT_THERE
+    return Report(found=found, state=state, begun=flag(done, "begun", path), error=_said(error))
+
+
+def _said(error: ErrorEntry | None) -> ErrorEntry | None:
+    """What a script says of a change, in sentences; the message of some errors is only what makes the difference."""
+    if error is None or error.id == _NOT_THERE:
+        return None
+    if error.id == _RIGHTS_MISSING:
+        return attrs.evolve(error, message=f"As root, run: {error.message}")
+    if error.id == _DAEMON_ENDED:
+        return attrs.evolve(error, message=f"Its daemon was started, and ended: {excerpt(error.message)}")
+    return error
 
 
 _TEXTS: Final = OptionalFields(
@@ -453,7 +500,7 @@ def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
     if processes is None:
         running = True if unit.get("ActiveState") == "active" else None
     process = processes[0] if processes else None
-    installed = True if programs or unit or running else _surely_not_installed(facts)
+    installed = True if programs or unit or running else _is_absent(kind, facts)
     startup = _startup(unit_name, unit, facts)
     device = _device(kind, facts)
     offered = _offered(kind, facts)
@@ -477,7 +524,7 @@ def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
         cannot_stop=None,
         read_at=read_at,
     )
-    return attrs.evolve(state, cannot_start=_cannot_start(state, facts), cannot_stop=_cannot_stop(state, facts))
+    return attrs.evolve(state, cannot_start=_cannot_start(kind, state, facts), cannot_stop=_cannot_stop(state, facts))
 
 
 def daemons(kind: ServiceKind, facts: LinuxFacts) -> tuple[Process, ...] | None:
@@ -508,8 +555,29 @@ def unit_of(kind: ServiceKind, facts: LinuxFacts) -> tuple[str | None, Mapping[s
     return None, {}
 
 
-def _surely_not_installed(facts: LinuxFacts) -> bool | None:
-    return False if facts.os_release else None
+def _is_absent(kind: ServiceKind, facts: LinuxFacts) -> bool | None:
+    """False if it is certainly not there: nothing was found of it, and where to look on this distribution is known."""
+    daemon = _packaged(kind, facts)
+    known = daemon is not None and daemon.programs is not None
+    unseen = facts.units is None and facts.init is not None
+    return False if known and not unseen else None
+
+
+def _packaged(kind: ServiceKind, facts: LinuxFacts) -> PackagedDaemon | None:
+    row = distribution_of(facts.os_release)
+    return None if row is None else row.daemon(kind)
+
+
+def _how_to_install(kind: ServiceKind, facts: LinuxFacts) -> str | None:
+    """What to do about a daemon that is not there, in a sentence; None if that is not known."""
+    row, daemon = distribution_of(facts.os_release), _packaged(kind, facts)
+    if row is None or daemon is None:
+        return None
+    if daemon.packaged is False:
+        return f"{row.name} has no package of it."
+    packages = daemon.packages_for(facts.kernel_release or "")
+    command = row.manager.install_command(packages) if row.manager is not None and packages else None
+    return row.advice if command is None else f"As root, run: {shlex.join(command)}"
 
 
 def _startup(name: str | None, unit: Mapping[str, str], facts: LinuxFacts) -> Startup | None:
@@ -548,9 +616,10 @@ def _status(unit: Mapping[str, str], running: bool | None) -> str | None:  # noq
     return None if running is None else ("running" if running else "not running")
 
 
-def _cannot_start(state: GuestServiceState, facts: LinuxFacts) -> str | None:
+def _cannot_start(kind: ServiceKind, state: GuestServiceState, facts: LinuxFacts) -> str | None:
     if state.installed is False:
-        return "It is not installed."
+        how = _how_to_install(kind, facts)
+        return _NOT_INSTALLED if how is None else f"{_NOT_INSTALLED} {how}"
     if state.startup is Startup.DISABLED:
         return "Its unit is masked."
     if state.offered is False:
@@ -561,13 +630,15 @@ def _cannot_start(state: GuestServiceState, facts: LinuxFacts) -> str | None:
 
 
 def _cannot_stop(state: GuestServiceState, facts: LinuxFacts) -> str | None:
-    return "It is not installed." if state.installed is False else _without_rights(facts)
+    return _NOT_INSTALLED if state.installed is False else _without_rights(facts)
 
 
 def _without_rights(facts: LinuxFacts) -> str | None:
     if facts.rights is None or facts.rights in _WITH_RIGHTS:
         return None
-    return f"This user is not root and has {'no way to become it' if facts.rights == 'none' else facts.rights}."
+    if facts.rights == "none":
+        return "This user is not root."
+    return f"This user is not root, and {facts.rights.partition(' ')[0]} asks for a password."
 
 
 LINUX_GUESTS: Final[GuestSystem] = _LinuxGuests()

@@ -46,6 +46,7 @@ from hvintegration.operations.guest_systems import (
     Report,
     Told,
     another_machine,
+    offer_it,
     own,
 )
 from hvintegration.operations.vms import normal_guid
@@ -210,17 +211,9 @@ def _error_of(change: Change, made: GuestChange, system: GuestSystem) -> HvError
             action=str(change),
             current=(state.status or "") if state is not None else "",
             expected="enabled on the host",
-            hint=_offer_it(change.kind),
+            hint=offer_it(change.kind),
         )
     return _guest_error(refusal)
-
-
-def _offer_it(kind: ServiceKind) -> str | None:
-    """How the host comes to offer a service, if it has a switch for that."""
-    if not kind.managed_by_host:
-        return None
-    python, command = f'vm.services["{kind.label}"].enable()', f"'hvintegration enable \"{kind.label}\" VM'"
-    return Hint.of("Enable it on the host: {}.", Hint(python, command))
 
 
 def _not_let(refusal: Refusal) -> RemoteError:

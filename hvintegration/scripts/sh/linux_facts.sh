@@ -8,15 +8,10 @@ line() {
     printf %s "$fact"
 }
 
-# lines FILE: writes up to its first hundred lines.
-lines() {
+# beginning FILE: writes as much of it as is read at most, and one byte more.
+beginning() {
     [ -r "$1" ] && [ -f "$1" ] || return
-    count=0
-    while [ "$count" -lt 100 ] && { IFS= read -r fact || [ -n "$fact" ]; }; do
-        printf '%s\n' "$fact"
-        fact=
-        count=$((count + 1))
-    done 2> /dev/null < "$1"
+    dd if="$1" bs=16385 count=1 2> /dev/null
 }
 
 # list FUNCTION: writes what it adds as a JSON list, and null if it fails.
@@ -88,23 +83,47 @@ programs() {
     done
 }
 
-# process lines of daemons: number, state, owner, program, and the name. It fails where processes of others are hidden.
+# Whether processes of others can be seen.
+sees_processes() {
+    [ -r /proc/self/stat ] && [ -r /proc/1/stat ]
+}
+
+# look_at_process FOLDER NAMES: sets state, owner, name and program if it has one of the names, and fails otherwise.
+look_at_process() {
+    name=
+    { IFS= read -r name < "$1/comm"; } 2> /dev/null || return
+    case $name in *' '* | '') return 1 ;; esac
+    case $2 in *" $name "*) ;; *) return 1 ;; esac
+    whole=
+    state=
+    owner=
+    while read -r key value effective _; do
+        case $key in
+            # Its name may go on in a second line; here that is escaped.
+            Name:) whole=$value ;;
+            State:) state=$value ;;
+            Uid:) owner=$effective ;;
+            # One that has another number of its own lives in a container.
+            NSpid:)
+                [ -z "$effective" ] || return
+                break
+                ;;
+        esac
+    done 2> /dev/null < "$1/status"
+    [ "$name" = "$whole" ] || return
+    # Only its owner and root may know.
+    program=$(target_of "$1/exe") || program=
+}
+
+# process lines of daemons: number, state, owner, name, and program. It fails where processes of others are hidden.
 processes() {
-    [ -r /proc/self/stat ] && [ -r /proc/1/stat ] || return
+    sees_processes || return
     names=" $(document_text names) "
     set +f
     set -- /proc/[0-9]*
     set -f
     for path do
-        name=
-        { IFS= read -r name < "$path/comm"; } 2> /dev/null || continue
-        case $name in *' '* | '') continue ;; esac
-        case $names in *" $name "*) ;; *) continue ;; esac
-        owner=
-        while read -r key value _; do
-            case $key in Uid:) owner=$value ;; State:) state=$value ;; esac
-        done 2> /dev/null < "$path/status"
-        add "${path#/proc/} $state $owner $name $(target_of "$path/exe")"
+        if look_at_process "$path" "$names"; then add "${path#/proc/} $state $owner $name $program"; fi
     done
 }
 
@@ -112,10 +131,12 @@ processes() {
 units() {
     case $init in
         systemd)
-            add "$(
+            fact=$(
                 systemctl show --no-pager -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
                     -p Result -p ExecMainStatus -- $(document_text units) 2> /dev/null
-            )"
+            )
+            [ -n "$fact" ] || return
+            add "$fact"
             ;;
         openrc | sysvinit)
             for name in $(document_text scripts); do
@@ -141,7 +162,7 @@ wanted() {
         /etc/udev/rules.d/*hv[-_]* /lib/udev/rules.d/*hv[-_]* /usr/lib/udev/rules.d/*hv[-_]*; do
         set -f
         [ -f "$path" ] || continue
-        fact=$(lines "$path")
+        fact=$(beginning "$path")
         for name in $(document_text units); do
             case $fact in *SYSTEMD_WANTS*\""$name"\"*) add "$name" ;; esac
         done
@@ -198,8 +219,8 @@ facts() {
     printf ',"init":'
     json_text "$init"
     printf ',"os_release":'
-    release=$(lines /etc/os-release)
-    [ -n "$release" ] || release=$(lines /usr/lib/os-release)
+    release=$(beginning /etc/os-release)
+    [ -n "$release" ] || release=$(beginning /usr/lib/os-release)
     json_text "$release"
     printf ',"vendor":'
     json_text "$(line /sys/class/dmi/id/sys_vendor)"

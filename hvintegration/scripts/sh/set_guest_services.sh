@@ -1,7 +1,9 @@
-# {vm_id, dry_run, changes, devices, programs, names, units, and KIND_units, KIND_programs, KIND_names of each kind}
-#   -> facts after all changes, and changes: [{begun, said}], in order
+# {vm_id, dry_run, changes, devices, programs, names, units, scripts, and KIND_devices, KIND_programs, KIND_names,
+#   KIND_executables, KIND_units, KIND_scripts of each kind}
+#   -> facts after all changes, and changes: [{was, begun}], in order
 # changes: KIND:ACTION, with spaces between; action: start, stop, automatic, manual or disabled. vm_id: which virtual
-# machine this must be, or null. Exit statuses say nothing here: what is so is looked at.
+# machine this must be, or null. was: whether its daemon ran before, null if that cannot be seen.
+# The exit statuses of what starts and stops daemons say nothing: what is so is looked at.
 
 # pause: waits for a tenth of a second, or a second where sleep knows no fractions; adds to waited, in tenths.
 pause() {
@@ -13,35 +15,36 @@ pause() {
     fi
 }
 
-# running KIND: writes the numbers of the processes of its daemon.
+# running KIND: writes the numbers of the processes of its daemon. Anybody can give a process a name: it must be root's,
+# and run such a program as far as that can be seen.
 running() {
     names=" $(document_text "$1_names") "
+    executables=" $(document_text "$1_executables") "
     set +f
     set -- /proc/[0-9]*
     set -f
     for path do
-        name=
-        { IFS= read -r name < "$path/comm"; } 2> /dev/null || continue
-        case $name in *' '* | '') continue ;; esac
-        case $names in *" $name "*) ;; *) continue ;; esac
-        state=
-        while read -r key value _; do
-            case $key in State:) state=$value ;; esac
-        done 2> /dev/null < "$path/status"
-        case $state in Z | X) continue ;; esac
+        look_at_process "$path" "$names" || continue
+        case $state:$owner in
+            [ZX]:*) continue ;;
+            *:0) ;;
+            *) continue ;;
+        esac
+        program=${program%' (deleted)'}
+        case $executables in *" ${program##*/} "*) ;; *) [ -z "$program" ] || continue ;; esac
         printf '%s ' "${path#/proc/}"
     done
 }
 
-# unit KIND: writes the first of its units that is there.
+# unit KIND: writes the first of its units or scripts that is there.
 unit() {
     names=$(document_text "$1_scripts")
     [ "$init" != systemd ] || names=$(document_text "$1_units")
     for name in $names; do
         case $init in
             systemd)
-                case $(systemctl show -p LoadState -- "$name" 2> /dev/null) in
-                    *=not-found | '') continue ;;
+                case $(property LoadState "$name") in
+                    not-found | '') continue ;;
                 esac
                 ;;
             openrc | sysvinit) [ -x "/etc/init.d/$name" ] || continue ;;
@@ -50,6 +53,12 @@ unit() {
         printf %s "$name"
         return
     done
+}
+
+# property NAME UNIT: writes what systemd says of it.
+property() {
+    fact=$(systemctl show -p "$1" -- "$2" 2> /dev/null)
+    printf %s "${fact#*=}"
 }
 
 # program KIND: writes the first of its programs that is there.
@@ -62,13 +71,23 @@ program() {
     done
 }
 
-# as_root COMMAND...: runs it with the rights that there are; what it says is kept in said.
-as_root() {
+# with_rights COMMAND...: runs it as root, if there is any way without a password.
+with_rights() {
     case $rights in
-        root) said=$("$@" 2>&1 < /dev/null) ;;
-        sudo) said=$(sudo -n -- "$@" 2>&1 < /dev/null) ;;
-        doas) said=$(doas -n "$@" 2>&1 < /dev/null) ;;
-        *)
+        root) "$@" ;;
+        sudo*) sudo -n -- "$@" ;;
+        doas*) doas -n "$@" ;;
+        *) return 1 ;;
+    esac 2>&1 < /dev/null
+}
+
+# as_root COMMAND...: likewise, for a change; sets begun, said and status. It fails if that may not be.
+as_root() {
+    said=$(with_rights "$@")
+    status=$?
+    # Single commands may be allowed without a password.
+    case $rights:$status:$said in
+        none:* | sudo*:1:*'sudo: '* | doas*:1:*'doas: '*)
             failure RightsMissing PermissionDenied "$*" "$index"
             return 1
             ;;
@@ -76,8 +95,56 @@ as_root() {
     begun=true
 }
 
+# may_come UNIT: whether what was started may still show; waited says for how long it has not.
+may_come() {
+    case $init:$1 in
+        systemd:?*)
+            case $(property ActiveState "$1") in
+                active | activating | reloading) [ "$waited" -lt 30 ] ;;
+                *) return 1 ;;
+            esac
+            ;;
+        *) [ "$waited" -lt 10 ] ;;
+    esac
+}
+
+# holder DEVICE: writes number and name of a process that has it open. Only root sees that.
+holder() {
+    with_rights sh -c '
+        for path in /proc/[0-9]*; do
+            case $(ls -l "$path/fd" 2> /dev/null) in *" -> $1"*) ;; *) continue ;; esac
+            for file in "$path"/fd/*; do
+                [ "$(readlink "$file")" = "$1" ] || continue
+                IFS= read -r name < "$path/comm"
+                printf "%s (%s)" "${path#/proc/}" "$name"
+                exit
+            done
+        done
+    ' sh "$1" 2> /dev/null
+}
+
+# say_why KIND UNIT: adds to the errors what is known of why its daemon does not stay.
+say_why() {
+    for device in $(document_text "$1_devices"); do
+        [ -e "$device" ] || continue
+        held=$(holder "$device") || continue
+        case $held in [1-9]*)
+            failure DeviceHeld ResourceBusy "Its device $device is held by process $held." "$index"
+            return
+            ;;
+        esac
+    done
+    case $init:$2 in systemd:?*)
+        said=
+        invocation=$(property InvocationID "$2")
+        [ -z "$invocation" ] ||
+            said=$(with_rights journalctl --quiet --no-pager -o cat -n 3 "_SYSTEMD_INVOCATION_ID=$invocation") || said=
+        ;;
+    esac
+    [ -z "$said" ] || failure DaemonEnded NotSpecified "$said" "$index"
+}
+
 start() {
-    [ -z "$(running "$1")" ] || return
     unit=$(unit "$1")
     program=$(program "$1")
     if [ -z "$unit$program" ]; then
@@ -86,26 +153,30 @@ start() {
     fi
     [ "$dry_run" = false ] || return
     case $init:$unit in
-        systemd:?*) as_root systemctl --no-ask-password start "$unit" ;;
+        systemd:?*)
+            [ "$(property LoadState "$unit")" != masked ] || return
+            as_root systemctl --no-ask-password start "$unit"
+            ;;
         openrc:?*) as_root rc-service "$unit" start ;;
         sysvinit:?*) as_root "/etc/init.d/$unit" start ;;
-        *) as_root "$program" ;;
+        # What sudo begins on a terminal of its own must outlive that.
+        *) as_root nohup "$program" ;;
     esac || return
     waited=0
-    while [ "$waited" -lt 30 ] && [ -z "$(running "$1")" ]; do pause; done
+    while [ -z "$(running "$1")" ] && may_come "$unit"; do pause; done
     # One that cannot have its device ends a moment later.
     waited=0
-    while [ "$waited" -lt 5 ]; do pause; done
+    while [ "$waited" -lt 5 ] && [ -n "$(running "$1")" ]; do pause; done
+    [ -n "$(running "$1")" ] || say_why "$1" "$unit"
 }
 
 stop() {
-    found=$(running "$1")
-    [ -n "$found" ] && [ "$dry_run" = false ] || return
+    [ "$dry_run" = false ] || return
     unit=$(unit "$1")
     case $init:$unit in
         systemd:?*)
-            case $(systemctl show -p ActiveState -- "$unit" 2> /dev/null) in
-                *=active | *=activating | *=reloading) as_root systemctl --no-ask-password stop "$unit" ;;
+            case $(property ActiveState "$unit") in
+                active | activating | reloading) as_root systemctl --no-ask-password stop "$unit" ;;
             esac
             ;;
         openrc:?*) as_root rc-service "$unit" stop ;;
@@ -122,26 +193,59 @@ stop() {
 # startup KIND ACTION
 startup() {
     unit=$(unit "$1")
-    if [ -z "$unit" ]; then
-        failure NoStartup NotImplemented "$init" "$index"
+    if [ -z "$unit$(program "$1")" ]; then
+        failure ServiceNotInstalled ObjectNotFound "$1" "$index"
         return
     fi
+    if [ -z "$unit" ]; then
+        failure NoStartup NotImplemented "It has no init system with a unit or script for this daemon." "$index"
+        return
+    fi
+    case $init:$2 in
+        systemd:*) ;;
+        *:disabled)
+            failure NoStartup NotImplemented "Its init system cannot keep a service from being started." "$index"
+            return
+            ;;
+    esac
     [ "$dry_run" = false ] || return
+    status=0
     case $init:$2 in
         systemd:disabled) as_root systemctl --no-ask-password mask "$unit" ;;
         systemd:automatic)
-            as_root systemctl --no-ask-password unmask "$unit" && as_root systemctl --no-ask-password enable "$unit"
+            as_root systemctl --no-ask-password --no-reload unmask "$unit" &&
+                as_root systemctl --no-ask-password enable "$unit"
             ;;
         systemd:manual)
-            as_root systemctl --no-ask-password unmask "$unit" && as_root systemctl --no-ask-password disable "$unit"
+            as_root systemctl --no-ask-password unmask "$unit" || return
+            case $(property UnitFileState "$unit") in
+                enabled*) as_root systemctl --no-ask-password disable "$unit" ;;
+            esac
             ;;
         openrc:automatic) as_root rc-update add "$unit" default ;;
-        openrc:*) as_root rc-update del "$unit" ;;
+        openrc:*) as_root rc-update -a del "$unit" ;;
         sysvinit:automatic) as_root update-rc.d "$unit" enable ;;
         sysvinit:*) as_root update-rc.d "$unit" disable ;;
+    esac || return
+    [ "$status" = 0 ] || failure StartupNotSet NotSpecified "$said" "$index"
+}
+
+# make KIND ACTION: starts or stops what is not so; sets was and begun.
+make() {
+    if ! sees_processes; then
+        was=null
+        failure ProcessesHidden PermissionDenied 'Whether its daemon runs cannot be seen: processes are hidden.' "$index"
+        return
+    fi
+    was=false
+    [ -z "$(running "$1")" ] || was=true
+    case $was:$2 in
+        false:start) start "$1" ;;
+        true:stop) stop "$1" ;;
     esac
 }
 
+cd /
 dry_run=true
 case $document in *'"dry_run": false'* | *'"dry_run":false'*) dry_run=false ;; esac
 wanted_id=$(document_text vm_id)
@@ -153,16 +257,13 @@ if [ -n "$wanted_id" ] && [ -n "$known_id" ] && [ "$wanted_id" != "$known_id" ];
 else
     for change in $(document_text changes); do
         begun=false
+        was=null
         said=
-        kind=${change%:*}
-        was=false
-        [ -z "$(running "$kind")" ] || was=true
         case ${change#*:} in
-            start) start "$kind" ;;
-            stop) stop "$kind" ;;
-            *) startup "$kind" "${change#*:}" ;;
+            start | stop) make "${change%:*}" "${change#*:}" ;;
+            *) startup "${change%:*}" "${change#*:}" ;;
         esac
-        changes=${changes:+$changes,}"{\"was\":$was,\"begun\":$begun,\"said\":$(json_text "$said")}"
+        changes=${changes:+$changes,}"{\"was\":$was,\"begun\":$begun}"
         index=$((index + 1))
     done
 fi
