@@ -13,7 +13,7 @@ import attrs
 from hvintegration.linux_distributions import DAEMON_KINDS, distribution_of, known_names, parse_os_release
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.simulator.faults import CmdletError, Faults, InterpreterEnded
-from hvintegration.simulator.linux_system import LinuxSystem
+from hvintegration.simulator.linux_system import LinuxProcess, LinuxSystem
 from hvintegration.simulator.store import WorldAccess
 from hvintegration.simulator.world import Machine, World
 
@@ -133,8 +133,14 @@ class Linux:
             path in kind.linux_devices and _device(kind, machine) == path for kind in DAEMON_KINDS
         )
 
-    def processes(self) -> list[Process]:
-        """All with one of the names that daemons have anywhere, or that the world tells of, as a shell lists them."""
+    def processes(self) -> list[Process] | None:
+        """All with one of the names that daemons have anywhere, or that the world tells of, as a shell lists them.
+
+        None where this user sees no processes of others.
+        """
+        return None if self.system.hidepid and self.user_id else self._processes()
+
+    def _processes(self) -> list[Process]:
         world, machine = self._look()
         found = [
             Process(
@@ -145,7 +151,7 @@ class Linux:
             )
             for kind in DAEMON_KINDS
             for name in machine.daemons
-            if name in known_names(kind).executables and _device(kind, machine) is not None
+            if name in known_names(kind).executables and _serves(name, _device(kind, machine))
         ]
         found += [
             Process(pid=one.pid, owner=one.user, name=one.name.partition("\n")[0][:_COMM_LENGTH], program=one.program)
@@ -167,7 +173,7 @@ class Linux:
         startup = machine.linux.startup.get(name, "disabled")
         shown |= {"LoadState": "masked" if startup == "masked" else "loaded", "UnitFileState": startup}
         main = next(
-            (one for one in self.processes() if one.owner == 0 and one.name in known_names(kind).processes), None
+            (one for one in self._processes() if one.owner == 0 and one.name in known_names(kind).processes), None
         )
         if main is not None:
             shown |= {"MainPID": str(main.pid), "ActiveState": "active", "SubState": "running"}
@@ -191,45 +197,54 @@ class Linux:
         """What the host has told over Data Exchange."""
         return {"VirtualMachineId": self._machine().id.upper()}.get(key)
 
+    def holder(self, path: str) -> str | None:
+        """Number and name of a process that has a device node open; None if none has."""
+        holder = _holder(path, self._machine())
+        return None if holder is None else f"{holder.pid} ({holder.name[:_COMM_LENGTH]})"
+
+    def last_words(self, unit: str) -> str:
+        """What the journal has of the last run of a unit."""
+        machine = self._machine()
+        kind = _kind_of(unit, machine)
+        assert kind is not None
+        daemon = next(_installed(kind, machine)).rpartition("/")[2]
+        return machine.linux.failing.get(daemon, "") if unit in machine.linux.failed else ""
+
     # -- what is done ----------------------------------------------------------------------------------------------
 
-    def run(self, *command: str) -> str:
-        """Have root run it; what it writes.
+    def run(self, *command: str) -> None:
+        """Have root run it.
 
         Raises:
+            CmdletError: It does not do it, because of a fault.
             InterpreterEnded: The shell dies of it.
         """
-        try:
-            self._strike(command[0].rpartition("/")[2])
-        except CmdletError as error:
-            return error.message
-        match command:
-            case ["systemctl", _, "start", name] | ["rc-service", name, "start"]:
-                return self._start(name)
-            case ["systemctl", _, "stop", name] | ["rc-service", name, "stop"]:
-                return self._stop(name)
-            case ["systemctl", _, verb, name]:
-                return self._configure(name, _STARTUPS[verb])
-            case ["rc-update", verb, name, *_] | ["update-rc.d", name, verb]:
-                return self._configure(name, _STARTUPS[verb])
+        self._strike(command[0].rpartition("/")[2])
+        match [word for word in command if not word.startswith("-") or word == "-15"]:
+            case ["systemctl", "start", name] | ["rc-service", name, "start"]:
+                self._start(name)
+            case ["systemctl", "stop", name] | ["rc-service", name, "stop"]:
+                self._stop(name)
+            case ["systemctl", verb, name] | ["rc-update", verb, name, *_] | ["update-rc.d", name, verb]:
+                self._configure(name, _STARTUPS[verb])
             case ["kill", "-15", pid]:
-                return self._kill(int(pid))
-            case [script, "start"]:
-                return self._start(script.rpartition("/")[2])
-            case [script, "stop"]:
-                return self._stop(script.rpartition("/")[2])
+                self._kill(int(pid))
+            case [script, "start"] if script.startswith(_SCRIPTS):
+                self._start(script.removeprefix(_SCRIPTS))
+            case [script, "stop"] if script.startswith(_SCRIPTS):
+                self._stop(script.removeprefix(_SCRIPTS))
+            case [*_, program]:
+                self._start_program(program)
             case _:
-                return self._start_program(command[0])
+                raise AssertionError(command)
 
-    def _start(self, name: str) -> str:
+    def _start(self, name: str) -> None:
         machine = self._machine()
-        if machine.linux.startup.get(name) == "masked":
-            return f"Failed to start {name}: Unit {name} is masked."
         kind = _kind_of(name, machine)
         assert kind is not None
-        return self._start_program(next(iter(_installed(kind, machine)), ""), unit=name)
+        self._start_program(next(_installed(kind, machine)), unit=name)
 
-    def _start_program(self, program: str, unit: str | None = None) -> str:
+    def _start_program(self, program: str, unit: str | None = None) -> None:
         daemon = program.rpartition("/")[2]
         kind = next(kind for kind in DAEMON_KINDS if daemon in known_names(kind).executables)
 
@@ -237,7 +252,7 @@ class Linux:
             system, device = machine.linux, _device(kind, machine)
             if device is None or not _serves(daemon, device) or daemon in machine.daemons:
                 return None
-            if daemon in system.failing or device in system.held:
+            if daemon in system.failing or _holder(device, machine) is not None:
                 if unit is not None and system.init == "systemd":
                     system.failed[unit] = "exit-code"
                 return None
@@ -247,9 +262,8 @@ class Linux:
             return f"guest-start {machine.name} {daemon}"
 
         self._change(start)
-        return ""
 
-    def _stop(self, name: str) -> str:
+    def _stop(self, name: str) -> None:
         machine = self._machine()
         kind = _kind_of(name, machine)
         assert kind is not None
@@ -262,22 +276,21 @@ class Linux:
             return f"guest-stop {machine.name} {running[0]}" if running else None
 
         self._change(stop)
-        return ""
 
-    def _configure(self, name: str, startup: str) -> str:
+    def _configure(self, name: str, startup: str) -> None:
         def configure(machine: Machine) -> str | None:
             system = machine.linux
             if startup == "unmasked":
-                if system.startup.get(name) == "masked":
-                    del system.startup[name]
-                return None
+                if system.startup.get(name) != "masked":
+                    return None
+                del system.startup[name]
+                return f"guest-configure {machine.name} {name}"
             system.startup[name] = startup
             return f"guest-configure {machine.name} {name}"
 
         self._change(configure)
-        return f"Created symlink /etc/systemd/system/{name} -> /dev/null." if startup == "masked" else ""
 
-    def _kill(self, pid: int) -> str:
+    def _kill(self, pid: int) -> None:
         world, machine = self._look()
         daemon = next((name for name in machine.daemons if _pid(world, machine, name) == pid), None)
 
@@ -289,7 +302,6 @@ class Linux:
             return f"guest-stop {machine.name} {daemon}"
 
         self._change(kill)
-        return ""
 
     # -- what all do -----------------------------------------------------------------------------------------------
 
@@ -329,6 +341,7 @@ class Linux:
         self._access.change(change)
 
 
+_SCRIPTS: Final = "/etc/init.d/"
 _STARTUPS: Final = {
     "mask": "masked",
     "unmask": "unmasked",
@@ -352,16 +365,19 @@ def _device(kind: ServiceKind, machine: Machine) -> str | None:
     return kind.linux_devices[-1 if copies else 0]
 
 
-def _serves(daemon: str, device: str) -> bool:
-    """Whether that daemon is for that device; Red Hat's has the same name for either."""
-    if device == "/dev/uio":
-        return daemon != "hv_fcopy_daemon"
-    return daemon != "hv_fcopy_uio_daemon"
+def _holder(device: str, machine: Machine) -> LinuxProcess | None:
+    return next((process for process in machine.linux.processes if process.holds == device), None)
+
+
+def _serves(daemon: str, device: str | None) -> bool:
+    """Whether that daemon is for that device, which is there; Red Hat's has the same name for either."""
+    another = "hv_fcopy_daemon" if device == "/dev/uio" else "hv_fcopy_uio_daemon"
+    return device is not None and daemon != another
 
 
 def _installed(kind: ServiceKind, machine: Machine) -> Iterator[str]:
     """The programs of *kind* that are there; what fits the device comes first."""
-    device = _device(kind, machine) or ""
+    device = _device(kind, machine)
     found = [path for path in known_names(kind).programs if path in machine.linux.programs]
     yield from sorted(found, key=lambda path: not _serves(path.rpartition("/")[2], device))
 

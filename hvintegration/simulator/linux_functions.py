@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
 from hvintegration.linux_distributions import parse_os_release
 from hvintegration.operations.guest_systems import ANOTHER_MACHINE
 from hvintegration.simulator.envelope import Failures, Request, Result
+from hvintegration.simulator.faults import CmdletError
 from hvintegration.simulator.linux import Linux
 
 __all__ = ["LINUX_FUNCTIONS", "LinuxFunction"]
@@ -60,11 +61,7 @@ def _facts(linux: Linux, request: Request) -> Result:
         "module": system.driver == "module",
         "channels": linux.channels(),
         "devices": [path for path in request["devices"].split() if linux.has(path)],
-        "processes": [
-            f"{one.pid} S {one.owner} {one.name} {one.program}"
-            for one in linux.processes()
-            if one.name in request["names"].split()
-        ],
+        "processes": _processes(linux, request),
         "programs": [path for path in request["programs"].split() if linux.has(path)],
         "units": _units(linux, request),
         "wanted": [name for name in linux.wanted() if name in request["units"].split()]
@@ -73,6 +70,14 @@ def _facts(linux: Linux, request: Request) -> Result:
         "vm_id": linux.pool_record("VirtualMachineId"),
         "rights": system.rights,
     }
+
+
+def _processes(linux: Linux, request: Request) -> list[str] | None:
+    found = linux.processes()
+    if found is None:
+        return None
+    names = request["names"].split()
+    return [f"{one.pid} S {one.owner} {one.name} {one.program}" for one in found if one.name in names]
 
 
 def _units(linux: Linux, request: Request) -> list[str] | None:
@@ -96,14 +101,11 @@ def _set_guest_services(linux: Linux, request: Request, failures: Failures) -> R
         for index, change in enumerate(request["changes"].split()):
             key, _, action = change.rpartition(":")
             made = _Changing(linux, request, failures, key, str(index))
-            was = bool(made.running())
-            if action == "start":
-                made.start()
-            elif action == "stop":
-                made.stop()
+            if action in {"start", "stop"}:
+                made.make(action)
             else:
                 made.startup(action)
-            changes.append({"was": was, "begun": made.begun, "said": made.said or None})
+            changes.append({"was": made.was, "begun": made.begun})
     return _facts(linux, request) | {"changes": changes}
 
 
@@ -124,46 +126,104 @@ class _Changing:
         self._failures = failures
         self._key = key
         self._index = index
+        self.was: bool | None = None
+        """Whether its daemon ran before; None if that cannot be seen, or does not matter."""
         self.begun = False
-        self.said = ""
+        """Whether root was asked to do something."""
 
-    def running(self) -> list[int]:
-        """The numbers of the processes of its daemon."""
-        names = self._named("names")
-        return [process.pid for process in self._linux.processes() if process.name in names]
-
-    def start(self) -> None:
-        if self.running():
+    def make(self, action: str) -> None:
+        """Start or stop it, if it is not so."""
+        if self._linux.processes() is None:
+            message = "Whether its daemon runs cannot be seen: processes are hidden."
+            self._fail("ProcessesHidden", "PermissionDenied", message)
             return
+        self.was = bool(self._running())
+        if action == "start" and not self.was:
+            self._start()
+        elif action == "stop" and self.was:
+            self._stop()
+
+    def startup(self, action: str) -> None:
+        """Set how it comes to run."""
         init, unit = self._linux.system.init, self._unit()
-        program = next(filter(self._linux.has, self._named("programs")), "")
+        if not unit and not self._program():
+            self._fail("ServiceNotInstalled", "ObjectNotFound", self._key)
+        elif not unit:
+            message = "It has no init system with a unit or script for this daemon."
+            self._fail("NoStartup", "NotImplemented", message)
+        elif init != _SYSTEMD and action == "disabled":
+            message = "Its init system cannot keep a service from being started."
+            self._fail("NoStartup", "NotImplemented", message)
+        elif not self._request["dry_run"]:
+            for command in self._startup_commands(init, unit, action):
+                if not self._as_root(command):
+                    return
+
+    def _start(self) -> None:
+        init, unit, program = self._linux.system.init, self._unit(), self._program()
         if not unit and not program:
             self._fail("ServiceNotInstalled", "ObjectNotFound", self._key)
-        elif not self._request["dry_run"] and self._as_root(*_start_command(init, unit, program)):
-            self._wait_until(lambda: bool(self.running()))
-            for _ in range(_UNTIL_IT_STAYS):
-                self._linux.sleep(_TENTH)
+            return
+        masked = init == _SYSTEMD and self._linux.unit(unit)["LoadState"] == "masked"
+        if self._request["dry_run"] or masked or not self._as_root(_start_command(init, unit, program)):
+            return
+        self._wait_until(lambda: self._running() or not self._may_come(unit), _LONGEST_WAIT)
+        self._wait_until(lambda: not self._running(), _UNTIL_IT_STAYS)
+        if not self._running():
+            self._say_why(unit)
 
-    def stop(self) -> None:
-        if not self.running() or self._request["dry_run"]:
+    def _stop(self) -> None:
+        if self._request["dry_run"]:
             return
         init, unit = self._linux.system.init, self._unit()
         stops = init != _SYSTEMD or self._linux.unit(unit)["ActiveState"] == "active"
-        if unit and stops and not self._as_root(*_stop_command(init, unit)):
+        if unit and stops and not self._as_root(_stop_command(init, unit)):
             return
-        for pid in self.running():  # What was started by hand belongs to no unit.
-            if not self._as_root("kill", "-15", str(pid)):
+        for pid in self._running():  # What was started by hand belongs to no unit.
+            if not self._as_root(("kill", "-15", str(pid))):
                 return
-        self._wait_until(lambda: not self.running())
+        self._wait_until(lambda: not self._running(), _LONGEST_WAIT)
 
-    def startup(self, action: str) -> None:
-        init, unit = self._linux.system.init, self._unit()
-        if not unit:
-            self._fail("NoStartup", "NotImplemented", init)
-        elif not self._request["dry_run"]:
-            for command in _startup_commands(init, unit, action):
-                if not self._as_root(*command):
-                    return
+    def _running(self) -> list[int]:
+        """The numbers of the processes of its daemon: root's, and as far as can be seen, of such a program."""
+        names, executables = self._named("names"), {"", *self._named("executables")}
+        return [
+            process.pid
+            for process in self._linux.processes() or ()
+            if process.name in names and process.owner == 0 and process.program.rpartition("/")[2] in executables
+        ]
+
+    def _may_come(self, unit: str) -> bool:
+        """Whether what was started may still show."""
+        return self._linux.system.init == _SYSTEMD and self._linux.unit(unit)["ActiveState"] == "active"
+
+    def _say_why(self, unit: str) -> None:
+        """What is known of why its daemon does not stay."""
+        for device in self._named("devices"):
+            holder = self._linux.holder(device) if self._linux.has(device) else None
+            if holder is not None:
+                message = f"Its device {device} is held by process {holder}."
+                self._fail("DeviceHeld", "ResourceBusy", message)
+                return
+        said = self._linux.last_words(unit) if unit and self._linux.system.init == _SYSTEMD else ""
+        if said:
+            self._fail("DaemonEnded", "NotSpecified", said)
+
+    def _startup_commands(self, init: str, unit: str, action: str) -> Iterator[tuple[str, ...]]:
+        automatic = action == "automatic"
+        if init == "openrc":
+            yield ("rc-update", "add", unit, "default") if automatic else ("rc-update", "-a", "del", unit)
+        elif init == "sysvinit":
+            yield ("update-rc.d", unit, "enable" if automatic else "disable")
+        elif action == "disabled":
+            yield ("systemctl", "--no-ask-password", "mask", unit)
+        elif automatic:
+            yield ("systemctl", "--no-ask-password", "--no-reload", "unmask", unit)
+            yield ("systemctl", "--no-ask-password", "enable", unit)
+        else:
+            yield ("systemctl", "--no-ask-password", "unmask", unit)
+            if self._linux.unit(unit)["UnitFileState"] == "enabled":
+                yield ("systemctl", "--no-ask-password", "disable", unit)
 
     def _named(self, what: str) -> list[str]:
         names: str = self._request.get(f"{self._key}_{what}", "")
@@ -171,22 +231,31 @@ class _Changing:
 
     def _unit(self) -> str:
         """The first of its units or scripts that is there."""
-        if self._linux.system.init == _SYSTEMD:
+        init = self._linux.system.init
+        if init == _SYSTEMD:
             names = (name for name in self._named("units") if self._linux.unit(name)["LoadState"] != "not-found")
         else:
-            names = (name for name in self._named("scripts") if self._linux.script(name) is not None)
-        return next(names, "") if self._linux.system.init else ""
+            names = (name for name in self._named("scripts") if init and self._linux.script(name) is not None)
+        return next(names, "")
 
-    def _as_root(self, *command: str) -> bool:
+    def _program(self) -> str:
+        """The first of its programs that is there."""
+        return next(filter(self._linux.has, self._named("programs")), "")
+
+    def _as_root(self, command: tuple[str, ...]) -> bool:
         if self._linux.system.rights not in {"root", "sudo", "doas"}:
             self._fail("RightsMissing", "PermissionDenied", " ".join(command))
             return False
-        self.said = self._linux.run(*command)
         self.begun = True
+        try:
+            self._linux.run(*command)
+        except CmdletError as error:
+            self._fail(error.error_id, error.category, error.message)
+            return False
         return True
 
-    def _wait_until(self, happened: Callable[[], bool]) -> None:
-        for _ in range(_LONGEST_WAIT):
+    def _wait_until(self, happened: Callable[[], object], pauses: int) -> None:
+        for _ in range(pauses):
             if happened():
                 return
             self._linux.sleep(_TENTH)
@@ -197,7 +266,7 @@ class _Changing:
 
 def _start_command(init: str, unit: str, program: str) -> tuple[str, ...]:
     if not unit:
-        return (program,)
+        return ("nohup", program)
     return {
         _SYSTEMD: ("systemctl", "--no-ask-password", "start", unit),
         "openrc": ("rc-service", unit, "start"),
@@ -211,18 +280,6 @@ def _stop_command(init: str, unit: str) -> tuple[str, ...]:
         "openrc": ("rc-service", unit, "stop"),
         "sysvinit": (f"/etc/init.d/{unit}", "stop"),
     }[init]
-
-
-def _startup_commands(init: str, unit: str, action: str) -> list[tuple[str, ...]]:
-    automatic = action == "automatic"
-    if init == "openrc":
-        return [("rc-update", "add", unit, "default") if automatic else ("rc-update", "del", unit)]
-    if init == "sysvinit":
-        return [("update-rc.d", unit, "enable" if automatic else "disable")]
-    if action == "disabled":
-        return [("systemctl", "--no-ask-password", "mask", unit)]
-    verbs = ("unmask", "enable" if automatic else "disable")
-    return [("systemctl", "--no-ask-password", verb, unit) for verb in verbs]
 
 
 def _failure(error_id: str, category: str, message: str, target: str | None) -> dict[str, Any]:

@@ -37,12 +37,14 @@ class LinuxProcess:
         user: Number of the user whose it is; 0 is root.
         name: Its name, which anybody can choose.
         program: The file that it runs.
+        holds: The device node that it has open, so that no daemon gets it.
     """
 
     pid: int
     user: int = 1000
     name: str
     program: str = ""
+    holds: str = ""
 
 
 @attrs.define(kw_only=True)
@@ -62,8 +64,8 @@ class LinuxSystem:
         startup: How units or scripts come to run: ``enabled``, ``disabled`` or ``masked``, by name. By default, units
             are started when their device comes (``disabled``), and scripts are ``enabled``.
         failed: Units that have failed, with systemd's ``Result``, such as ``signal`` for a daemon that has crashed.
-        failing: Names of daemons that end as soon as they are started.
-        held: Device nodes that another process has open: a daemon that wants one ends.
+        failing: Daemons that end as soon as they are started, with their last words, by name.
+        hidepid: Whether users see no processes of others.
         processes: Other processes.
     """
 
@@ -77,6 +79,6 @@ class LinuxSystem:
     )
     startup: dict[str, str] = attrs.field(factory=dict[str, str])
     failed: dict[str, str] = attrs.field(factory=dict[str, str])
-    failing: list[str] = attrs.field(factory=list[str])
-    held: list[str] = attrs.field(factory=list[str])
+    failing: dict[str, str] = attrs.field(factory=dict[str, str])
+    hidepid: bool = False
     processes: list[LinuxProcess] = attrs.field(factory=list[LinuxProcess])
