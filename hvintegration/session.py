@@ -14,7 +14,14 @@ from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.clock import MOST_SECONDS, Deadline, Timeout
-from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
+from hvintegration.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    DecodeError,
+    HvError,
+    RemoteError,
+    TransportTimeoutError,
+)
 from hvintegration.models import CheckStep, HostCheck
 from hvintegration.operations.checks import HostSteps, take
 from hvintegration.processes import OfThisProcess
@@ -157,7 +164,7 @@ class Session(OfThisProcess):
         except StopIteration as end:
             value: T = end.value
             return value
-        except DecodeError as error:
+        except (DecodeError, RemoteError) as error:
             error.address = error.address or self.address
             raise
         except DeadlineReached:

@@ -19,6 +19,7 @@ from hvintegration.errors import (
     ReentrantCallError,
     TransportTimeoutError,
     UnknownServiceError,
+    UnsupportedError,
 )
 from hvintegration.guest import Guest
 from hvintegration.guest_models import Startup
@@ -256,6 +257,15 @@ def test_a_family_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="Invalid family 'macos'") as refused:
         hv.connect_guest("sim:", family="macos")
     assert refused.value.hint == "It is windows or linux."
+
+
+@pytest.mark.parametrize("kind", [ServiceKind.HEARTBEAT, ServiceKind.POWERSHELL_DIRECT])
+def test_a_service_that_cannot_be_handled_in_linux_is_refused_with_the_address(kind: ServiceKind) -> None:
+    transport = FakeHost()
+    linux = Guest(transport, family="linux")
+    with pytest.raises(UnsupportedError) as refused:
+        linux.services[kind].stop(confirm=True)
+    assert (refused.value.address, transport.asked) == (linux.address, [])
 
 
 def test_powershell_direct_reaches_windows_only() -> None:

@@ -40,11 +40,12 @@ from hvintegration.operations.guests import (
     wait_until_running,
 )
 from hvintegration.operations.settling import FIRST_PAUSE, LEAST_FOR_A_CHANGE, LONGEST_PAUSE
-from hvintegration.scripts import GET_GUEST, SH_GET_SYSTEM
+from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES, SH_GET_GUEST, SH_SET_GUEST_SERVICES
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.values import Rows
 
 from .driving import HOST, READ_AT, Outcome, Reply, answer, drive, problem
+from .linux_starting import LINUX_KINDS, linux, linux_result
 from .starting import (
     HEARTBEAT,
     KVP,
@@ -210,21 +211,37 @@ def test_a_windows_that_is_no_guest_says_so() -> None:
 
 
 @pytest.mark.parametrize("first", [NO_SERVICES, NO_POWERSHELL], ids=["no services", "no PowerShell"])
-def test_a_machine_that_is_no_windows_guest_is_asked_by_its_shell_what_it_is(first: Reply) -> None:
-    outcome = listing(first, answer({"kernel": "Linux"}))
-    error = outcome.error(UnsupportedError)
-    assert [call.script for call in outcome.calls] == [GET_GUEST, SH_GET_SYSTEM]
-    assert (error.address, error.needs, "runs Linux" in str(error)) == (HOST, "a Windows guest of Hyper-V", True)
+def test_a_machine_that_is_no_windows_guest_is_asked_by_its_shell_and_read_as_linux(first: Reply) -> None:
+    target = GuestTarget()
+    outcome = listing(first, linux(), target=target)
+    assert [call.script for call in outcome.calls] == [GET_GUEST, SH_GET_GUEST]
+    assert [row.kind for row in outcome.value] == [*LINUX_KINDS]
+    assert target.family is GuestFamily.LINUX
+    again = listing(linux(), target=target)
+    assert [call.script for call in again.calls] == [SH_GET_GUEST]
 
 
-@pytest.mark.parametrize("shell", [NO_POWERSHELL, ConfigurationError("It runs PowerShell."), answer({"kernel": None})])
-def test_where_no_shell_says_what_it_is_it_is_told_what_powershell_was(shell: Reply) -> None:
-    assert listing(NO_POWERSHELL, shell).error(ConnectError) is NO_POWERSHELL
+@pytest.mark.parametrize(
+    "shell",
+    [
+        ConnectError("No sh.", address=HOST),
+        ConfigurationError("It runs PowerShell."),
+        linux(kernel="FreeBSD"),
+        linux(kernel=None),
+        linux(kernel=7),
+        LOST,
+    ],
+    ids=["none", "no way to one", "another system", "it does not say", "nonsense", "lost"],
+)
+def test_where_no_shell_answers_what_powershell_was_stays(shell: Reply) -> None:
+    target = GuestTarget()
+    assert listing(NO_POWERSHELL, shell, target=target).error(ConnectError) is NO_POWERSHELL
+    assert target.family is None
 
 
 @pytest.mark.parametrize(
     ("reply", "target"),
-    [(NO_POWERSHELL, WINDOWS), (AuthenticationError("No.", address=HOST), ANYONE), (LOST, ANYONE)],
+    [(NO_POWERSHELL, WINDOWS), (AuthenticationError("No.", address=HOST), GuestTarget()), (LOST, GuestTarget())],
     ids=["it is known", "nobody may ask", "it was lost"],
 )
 def test_otherwise_no_shell_is_asked(reply: HvError, target: GuestTarget) -> None:
@@ -233,12 +250,27 @@ def test_otherwise_no_shell_is_asked(reply: HvError, target: GuestTarget) -> Non
     assert outcome.calls == (READ,)
 
 
-def test_a_guest_that_is_said_to_be_linux_is_not_asked_for_services_of_windows() -> None:
+def test_what_is_said_to_be_linux_is_not_asked_for_services_of_windows() -> None:
     target = GuestTarget(family=GuestFamily.LINUX)
-    changes = set_guest_services(target, [(KVP, False)], dry_run=False, confirm=True)
-    for outcome in (listing(target=target), drive(changes)):
-        assert outcome.error(UnsupportedError).needs == "a Windows guest of Hyper-V"
-        assert outcome.yielded == ()
+    assert [call.script for call in listing(linux(), target=target).calls] == [SH_GET_GUEST]
+    error = listing(linux(kernel="Darwin"), target=target).error(UnsupportedError)
+    assert (error.address, error.needs, "runs Darwin" in str(error)) == (HOST, "a Linux guest of Hyper-V", True)
+
+
+def test_a_change_of_a_guest_that_turns_out_to_be_linux_is_made_there_once() -> None:
+    target = GuestTarget()
+    made = answer(linux_result(processes=[]) | {"changes": [{"was": True, "begun": True}]})
+    outcome = drive(
+        change_guest_service(target, KVP, GuestAction.STOP, confirm=False),
+        [NO_POWERSHELL, NO_POWERSHELL, linux(), made],
+    )
+    assert [call.script for call in outcome.calls] == [
+        SET_GUEST_SERVICES,
+        GET_GUEST,
+        SH_GET_GUEST,
+        SH_SET_GUEST_SERVICES,
+    ]
+    assert outcome.value.running is False
 
 
 def test_a_powershell_without_services_is_no_windows_guest() -> None:

@@ -17,7 +17,9 @@ from hvintegration.scripts import (
     SCRIPTS,
     SET_GUEST_SERVICES,
     SET_SERVICES,
+    SH_SCRIPTS,
     Effect,
+    Language,
     Script,
 )
 
@@ -120,6 +122,38 @@ def test_nothing_is_used_that_windows_powershell_lacks(script: Script) -> None:
 def test_every_bracket_is_closed(script: Script) -> None:
     code = code_of(script)
     assert [code.count(mark) for mark in "({["] == [code.count(mark) for mark in ")}]"]
+
+
+@pytest.mark.parametrize("scripts_of", [SCRIPTS, SH_SCRIPTS], ids=["PowerShell", "sh"])
+def test_a_name_stands_for_one_script_of_its_language(scripts_of: tuple[Script, ...]) -> None:
+    names = [script.name for script in scripts_of]
+    assert len(set(names)) == len(names)
+    assert {script.language for script in scripts_of} == {scripts_of[0].language}
+
+
+def test_scripts_of_the_same_name_do_the_same_in_each_language() -> None:
+    others = {script.name: script for script in SCRIPTS}
+    both = [script for script in SH_SCRIPTS if script.name in others]
+    assert [script.name for script in both] == ["stop_process", "get_guest", "set_guest_services"]
+    for script in both:
+        other = others[script.name]
+        assert (script.effect, script.role) == (other.effect, other.role)
+        assert (script == other, script.text == other.text) == (False, False)
+        assert (script.language, other.language) == (Language.SH, Language.POWERSHELL)
+
+
+@pytest.mark.parametrize("script", SH_SCRIPTS, ids=lambda script: script.name)
+def test_a_script_of_sh_holds_its_library_and_its_body_where_the_frame_says(script: Script) -> None:
+    folder = importlib.resources.files(scripts) / "sh"
+    names = [name for name in (script.library, script.name) if name is not None]
+    places = [script.text.find((folder / f"{name}.sh").read_text("ascii")) for name in names]
+    assert places == sorted(places)
+    assert min(places) > script.text.index("document=$1")
+
+
+@pytest.mark.parametrize("script", SH_SCRIPTS, ids=lambda script: script.name)
+def test_a_script_of_sh_travels_by_name(script: Script) -> None:
+    assert pickle.loads(pickle.dumps(script)) == script  # noqa: S301  # its own pickle
 
 
 @every_script
