@@ -23,6 +23,7 @@ from hvintegration.errors import (
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
+    WINDOWS,
     Change,
     GuestAction,
     GuestRecords,
@@ -37,7 +38,7 @@ from hvintegration.operations.guest_systems import (
 )
 from hvintegration.operations.linux_guests import LINUX_GUESTS
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
-from hvintegration.operations.windows_guests import WINDOWS, WINDOWS_GUESTS
+from hvintegration.operations.windows_guests import WINDOWS_GUESTS
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.values import Failure, Rows
 
@@ -123,7 +124,7 @@ def list_guest_services(target: GuestTarget) -> Operation[Rows[GuestServiceState
 def read_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[GuestServiceState]:
     """One integration service of the guest: one round trip."""
     records = yield from _read(target, info=False)
-    return state_of(records.services, kind)
+    return state_of(records, kind)
 
 
 def read_guest_inventory(target: GuestTarget) -> Operation[GuestInventory]:
@@ -297,7 +298,7 @@ class _Changing:
 
     def _outcome(self, change: Change, report: Report, records: GuestRecords, *, dry_run: bool) -> GuestChange:
         address = records.answer.address
-        state = state_of(records.services, change.kind)
+        state = state_of(records, change.kind)
         error = failure_of(report.error, address=address, names={}) if report.error is not None else None
         seen = attrs.evolve(failed(change, address), state=state, error=error)
         if not report.found:
