@@ -64,8 +64,8 @@ def connect_guest(
 
     Args:
         address: ``winrm://HOST``, ``winrms://HOST`` or ``ssh://HOST`` as :func:`connect` takes them; ``local:`` inside
-            the guest itself (in a Linux guest its shell, ``/bin/sh``); ``sim:`` for a simulated guest (``sim:FILE`` for one in a world file of your own, whose
-            name the option ``guest`` gives), ``replay:FILE`` for a recording.
+            the guest itself, in a Linux guest by its ``/bin/sh``; ``sim:`` for a simulated guest (``sim:FILE`` for one
+            in a world file of your own, whose name the option ``guest`` gives), ``replay:FILE`` for a recording.
         credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
         timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`.
         options: Other arguments of the address's transport class, as far as they are texts, by name.

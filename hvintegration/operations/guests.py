@@ -85,8 +85,6 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
             raise
         try:
             records = yield from _SYSTEMS[GuestFamily.LINUX].read(target, info=info)
-        except UnsupportedError as no_linux:
-            raise no_windows if isinstance(no_windows, UnsupportedError) else no_linux from None
         except HvError:
             raise no_windows from None
         target.family = GuestFamily.LINUX
