@@ -26,10 +26,6 @@ pytest_plugins = ["hvintegration.testing"]
 MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Environment variables by which coverage measures the processes that a measured one starts."""
 
-UNMEASURED: Final = ("faults", "contract", "property")
-"""Folders of tests that do the same over and over, where something else goes wrong each time. What they run is run by
-other tests as well, and coverage would double what they cost."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, in one of several processes, the tests that share a PowerShell: it takes a while to start."""
@@ -43,9 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let coverage rest during tests that would tell it nothing new."""
+    """Let coverage rest while the contract is run on a real PowerShell: it tells it little, and costs as much again."""
     measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
-    if measuring is None or item.path.parent.name not in UNMEASURED:
+    if measuring is None or item.path.parent.name != "contract" or item.get_closest_marker("engine") is None:
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for name in MEASURING:
