@@ -162,8 +162,11 @@ class Session(OfThisProcess):
             raise
         except DeadlineReached:
             raise self._out_of_time(deadline) from None
-        except SessionClosed:
-            raise self._is_closed() from None
+        except SessionClosed as event:
+            closed = self._is_closed()
+            for note in getattr(event, "__notes__", ()):
+                closed.add_note(note)
+            raise closed from None
         finally:
             operation.close()
 

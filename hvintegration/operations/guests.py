@@ -23,7 +23,7 @@ from hvintegration.calls.decoding import (
     optional_text,
     optional_texts,
 )
-from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
+from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.calls.refusals import Refusal, failure_of, own_failure, remote_error, result_of, short_id
 from hvintegration.errors import (
     AuthenticationError,
@@ -119,10 +119,27 @@ class GuestTarget:
 
 @attrs.frozen
 class _Change:
-    """A change of a service in a guest: what shall be so."""
+    """A change of a service in a guest: what shall be so.
+
+    Attributes:
+        kind: Which service.
+        action: What is to be done.
+        then_start: Whether it is stopped to be started: then one that cannot be started is not stopped.
+    """
 
     kind: ServiceKind
     action: GuestAction
+    then_start: bool = attrs.field(default=False, eq=False)
+
+    @property
+    def needs_to_start(self) -> bool:
+        """Whether it comes to nothing where the service cannot be started."""
+        return self.then_start or self.action is GuestAction.START
+
+    def asked(self) -> JsonObject:
+        """What the script is told of it."""
+        told: JsonObject = {"name": self.kind.windows_service, "action": self.action.value}
+        return told | {"then_start": True} if self.then_start else told
 
     def __str__(self) -> str:
         if self.action.is_startup:
@@ -308,7 +325,10 @@ def change_guest_service(
         ConfigurationError: It would cut the connection, or its impact is high and it is not confirmed. Nothing is sent.
         RemoteError: The guest refused, or could not read the state after.
     """
-    change = _Change(kind, action)
+    return (yield from _make_one(target, _Change(kind, action), confirm=confirm))
+
+
+def _make_one(target: GuestTarget, change: _Change, *, confirm: bool) -> Operation[GuestServiceState]:
     (made,) = yield from _make(target, (change,), dry_run=False, confirm=confirm)
     if made.outcome is not ChangeOutcome.FAILED and made.state is not None:
         return made.state
@@ -316,8 +336,11 @@ def change_guest_service(
 
 
 def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[GuestServiceState]:
-    """Stop it and start it, each settled: two round trips, more while it is under way. The state after."""
-    stopped = yield from change_guest_service(target, kind, GuestAction.STOP, confirm=True)
+    """Stop it and start it, each settled: two round trips, more while it is under way. The state after.
+
+    One that is disabled in the guest is not stopped, for it could not be started.
+    """
+    stopped = yield from _make_one(target, _Change(kind, GuestAction.STOP, then_start=True), confirm=True)
     try:
         return (yield from change_guest_service(target, kind, GuestAction.START, confirm=True))
     except DeadlineReached as end:
@@ -327,7 +350,7 @@ def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[G
             last=stopped,
             hint="Start it.",
         ) from end
-    except HvError as error:
+    except (HvError, SessionClosed) as error:
         error.add_note(f"{kind.label} is stopped for the restart.")
         raise
 
@@ -392,7 +415,7 @@ class _Changing:
         document: JsonObject = {
             "vm_id": self._target.vm_id,
             "dry_run": dry_run,
-            "changes": [{"name": change.kind.windows_service, "action": change.action.value} for change in asked],
+            "changes": [change.asked() for change in asked],
         }
         answer = yield Call(SET_GUEST_SERVICES, document, dry_run=dry_run)
         assert isinstance(answer, Answer)
@@ -508,7 +531,7 @@ def _outcome(change: _Change, report: _Report, records: _Records, *, dry_run: bo
         return attrs.evolve(seen, outcome=ChangeOutcome.UNCHANGED)
     if is_so is None:
         return attrs.evolve(seen, error=error or _own(f"It is {state.status or 'in no known state'}.", address))
-    if change.action is GuestAction.START and state.startup is Startup.DISABLED:
+    if change.needs_to_start and state.startup is Startup.DISABLED:
         return attrs.evolve(seen, error=_own("It is disabled in the guest.", address))
     if dry_run:
         return attrs.evolve(seen, outcome=ChangeOutcome.WOULD_CHANGE)
@@ -579,7 +602,7 @@ def _error_of(change: _Change, made: GuestChange) -> HvError:
                 last=state,
                 hint="Give it more time.",
             )
-        is_disabled = change.action is GuestAction.START and state.startup is Startup.DISABLED
+        is_disabled = change.needs_to_start and state.startup is Startup.DISABLED
         if state.installed is False or (is_disabled and error is not None and not error.error_id):
             return _cannot(change, state)
     assert error is not None
@@ -635,10 +658,11 @@ def _cannot(change: _Change, state: GuestServiceState) -> RemoteError:
             address=state.address,
             hint=f"The service of Windows is {change.kind.windows_service}.",
         )
+    start = str(_Change(change.kind, GuestAction.START))
     return InvalidStateError(
-        f"{state.address} cannot {change}: it is disabled in the guest.",
+        f"{state.address} cannot {start}: it is disabled in the guest.",
         address=state.address,
-        action=str(change),
+        action=start,
         current=Startup.DISABLED.value,
         expected=Startup.MANUAL.value,
         hint=Hint.of(
