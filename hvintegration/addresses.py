@@ -52,6 +52,11 @@ def transport_for(
             raise ConfigurationError(f"{scheme}: has no option {name!r}.", hint=known)
     if credential is not None and not maker.takes_credential:
         raise ConfigurationError(f"{scheme}: takes no credential.")
+    if not isinstance(credential, Credential | None):  # It is not repeated: it may be a password.
+        raise ConfigurationError(
+            f"Invalid credential: it is no Credential, but a {type(credential).__name__}.",
+            hint=Hint.of("Pass {}.", CREDENTIAL),
+        )
     return maker.make(rest, credential, given)
 
 
