@@ -14,7 +14,14 @@ from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.clock import MOST_SECONDS, Deadline, Timeout
-from hvintegration.errors import ConfigurationError, ConnectionLostError, DecodeError, HvError, TransportTimeoutError
+from hvintegration.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    DecodeError,
+    HvError,
+    TransportTimeoutError,
+    excerpt,
+)
 from hvintegration.models import CheckStep, HostCheck
 from hvintegration.operations.checks import HostSteps, take
 from hvintegration.processes import OfThisProcess
@@ -138,9 +145,10 @@ class Session(OfThisProcess):
                 raise ConfigurationError(f"Invalid deadline: it goes by another clock than {self.address}.")
             return timeout
         seconds = DEFAULT_TIMEOUT if timeout is None else timeout
-        if not 0 < seconds <= MOST_SECONDS:
+        if not _is_time(seconds):
             raise ConfigurationError(
-                f"Invalid timeout {timeout!r}: it is not a number of seconds above zero and up to {MOST_SECONDS}."
+                f"Invalid timeout {excerpt(repr(timeout))}:"
+                f" it is not a number of seconds above zero and up to {MOST_SECONDS}."
             )
         return Deadline(seconds, self._clock)
 
@@ -294,6 +302,10 @@ class Session(OfThisProcess):
 
     def _out_of_time(self, deadline: Deadline) -> TransportTimeoutError:
         return TransportTimeoutError(address=self.address, after=deadline.given, may_have_run=False, fenced=True)
+
+
+def _is_time(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 < seconds <= MOST_SECONDS
 
 
 def _forget_frames(error: BaseException, outer: BaseException | None) -> None:
