@@ -9,7 +9,7 @@ from typing import Final
 from hvintegration.calls.call import Call
 from hvintegration.calls.reserve import answer_by
 from hvintegration.clock import Clock, Deadline, SystemClock
-from hvintegration.errors import ConfigurationError, ConnectionLostError, TransportTimeoutError
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, TransportTimeoutError
 from hvintegration.processes import OfThisProcess
 from hvintegration.scripts import Language
 from hvintegration.simulator.faults import Faults, InterpreterEnded
@@ -107,14 +107,31 @@ class Simulator(OfThisProcess):
 
         self.requests += 1
         with self._store.access(lambda: go_on(in_real_time)) as world:
+            self._refuse_unless_it_runs(world.read())
             hyperv = HyperV(world, pause, go_on, self._settling, self._pending)
-            windows = Windows(world, Faults(world, pause), go_on, pause, self._pending, self._inside)
+            windows = Windows(world, Faults(world, pause), go_on, pause, self._pending, self._running)
             try:
                 return json.dumps(answer(call, PowerShell(hyperv, windows)))
             except InterpreterEnded:
                 raise ConnectionLostError(
                     f"The interpreter at {self} ended.", address=str(self), may_have_run=True, fenced=True
                 ) from None
+
+    def _refuse_unless_it_runs(self, world: World) -> None:
+        machine = self._inside(world)
+        if machine is not None and machine.state != "Running":
+            raise ConnectError(
+                f"{self} cannot be reached: the virtual machine is {machine.state}.",
+                address=str(self),
+                hint="Start the virtual machine first.",
+            )
+
+    def _running(self, world: World) -> Machine | None:
+        """The machine whose guest this is, as long as it runs."""
+        machine = self._inside(world)
+        if machine is not None and machine.state != "Running":
+            raise InterpreterEnded
+        return machine
 
     def _inside(self, world: World) -> Machine | None:
         """The machine whose guest this is."""
