@@ -52,6 +52,7 @@ def transport_for(
             raise ConfigurationError(f"{scheme}: has no option {name!r}.", hint=known)
     if credential is not None and not maker.takes_credential:
         raise ConfigurationError(f"{scheme}: takes no credential.")
+    _check_credential(credential)
     return maker.make(rest, credential, given)
 
 
@@ -77,6 +78,19 @@ def guest_transport_for(
             hint="Give the option guest, with the name of a virtual machine in that file.",
         )
     return transport_for(address, credential=credential, options=given)
+
+
+def _check_credential(credential: object) -> None:
+    """See to it that it is one, where there is one.
+
+    Raises:
+        ConfigurationError: It is something else. It is not repeated, for it may be a password.
+    """
+    if not isinstance(credential, Credential | None):
+        raise ConfigurationError(
+            f"Invalid credential: it is no Credential, but of the type {type(credential).__name__}.",
+            hint=Hint.of("Pass {}.", CREDENTIAL),
+        )
 
 
 def _has_password(rest: str, *, is_path: bool) -> bool:

@@ -11,6 +11,7 @@ from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.operations import guests
 from hvintegration.operations.guests import GuestAction, GuestTarget
+from hvintegration.operations.vms import normal_guid
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import Session
@@ -31,11 +32,11 @@ class Guest(OfThisProcess):
             :class:`~hvintegration.Local` inside the guest itself; or a session over one.
         family: What kind of system it is: ``windows`` or ``linux``. If None it is asked: PowerShell first, and where
             that is not there, or has no integration services, a shell.
-        vm_id: GUID of the virtual machine that it has to be, lower case without braces; any if None.
+        vm_id: GUID of the virtual machine that it has to be, in any case, with or without braces; any if None.
         carrier: The service that the transport itself runs on, which is not stopped over it; none if None.
 
     Raises:
-        ConfigurationError: There is no such family.
+        ConfigurationError: There is no such family, or the id is no GUID.
     """
 
     __slots__ = ("__weakref__", "_session", "_target")
@@ -48,7 +49,7 @@ class Guest(OfThisProcess):
         vm_id: str | None = None,
         carrier: ServiceKind | None = None,
     ) -> None:
-        self._target = GuestTarget(vm_id=vm_id, carrier=carrier, family=_family(family))
+        self._target = GuestTarget(vm_id=_guid(vm_id), carrier=carrier, family=_family(family))
         self._session = transport if isinstance(transport, Session) else Session(transport)
 
     @property
@@ -175,6 +176,15 @@ def _family(family: GuestFamily | str | None) -> GuestFamily | None:
     except ValueError:
         known = " or ".join(GuestFamily)
         raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=f"It is {known}.") from None
+
+
+def _guid(vm_id: str | None) -> str | None:
+    if vm_id is None:
+        return None
+    guid = normal_guid(str(vm_id))
+    if guid is None:
+        raise ConfigurationError(f"Invalid vm_id {excerpt(repr(vm_id))}: it is no GUID.")
+    return guid
 
 
 def _wanted(changes: object) -> tuple[tuple[ServiceKind, bool], ...]:
@@ -333,6 +343,8 @@ class GuestService(OfThisProcess):
     def restart(self, *, timeout: Timeout = None) -> GuestServiceState:
         """Stop it, and start it once it has stopped. The state after. Two round trips; otherwise as :meth:`start`.
 
+        One that is disabled in the guest goes on running: it could be stopped, but not started.
+
         Args:
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
@@ -363,7 +375,7 @@ class GuestService(OfThisProcess):
             action = None
         if action is None or not action.is_startup:
             raise ConfigurationError(
-                f"Invalid startup {startup!r}.", hint="It is automatic, manual or disabled."
+                f"Invalid startup {excerpt(repr(startup))}.", hint="It is automatic, manual or disabled."
             ) from None
         return self._change(action, confirm=confirm, timeout=timeout)
 

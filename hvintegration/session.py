@@ -21,6 +21,7 @@ from hvintegration.errors import (
     HvError,
     RemoteError,
     TransportTimeoutError,
+    excerpt,
 )
 from hvintegration.models import CheckStep, HostCheck
 from hvintegration.operations.checks import HostSteps, take
@@ -145,9 +146,10 @@ class Session(OfThisProcess):
                 raise ConfigurationError(f"Invalid deadline: it goes by another clock than {self.address}.")
             return timeout
         seconds = DEFAULT_TIMEOUT if timeout is None else timeout
-        if not 0 < seconds <= MOST_SECONDS:
+        if not _is_time(seconds):
             raise ConfigurationError(
-                f"Invalid timeout {timeout!r}: it is not a number of seconds above zero and up to {MOST_SECONDS}."
+                f"Invalid timeout {excerpt(repr(timeout))}:"
+                f" it is not a number of seconds above zero and up to {MOST_SECONDS}."
             )
         return Deadline(seconds, self._clock)
 
@@ -169,8 +171,11 @@ class Session(OfThisProcess):
             raise
         except DeadlineReached:
             raise self._out_of_time(deadline) from None
-        except SessionClosed:
-            raise self._is_closed() from None
+        except SessionClosed as event:
+            closed = self._is_closed()
+            for note in getattr(event, "__notes__", ()):
+                closed.add_note(note)
+            raise closed from None
         finally:
             operation.close()
 
@@ -298,6 +303,10 @@ class Session(OfThisProcess):
 
     def _out_of_time(self, deadline: Deadline) -> TransportTimeoutError:
         return TransportTimeoutError(address=self.address, after=deadline.given, may_have_run=False, fenced=True)
+
+
+def _is_time(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 < seconds <= MOST_SECONDS
 
 
 def _forget_frames(error: BaseException, outer: BaseException | None) -> None:

@@ -114,12 +114,12 @@ class VM(OfThisProcess):
             return opened(Guest(transport, family=family, vm_id=self._id), timeout)
         if options:
             raise ConfigurationError("PowerShell Direct has no options.", hint="They go with an address of the guest.")
-        if family not in {None, GuestFamily.WINDOWS}:
+        if family is not None and family != GuestFamily.WINDOWS:
             raise ConfigurationError(
                 f"PowerShell Direct reaches Windows guests only, not {excerpt(repr(family))}.",
                 hint="Give the address of the guest.",
             )
-        if credential is None or not credential.username:
+        if not isinstance(credential, Credential) or not credential.username:
             raise ConfigurationError(
                 "PowerShell Direct needs the name and password of a user of the guest.",
                 hint=Hint.of("Pass {}, or the address of the guest.", Hint(str(CREDENTIAL), "--guest-user USER")),

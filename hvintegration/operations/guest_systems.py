@@ -79,10 +79,22 @@ class GuestTarget:
 
 @attrs.frozen
 class Change:
-    """A change of a service in a guest: what shall be so."""
+    """A change of a service in a guest: what shall be so.
+
+    Attributes:
+        kind: Which service.
+        action: What is to be done.
+        then_start: Whether it is stopped to be started: then one that cannot be started is not stopped.
+    """
 
     kind: ServiceKind
     action: GuestAction
+    then_start: bool = attrs.field(default=False, eq=False)
+
+    @property
+    def needs_to_start(self) -> bool:
+        """Whether it comes to nothing where the service cannot be started."""
+        return self.then_start or self.action is GuestAction.START
 
     def __str__(self) -> str:
         if self.action.is_startup:

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
+from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.calls.refusals import failure_of
 from hvintegration.errors import (
     AuthenticationError,
@@ -173,7 +173,10 @@ def change_guest_service(
         ConfigurationError: It would cut the connection, or its impact is high and it is not confirmed. Nothing is sent.
         RemoteError: The guest refused, or could not read the state after.
     """
-    change = Change(kind, action)
+    return (yield from _make_one(target, Change(kind, action), confirm=confirm))
+
+
+def _make_one(target: GuestTarget, change: Change, *, confirm: bool) -> Operation[GuestServiceState]:
     (made,) = yield from _make(target, (change,), dry_run=False, confirm=confirm)
     if made.outcome is not ChangeOutcome.FAILED and made.state is not None:
         return made.state
@@ -181,8 +184,11 @@ def change_guest_service(
 
 
 def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[GuestServiceState]:
-    """Stop it and start it, each settled: two round trips, more while it is under way. The state after."""
-    stopped = yield from change_guest_service(target, kind, GuestAction.STOP, confirm=True)
+    """Stop it and start it, each settled: two round trips, more while it is under way. The state after.
+
+    One that is disabled in the guest is not stopped, for it could not be started.
+    """
+    stopped = yield from _make_one(target, Change(kind, GuestAction.STOP, then_start=True), confirm=True)
     try:
         return (yield from change_guest_service(target, kind, GuestAction.START, confirm=True))
     except DeadlineReached as end:
@@ -192,7 +198,7 @@ def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[G
             last=stopped,
             hint="Start it.",
         ) from end
-    except HvError as error:
+    except (HvError, SessionClosed) as error:
         error.add_note(f"{kind.label} is stopped for the restart.")
         raise
 
@@ -315,7 +321,7 @@ class _Changing:
             return attrs.evolve(seen, outcome=ChangeOutcome.UNCHANGED)
         if is_so is None:
             return attrs.evolve(seen, error=error or own(f"It is {state.status or 'in no known state'}.", address))
-        if change.action is GuestAction.START and state.startup is Startup.DISABLED:
+        if change.needs_to_start and state.startup is Startup.DISABLED:
             return attrs.evolve(seen, error=error or own("It is disabled in the guest.", address))
         if dry_run and error is None:
             return attrs.evolve(seen, outcome=ChangeOutcome.WOULD_CHANGE)

@@ -193,7 +193,7 @@ class _LinuxGuests:
         document = _document() | {
             "vm_id": target.vm_id,
             "dry_run": dry_run,
-            "changes": " ".join(f"{change.kind.key}:{change.action}" for change in changes),
+            "changes": " ".join(f"{change.kind.key}:{_asked(change)}" for change in changes),
         }
         for kind in DAEMON_KINDS:
             names = _names(kind) | {"executables": " ".join(known_names(kind).executables)}
@@ -305,6 +305,11 @@ _NOT_THERE: Final = "ServiceNotInstalled"
 _DAEMON_ENDED: Final = "DaemonEnded"
 _DEVICE_HELD: Final = "DeviceHeld"
 _NOT_INSTALLED: Final = "It is not installed."
+
+
+def _asked(change: Change) -> str:
+    """What the script is told to do."""
+    return "stop_to_start" if change.then_start else change.action.value
 
 
 def _in_a_sentence(text: str) -> str:

@@ -81,7 +81,7 @@ class _WindowsGuests:
         document: JsonObject = {
             "vm_id": target.vm_id,
             "dry_run": dry_run,
-            "changes": [{"name": change.kind.windows_service, "action": change.action.value} for change in changes],
+            "changes": list(map(_asked, changes)),
         }
         answer = yield Call(SET_GUEST_SERVICES, document, dry_run=dry_run)
         assert isinstance(answer, Answer)
@@ -118,6 +118,12 @@ class _WindowsGuests:
 
     def error(self, change: Change, made: GuestChange) -> HvError:
         return _error_of(change, made, self)
+
+
+def _asked(change: Change) -> JsonObject:
+    """What the script is told of a change."""
+    told: JsonObject = {"name": change.kind.windows_service, "action": change.action.value}
+    return told | {"then_start": True} if change.then_start else told
 
 
 def _raise_no_guest(records: GuestRecords) -> None:
@@ -188,7 +194,7 @@ def _error_of(change: Change, made: GuestChange, system: GuestSystem) -> HvError
                 last=state,
                 hint="Give it more time.",
             )
-        is_disabled = change.action is GuestAction.START and state.startup is Startup.DISABLED
+        is_disabled = change.needs_to_start and state.startup is Startup.DISABLED
         if state.installed is False or (is_disabled and error is not None and not error.error_id):
             return _cannot(change, state)
     assert error is not None
@@ -236,10 +242,11 @@ def _cannot(change: Change, state: GuestServiceState) -> RemoteError:
             address=state.address,
             hint=f"The service of Windows is {change.kind.windows_service}.",
         )
+    start = str(Change(change.kind, GuestAction.START))
     return InvalidStateError(
-        f"{state.address} cannot {change}: it is disabled in the guest.",
+        f"{state.address} cannot {start}: it is disabled in the guest.",
         address=state.address,
-        action=str(change),
+        action=start,
         current=Startup.DISABLED.value,
         expected=Startup.MANUAL.value,
         hint=Hint.of(

@@ -82,12 +82,15 @@ def _change(
 ) -> dict[str, Any] | None:
     if service is None:
         return None
-    name, action = request["changes"][index]["name"], request["changes"][index]["action"]
+    change = request["changes"][index]
+    name, action = change["name"], change["action"]
     record = _record(service)
     outcome = {"before": record, "begun": False}
     start_type = "Automatic" if record["start_type"] == "Auto" else record["start_type"]
     if action == "start":
         needed = service.status == "Stopped" and start_type != "Disabled"
+    elif change.get("then_start") and start_type == "Disabled":
+        needed = False
     elif action == "stop":
         needed = service.status in {"Running", "Paused"}
     else:

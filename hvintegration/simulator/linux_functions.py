@@ -101,7 +101,7 @@ def _set_guest_services(linux: Linux, request: Request, failures: Failures) -> R
         for index, change in enumerate(request["changes"].split()):
             key, _, action = change.rpartition(":")
             made = _Changing(linux, request, failures, key, str(index))
-            if action in {"start", "stop"}:
+            if action in {"start", "stop", "stop_to_start"}:
                 made.make(action)
             else:
                 made.startup(action)
@@ -140,7 +140,7 @@ class _Changing:
         self.was = bool(self._running())
         if action == "start" and not self.was:
             self._start()
-        elif action == "stop" and self.was:
+        elif self.was and (action == "stop" or (action == "stop_to_start" and not self._masked(self._unit()))):
             self._stop()
 
     def startup(self, action: str) -> None:
@@ -164,8 +164,7 @@ class _Changing:
         if not unit and not program:
             self._fail("ServiceNotInstalled", "ObjectNotFound", self._key)
             return
-        masked = init == _SYSTEMD and self._linux.unit(unit)["LoadState"] == "masked"
-        if self._request["dry_run"] or masked or not self._as_root(_start_command(init, unit, program)):
+        if self._request["dry_run"] or self._masked(unit) or not self._as_root(_start_command(init, unit, program)):
             return
         self._wait_until(lambda: self._running() or not self._may_come(unit), _LONGEST_WAIT)
         self._wait_until(lambda: not self._running(), _UNTIL_IT_STAYS)
@@ -237,6 +236,10 @@ class _Changing:
         else:
             names = (name for name in self._named("scripts") if init and self._linux.script(name) is not None)
         return next(names, "")
+
+    def _masked(self, unit: str) -> bool:
+        """Whether systemd keeps it from being started."""
+        return bool(unit) and self._linux.system.init == _SYSTEMD and self._linux.unit(unit)["LoadState"] == "masked"
 
     def _program(self) -> str:
         """The first of its programs that is there."""

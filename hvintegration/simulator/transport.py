@@ -113,7 +113,7 @@ class Simulator(OfThisProcess):
                 here = Linux(world, Faults(world, pause), go_on, pause, self._linux_guest)
             else:
                 hyperv = HyperV(world, pause, go_on, self._settling, self._pending)
-                windows = Windows(world, Faults(world, pause), go_on, pause, self._pending, self._inside)
+                windows = Windows(world, Faults(world, pause), go_on, pause, self._pending, self._running)
                 here = PowerShell(hyperv, windows)
             try:
                 return json.dumps(answer(call, here))
@@ -123,6 +123,12 @@ class Simulator(OfThisProcess):
                 ) from None
 
     def _see_to_it_that_it_runs(self, language: Language, machine: Machine | None) -> None:
+        if machine is not None and machine.state != "Running":
+            raise ConnectError(
+                f"{self} cannot be reached: the virtual machine is {machine.state}.",
+                address=str(self),
+                hint="Start the virtual machine first.",
+            )
         if machine is None or machine.guest != "linux":
             if language is not Language.POWERSHELL:
                 raise ConfigurationError(f"{self} runs PowerShell, not {language}.")
@@ -133,9 +139,16 @@ class Simulator(OfThisProcess):
                 host_message="sh: pwsh: not found",
             )
 
+    def _running(self, world: World) -> Machine | None:
+        """The machine whose guest this is, as long as it runs."""
+        machine = self._inside(world)
+        if machine is not None and machine.state != "Running":
+            raise InterpreterEnded
+        return machine
+
     def _linux_guest(self, world: World) -> Machine:
         """The machine whose guest this is, as long as it is one of Linux."""
-        machine = self._inside(world)
+        machine = self._running(world)
         if machine is None or machine.guest != "linux":
             raise InterpreterEnded
         return machine

@@ -312,6 +312,17 @@ def test_how_a_service_comes_to_run_is_set(way: Way) -> None:
 
 
 @everywhere
+def test_what_could_not_be_started_again_is_not_stopped_for_a_restart(way: Way) -> None:
+    service = way.have().services["shutdown"]
+    assert service.set_startup("disabled", confirm=True).running
+    with pytest.raises(InvalidStateError) as disabled:
+        service.restart()
+    assert (disabled.value.current, disabled.value.expected) == ("disabled", "manual")
+    assert service.state().running
+    assert way.journal() == ["guest-configure demovm vmicshutdown"]
+
+
+@everywhere
 def test_what_is_severe_needs_to_be_confirmed(way: Way) -> None:
     guest = way.have()
     shutdown = guest.services["shutdown"]

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import hvintegration
+from hvintegration.guest_models import GuestServiceState
+from hvintegration.scripts import SCRIPTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
@@ -51,3 +53,17 @@ def test_docstrings_do_what_they_show(name: str, tmp_path: Path, monkeypatch: py
     tried = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
 
     assert not tried.failed
+
+
+def test_the_health_of_a_guest_is_in_the_documents_as_in_the_code() -> None:
+    decided = (GuestServiceState.health.__doc__ or "").partition("=\n")[2].rpartition("====")[0]
+    rows = re.findall(r"^ *(\w[^=\n]*?)  +(\w+)$", decided, re.MULTILINE)[1:]
+    shown = (ROOT / "docs" / "explanation" / "health.md").read_text("utf-8").partition("The first that fits counts:")[2]
+    assert len(rows) == 9
+    assert re.findall(r"^\| (.*?) \| `(\w+)` \|$", shown, re.MULTILINE) == rows
+
+
+def test_every_script_of_powershell_is_described() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "reference" / "wire.md").read_text("utf-8"), re.MULTILINE)
+    described = {name for heading in headings for name in re.findall(r"`(\w+)`", heading)}
+    assert described >= {script.name for script in SCRIPTS}

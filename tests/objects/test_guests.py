@@ -37,12 +37,13 @@ DIRECT = json.dumps({"schema": 1, "result": {"opened": False, "reason": None, "a
 
 
 class FakeHost:
-    """A host's transport; every call is answered as from inside the guest."""
+    """A host's transport; every call is answered as from inside the guest, or with what is given."""
 
     requests = 0
 
-    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, before: Callable[[], None] = lambda: None, answered: str = DIRECT) -> None:
         self.before = before
+        self.answered = answered
         self.clock = VirtualClock()
         self.sharing = Sharing()
         self.asked: list[str] = []
@@ -56,7 +57,7 @@ class FakeHost:
         self.asked.append(call.script.name)
         self.requests += 3
         self.before()
-        return DIRECT
+        return self.answered
 
     def close(self) -> None:
         self.closed += 1
@@ -174,6 +175,19 @@ def test_a_host_that_is_closed_in_the_middle_ends_what_its_guest_does(transport:
     assert len(transport.asked) == 1
 
 
+def test_a_guest_that_is_closed_in_the_middle_of_a_restart_says_so() -> None:
+    stopped = [entry | {"state": "Stopped"} for entry in SERVICES]
+    change = {"before": {"name": "vmickvpexchange", "state": "Running"}, "begun": True}
+    result = {"vm_id": VM_ID, "version": None, "changes": [change], "services": stopped}
+    transport = FakeHost(answered=json.dumps({"schema": 1, "result": result, "errors": []}))
+    guest = Guest(transport)
+    transport.before = guest.close
+    with pytest.raises(ConfigurationError, match="is closed") as closed:
+        guest.services["kvp"].restart()
+    assert len(transport.asked) == 1
+    assert closed.value.__notes__[-1] == "Key-Value Pair Exchange is stopped for the restart."
+
+
 def test_a_deadline_goes_by_the_clock_of_the_host(transport: FakeHost, guest: Guest) -> None:
     assert len(guest.services.list(timeout=Deadline(5, transport.clock))) == 8
     with pytest.raises(ConfigurationError, match="another clock"):
@@ -187,10 +201,30 @@ def test_a_deadline_goes_by_the_clock_of_the_host(transport: FakeHost, guest: Gu
 # -- arguments -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("credential", [None, hv.Credential("", "x")])
-def test_without_a_user_there_is_no_way_in(host: hv.Host, credential: hv.Credential | None) -> None:
+@pytest.mark.parametrize("credential", [None, hv.Credential("", "x"), "Administrator", ("a", "b")])
+def test_without_a_user_there_is_no_way_in(host: hv.Host, credential: Any) -> None:  # noqa: ANN401 - of any type
     with pytest.raises(ConfigurationError, match="user of the guest"):
         host.vm(VM_ID).guest(credential=credential)
+
+
+@pytest.mark.parametrize("address", ["winrm://web1", "winrms://web1", "ssh://web1"])
+@pytest.mark.parametrize("credential", ["Pa55-mark-Wort!", ("admin", "Pa55-mark-Wort!")])
+def test_what_is_no_credential_is_refused_and_not_repeated(host: hv.Host, address: str, credential: Any) -> None:  # noqa: ANN401 - of any type
+    for reach in (hv.connect, hv.connect_guest, host.vm(VM_ID).guest):
+        with pytest.raises(ConfigurationError, match="no Credential") as refused:
+            reach(address, credential=credential)
+        assert "Pa55" not in f"{refused.value} {refused.value.hint}"
+
+
+@pytest.mark.parametrize("vm_id", [VM_ID.upper(), f"{{{VM_ID}}}"])
+def test_an_id_may_be_given_in_any_form(vm_id: str) -> None:
+    assert Guest(FakeHost(answered=GUEST), vm_id=vm_id).info().vm_id == VM_ID
+
+
+@pytest.mark.parametrize("vm_id", ["web1", "", 7])
+def test_an_id_that_is_none_is_refused(transport: FakeHost, vm_id: Any) -> None:  # noqa: ANN401 - of any type
+    with pytest.raises(ConfigurationError, match="no GUID"):
+        Guest(transport, vm_id=vm_id)
 
 
 def test_powershell_direct_has_no_options(host: hv.Host) -> None:
@@ -229,10 +263,13 @@ def test_a_service_that_nobody_knows_is_refused(transport: FakeHost, guest: Gues
     assert transport.asked == []
 
 
-@pytest.mark.parametrize("startup", ["triggered", "start", "stop", "Manual", "", None, 2, Startup.TRIGGERED])
+@pytest.mark.parametrize(
+    "startup", ["triggered", "start", "stop", "Manual", "", None, 2, Startup.TRIGGERED, "x" * 9999]
+)
 def test_a_startup_that_cannot_be_set_is_refused(transport: FakeHost, guest: Guest, startup: Any) -> None:  # noqa: ANN401 - of any type
-    with pytest.raises(ConfigurationError, match="Invalid startup"):
+    with pytest.raises(ConfigurationError, match="Invalid startup") as refused:
         guest.services["kvp"].set_startup(startup)
+    assert len(str(refused.value)) < 300
     assert transport.asked == []
 
 
@@ -268,9 +305,10 @@ def test_a_service_that_cannot_be_handled_in_linux_is_refused_with_the_address(k
     assert (refused.value.address, transport.asked) == (linux.address, [])
 
 
-def test_powershell_direct_reaches_windows_only() -> None:
+@pytest.mark.parametrize("family", ["linux", "macos", ["windows"], 7])
+def test_powershell_direct_reaches_windows_only(family: Any) -> None:  # noqa: ANN401 - of any type
     host = FakeHost()
     with pytest.raises(ConfigurationError, match="reaches Windows guests only"):
-        hv.Host(host).vm(VM_ID).guest(credential=WHO, family="linux")
+        hv.Host(host).vm(VM_ID).guest(credential=WHO, family=family)
     assert host.asked == []
     assert hv.Host(host).vm(VM_ID).guest(credential=WHO, family="windows").services.list()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -106,8 +107,8 @@ def test_names_cost_one_round_trip_more(host: hv.Host) -> None:
     assert host.session.stats.round_trips == 2
 
 
-@pytest.mark.parametrize("timeout", [0, -1, 1_000_001, float("nan"), float("inf")])
-def test_a_timeout_is_a_finite_number_above_zero(host: hv.Host, timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1, 1_000_001, float("nan"), float("inf"), 10**999, "5", [5]])
+def test_a_timeout_is_a_finite_number_above_zero(host: hv.Host, timeout: Any) -> None:  # noqa: ANN401 - of any type
     with pytest.raises(
         ConfigurationError, match=r"^Invalid timeout .*: it is not a number of seconds above zero and up to 1000000\.$"
     ):

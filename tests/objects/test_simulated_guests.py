@@ -15,6 +15,7 @@ from hvintegration.errors import (
     ConnectError,
     ConnectionLostError,
     HvError,
+    InvalidStateError,
     OutcomeUnknownError,
     TransportTimeoutError,
 )
@@ -67,6 +68,18 @@ def test_a_guest_that_is_not_there_is_refused(tmp_path: Path) -> None:
     World().save(path)
     with pytest.raises(ConfigurationError, match="has no virtual machine 'backup'"):
         guest.info()
+
+
+@pytest.mark.parametrize("state", ["Off", "Saved", "Paused"])
+def test_a_guest_that_does_not_run_is_at_no_address(state: str) -> None:
+    world = demo_world()
+    guest = hv.Guest(hv.Simulator(world, guest="backup", clock=hv.VirtualClock()))
+    world.machine("backup").state = state
+    for verb in (guest.info, guest.services.list, guest.services["kvp"].stop):
+        with pytest.raises(ConnectError, match=f"the virtual machine is {state}") as unreachable:
+            verb()
+        assert unreachable.value.may_have_run is False
+    assert world.journal == []
 
 
 def test_a_world_shows_no_password() -> None:
@@ -234,7 +247,13 @@ def test_a_session_that_is_not_to_be_had_has_changed_nothing(fault: Fault, error
     assert world.journal == []
 
 
-def test_a_guest_that_goes_off_in_the_middle_is_a_lost_session() -> None:
+@pytest.mark.parametrize(
+    ("reach", "lost", "then"),
+    [(directly, ConnectionLostError, InvalidStateError), (inside, ConnectError, ConnectError)],
+)
+def test_a_guest_that_goes_off_in_the_middle_is_a_lost_session(
+    reach: Reach, lost: type[HvError], then: type[HvError]
+) -> None:
     world = demo_world()
 
     class Clock(hv.VirtualClock):
@@ -242,9 +261,10 @@ def test_a_guest_that_goes_off_in_the_middle_is_a_lost_session() -> None:
             super().sleep(seconds)
             world.machine("backup").state = "Off"
 
-    guest = directly(world, Clock())
+    guest = reach(world, Clock())
     world.faults = [Fault(action="delay", cmdlet="Get-Service", seconds=1, times=1)]
-    with pytest.raises(ConnectionLostError):
+    with pytest.raises(HvError) as gone:
         guest.info()
-    with pytest.raises(hv.errors.InvalidStateError):
+    assert type(gone.value) is lost
+    with pytest.raises(then):
         guest.info()

@@ -14,6 +14,7 @@ from hvintegration import errors
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
 from hvintegration.calls.operation import DeadlineReached, Sleep
+from hvintegration.guest_models import GuestFamily
 from hvintegration.operations import guests, hosts, inventory, named_changes, services, vms
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Rows
@@ -32,9 +33,11 @@ def operation_of(name: str, arguments: dict[str, Any]) -> Operation:
     if "kind" in plain:
         plain["kind"] = ServiceKind(plain["kind"])
     if "target" in plain:
-        carrier = plain["target"].get("carrier")
+        carrier, family = plain["target"].get("carrier"), plain["target"].get("family")
         plain["target"] = guests.GuestTarget(
-            vm_id=plain["target"].get("vm_id"), carrier=ServiceKind(carrier) if carrier else None
+            vm_id=plain["target"].get("vm_id"),
+            carrier=ServiceKind(carrier) if carrier else None,
+            family=GuestFamily(family) if family else None,
         )
     if "action" in plain:
         plain["action"] = guests.GuestAction(plain["action"])

@@ -8,7 +8,7 @@ import pytest
 
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
-from hvintegration.calls.operation import DeadlineReached, Sleep
+from hvintegration.calls.operation import DeadlineReached, SessionClosed, Sleep
 from hvintegration.errors import (
     AuthenticationError,
     CommandFailedError,
@@ -689,13 +689,19 @@ def test_what_certainly_did_not_run_is_that_error() -> None:
 # -- restart -------------------------------------------------------------------------------------------------------
 
 
+STOP_TO_START = Call(
+    SET_GUEST_SERVICES,
+    {"vm_id": None, "dry_run": False, "changes": [{"name": "vmicvss", "action": "stop", "then_start": True}]},
+)
+
+
 def restarting(*replies: Reply) -> Outcome[GuestServiceState]:
     return drive(restart_guest_service(ANYONE, VSS), replies)
 
 
 def test_a_restart_is_a_stop_and_a_start() -> None:
     outcome = restarting(said([report(RUNNING)], [STOPPED]), said([report(STOPPED)], [RUNNING]))
-    assert outcome.yielded == (write((VSS, "stop")), write((VSS, "start")))
+    assert outcome.yielded == (STOP_TO_START, write((VSS, "start")))
     assert outcome.value.running
 
 
@@ -708,8 +714,23 @@ def test_a_restart_needs_no_confirmation() -> None:
 def test_a_restart_that_cannot_stop_does_not_start() -> None:
     no = problem("CouldNotStopService,x", "0", message="Nein.")
     outcome = restarting(said([report(RUNNING)], [RUNNING], no))
-    assert outcome.yielded == (write((VSS, "stop")),)
+    assert outcome.yielded == (STOP_TO_START,)
     assert isinstance(outcome.error(CommandFailedError), CommandFailedError)
+
+
+def test_a_restart_does_not_stop_what_it_could_not_start() -> None:
+    disabled = service(VSS, "Running", start_type="Disabled")
+    outcome = restarting(said([report(disabled, begun=False)], [disabled]))
+    error = outcome.error(InvalidStateError)
+    assert "cannot start VSS: it is disabled in the guest" in str(error)
+    assert (error.current, error.expected) == ("disabled", "manual")
+    assert not [note for note in error.__notes__ if "restart" in note]
+    assert outcome.yielded == (STOP_TO_START,)
+
+
+def test_a_restart_that_the_session_is_closed_in_says_that_it_is_stopped() -> None:
+    error = restarting(said([report(RUNNING)], [STOPPED]), SessionClosed()).error(SessionClosed)
+    assert error.__notes__ == ["VSS is stopped for the restart."]
 
 
 def test_a_restart_that_cannot_start_says_that_it_is_stopped() -> None:

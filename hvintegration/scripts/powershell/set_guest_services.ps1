@@ -1,8 +1,9 @@
-# {vm_id, changes: [{name, action}], dry_run} -> {vm_id, version, changes: [{before, begun}], services: [...]}
+# {vm_id, changes: [{name, action, then_start}], dry_run} -> {vm_id, version, changes: [{before, begun}], services: [...]}
 # vm_id: which virtual machine this must be, or null. action: start, stop, automatic, manual or disabled. What is as wanted
-# is left alone, and so is what cannot be started because it is disabled. The answer has one entry for each change, in
-# order: the service before it, and whether its cmdlet was called; null if there is no such service. services: all of them
-# after all changes. An error about a change has its index as target; one with another target, or with none, is as in get_guest.
+# is left alone, and so is what cannot be started because it is disabled; with then_start, it is not stopped either. The
+# answer has one entry for each change, in order: the service before it, and whether its cmdlet was called; null if there
+# is no such service. services: all of them after all changes. An error about a change has its index as target; one with
+# another target, or with none, is as in get_guest.
 $known = Get-MachineId
 $result = ConvertTo-Texts @{ vm_id = $known; version = Get-Setting "$vmKey\Auto" 'IntegrationServicesVersion' }
 $result.changes = $null
@@ -33,6 +34,7 @@ else {
             $state = [string] $record.state
             $type = ([string] $record.start_type) -replace '^Auto$', 'Automatic'
             $needed = if ($action -eq 'start') { $state -eq 'Stopped' -and $type -ne 'Disabled' }
+            elseif ($change.then_start -and $type -eq 'Disabled') { $false }
             elseif ($action -eq 'stop') { $state -eq 'Running' -or $state -eq 'Paused' }
             else { $type -ne $modes[$action] }
             if ($needed -and -not $request.dry_run) {

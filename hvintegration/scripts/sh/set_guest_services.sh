@@ -1,8 +1,8 @@
 # {vm_id, dry_run, changes, devices, programs, names, units, scripts, and KIND_devices, KIND_programs, KIND_names,
 #   KIND_executables, KIND_units, KIND_scripts of each kind}
 #   -> facts after all changes, and changes: [{was, begun}], in order
-# changes: KIND:ACTION, with spaces between; action: start, stop, automatic, manual or disabled. vm_id: which virtual
-# machine this must be, or null. was: whether its daemon ran before, null if that cannot be seen.
+# changes: KIND:ACTION, with spaces between; action: start, stop, automatic, manual or disabled, or stop_to_start, which
+# leaves alone what could not be started again. vm_id: which virtual machine this must be, or null. was: whether its daemon ran before, null if that cannot be seen.
 # The exit statuses of what starts and stops daemons say nothing: what is so is looked at.
 
 # pause: waits for a tenth of a second, or a second where sleep knows no fractions; adds to waited, in tenths.
@@ -144,6 +144,13 @@ say_why() {
     [ -z "$said" ] || failure DaemonEnded NotSpecified "$said" "$index"
 }
 
+# masked KIND: whether systemd keeps it from being started.
+masked() {
+    [ "$init" = systemd ] || return
+    unit=$(unit "$1")
+    [ -n "$unit" ] && [ "$(property LoadState "$unit")" = masked ]
+}
+
 start() {
     unit=$(unit "$1")
     program=$(program "$1")
@@ -154,7 +161,7 @@ start() {
     [ "$dry_run" = false ] || return
     case $init:$unit in
         systemd:?*)
-            [ "$(property LoadState "$unit")" != masked ] || return
+            ! masked "$1" || return
             as_root systemctl --no-ask-password start "$unit"
             ;;
         openrc:?*) as_root rc-service "$unit" start ;;
@@ -242,6 +249,7 @@ make() {
     case $was:$2 in
         false:start) start "$1" ;;
         true:stop) stop "$1" ;;
+        true:stop_to_start) masked "$1" || stop "$1" ;;
     esac
 }
 
@@ -260,7 +268,7 @@ else
         was=null
         said=
         case ${change#*:} in
-            start | stop) make "${change%:*}" "${change#*:}" ;;
+            start | stop | stop_to_start) make "${change%:*}" "${change#*:}" ;;
             *) startup "${change%:*}" "${change#*:}" ;;
         esac
         changes=${changes:+$changes,}"{\"was\":$was,\"begun\":$begun}"
