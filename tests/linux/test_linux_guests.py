@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -254,7 +255,12 @@ def refused_with(service: str, user: str, machine: LinuxGuest) -> list[str]:
     told: list[str] = []
     with guest_of(machine, user) as mine:
         handle = mine.services[service]
-        for change in (handle.stop, handle.start, lambda: handle.set_startup("automatic")):
+        changes: tuple[Callable[[], object], ...] = (
+            handle.stop,
+            handle.start,
+            functools.partial(handle.set_startup, "automatic"),
+        )
+        for change in changes:
             try:
                 change()
             except PermissionDeniedError as error:
@@ -295,7 +301,7 @@ def test_what_is_not_installed_is_told_with_the_command_that_installs_it(start_l
         assert (state.installed, state.running, state.offered, state.health) == (False, False, True, Health.PROBLEM)
         (would,) = guest.set_services({KVP: True}, dry_run=True)
         assert would.outcome is ChangeOutcome.FAILED
-        for change in (guest.services[KVP].start, lambda: guest.services[KVP].set_startup("automatic")):
+        for change in (guest.services[KVP].start, functools.partial(guest.services[KVP].set_startup, "automatic")):
             with pytest.raises(ServiceNotFoundError) as absent:
                 change()
             assert "install hyperv-daemons" in str(absent.value.hint)
