@@ -453,7 +453,7 @@ def _units(texts: Sequence[str], init: str | None) -> dict[str, Mapping[str, str
     found: dict[str, Mapping[str, str]] = {}
     for text in texts:
         for block in text.split("\n\n"):
-            unit = dict(line.partition("=")[::2] for line in block.splitlines())
+            unit = {key: value for key, _, value in (line.partition("=") for line in block.split("\n"))}
             if unit.get("Id") and unit.get("LoadState") != "not-found":
                 found[unit["Id"]] = unit
     return found
