@@ -69,6 +69,7 @@ _DRIVER: Final = "hv_utils"
 _DRIVERS: Final = frozenset({"hv_utils", "hv_util", "uio_hv_generic"})
 _WITH_RIGHTS: Final = frozenset({"root", "sudo", "doas"})
 _DEAD: Final = frozenset({"Z", "X"})
+_LONGEST_NUMBER: Final = 10
 
 
 @attrs.frozen
@@ -434,8 +435,13 @@ def _channels(lines: Sequence[str]) -> dict[str, Channel]:
 def _processes(lines: Sequence[str]) -> Iterable[Process]:
     for line in lines:
         pid, state, owner, name, program = [*line.split(" ", 4), "", "", "", "", ""][:5]
-        if pid.isdecimal() and state not in _DEAD:
-            yield Process(int(pid), int(owner) if owner.isdecimal() else None, name, program or None)
+        number = _number(pid)
+        if number is not None and state not in _DEAD:
+            yield Process(number, _number(owner), name, program or None)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
 
 
 def _units(texts: Sequence[str], init: str | None) -> dict[str, Mapping[str, str]]:
@@ -538,7 +544,7 @@ def daemons(kind: ServiceKind, facts: LinuxFacts) -> tuple[Process, ...] | None:
         process
         for process in facts.processes
         if process.name in known_names(kind).processes
-        and process.owner in {0, None}
+        and process.owner == 0
         and (process.program is None or process.program.removesuffix(" (deleted)").rpartition("/")[2] in _files(kind))
     )
 

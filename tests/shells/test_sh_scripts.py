@@ -475,3 +475,178 @@ def test_secrets_are_in_no_argument_list_and_no_environment(shell: str, tmp_path
         seen = members(process.pid)
         assert len(seen) >= 2
         assert [one for one in seen.values() if b"correct horse" in one] == []
+
+
+# -- Linux guests --------------------------------------------------------------------------------------------------
+
+NAME = "hv_test_daemon"
+LOOKED_FOR = {"devices": "/dev/null /dev/absent", "programs": "/bin/sh /bin", "names": NAME, "units": "", "scripts": ""}
+
+
+@contextmanager
+def daemon(folder: Path, script: str = "input()", name: str = NAME) -> Iterator[int]:
+    """A process with the name of a daemon, that runs a program of that name in *folder*; until the end."""
+    program = folder / name
+    program.symlink_to(sys.executable)
+    rename = f"open('/proc/self/comm', 'w').write({name!r}); print('begun', flush=True); "
+    argv = [sys.executable, "-c", rename + script]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def facts(shell: str, **options: Unpack[Options]) -> dict[str, Any]:
+    found = result(shell, text_of("get_guest"), json.dumps(LOOKED_FOR), **options)
+    assert isinstance(found, dict)
+    return found
+
+
+@every_shell
+def test_the_facts_of_a_guest_are_what_python_says_they_are(shell: str, tmp_path: Path) -> None:
+    system = os.uname()
+    with daemon(tmp_path) as pid:
+        found = facts(shell)
+    assert (found["kernel"], found["kernel_release"], found["machine"], found["name"]) == (
+        system.sysname,
+        system.release,
+        system.machine,
+        system.nodename,
+    )
+    assert (found["user_id"], found["devices"], found["programs"]) == (os.geteuid(), ["/dev/null"], ["/bin/sh"])
+    program = os.path.realpath(sys.executable)
+    assert f"{pid} S {os.geteuid()} {NAME} {program}" in found["processes"]
+    release = next((path for path in map(Path, ("/etc/os-release", "/usr/lib/os-release")) if path.exists()), None)
+    assert (found["os_release"] or "") == (release.read_text().rstrip("\n") if release is not None else "")
+    assert isinstance(found["driver"], bool)
+
+
+@every_shell
+@pytest.mark.parametrize(
+    "name", [f"{NAME}\n1", f"{NAME} ", f" {NAME}", f"{NAME}x", "\n", "*", '"', "\\", "a b", "[!a]*", f"{NAME}\t"]
+)
+def test_no_other_name_passes_for_that_of_a_daemon(shell: str, name: str, tmp_path: Path) -> None:
+    with daemon(tmp_path, name=name) as pid:
+        assert [line for line in facts(shell)["processes"] if line.startswith(f"{pid} ")] == []
+
+
+@every_shell
+def test_the_path_of_a_program_forges_no_other_process(shell: str, tmp_path: Path) -> None:
+    folder = tmp_path / '"],"x":["\n1 S 0 hv_test_daemon'
+    folder.mkdir()
+    program = folder / NAME
+    shutil.copy(shutil.which("sleep") or "", program)
+    with subprocess.Popen([program, "1000"]) as process:
+        try:
+            while (Path("/proc") / str(process.pid) / "comm").read_text().strip() != NAME:
+                time.sleep(0.01)
+            assert f"{process.pid} S {os.geteuid()} {NAME} {program}" in facts(shell)["processes"]
+        finally:
+            process.kill()
+
+
+@every_shell
+@pytest.mark.parametrize(
+    "content",
+    [b'ID="$(touch executed)`touch executed`"\ntouch executed\n', b"\xff\xfe<\x01\x1b[2J\n", b"", b"x" * 100_000],
+)
+def test_a_file_is_read_up_to_a_limit_and_not_executed(shell: str, content: bytes, tmp_path: Path) -> None:
+    if shell == "mksh" and len(content) > 10_000:
+        pytest.skip("mksh has no printf of its own, and no program takes an argument of that length")
+    (tmp_path / "file").write_bytes(content)
+    library = (FOLDER / "linux_facts.sh").read_text("ascii")
+    script = framed(f'{library}\nresult=$(json_text "$(beginning file)")')
+    output = run(command(shell), request(script, "{}"), cwd=tmp_path)
+    read = json.loads(output.splitlines()[2].decode("latin-1"))["result"]
+    assert (read or "").encode("latin-1") == content[:16385].rstrip(b"\n")
+    assert not (tmp_path / "executed").exists()
+
+
+def changing(shell: str, change: str, *, dry_run: bool) -> dict[str, Any]:
+    program = Path(sys.executable).resolve().name
+    document = {"vm_id": None, "dry_run": dry_run, "changes": change} | LOOKED_FOR
+    document |= {f"test_{key}": text for key, text in LOOKED_FOR.items()} | {"test_programs": "/bin/false"}
+    return answer(shell, text_of("set_guest_services"), json.dumps(document | {"test_executables": program}))
+
+
+@every_shell
+@needs_root
+def test_a_dry_run_says_what_runs_and_touches_nothing(shell: str, tmp_path: Path) -> None:
+    with daemon(tmp_path) as pid:
+        for change in ("test:stop", "test:start"):
+            said = changing(shell, change, dry_run=True)
+            assert (said["result"]["changes"], said["errors"]) == ([{"was": True, "begun": False}], [])
+        assert stat(pid)[0] != "Z"
+    said = changing(shell, "test:start test:stop", dry_run=True)
+    assert said["result"]["changes"] == [{"was": False, "begun": False}] * 2
+
+
+@every_shell
+@needs_root
+def test_a_daemon_is_stopped_by_a_signal(shell: str, tmp_path: Path) -> None:
+    with daemon(tmp_path) as pid:
+        said = changing(shell, "test:stop", dry_run=False)
+        assert (said["result"]["changes"], said["errors"]) == ([{"was": True, "begun": True}], [])
+        assert stat(pid)[0] == "Z"
+
+
+@every_shell
+@needs_root
+@pytest.mark.parametrize(
+    "script", ["import os; os.setuid(65534); input()", "import os; os.execv('/bin/sleep', ['sleep', '1000'])"]
+)
+def test_what_is_not_roots_or_another_program_is_no_daemon_and_left_alone(
+    shell: str, script: str, tmp_path: Path
+) -> None:
+    if "execv" in script:
+        script = script.replace("execv('/bin/sleep'", f"execv({str(tmp_path / 'hv_test_daemon2')!r}")
+        shutil.copy(shutil.which("sleep") or "", tmp_path / "hv_test_daemon2")
+    with daemon(tmp_path, script) as pid:
+        said = changing(shell, "test:stop", dry_run=False)
+        assert said["result"]["changes"] == [{"was": False, "begun": False}]
+        assert stat(pid)[0] != "Z"
+
+
+@every_shell
+@needs_root
+@needs_unshare
+def test_a_daemon_in_a_container_is_not_the_guests(shell: str, tmp_path: Path) -> None:
+    inside = f"printf {NAME} > /proc/self/comm; echo begun; read -r _"
+    unshare = shutil.which("unshare") or ""
+    argv = [unshare, "--pid", "--fork", "--kill-child", "sh", "-c", inside]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert [Path(f"/proc/{child}/comm").read_text() for child in children] == [f"{NAME}\n"]
+        try:
+            assert [line for line in facts(shell, cwd=tmp_path)["processes"] if f" {NAME} " in line] == []
+        finally:
+            process.kill()
+
+
+@every_shell
+@needs_root
+@needs_unshare
+def test_without_proc_it_is_not_said_that_nothing_runs_and_nothing_is_begun(shell: str) -> None:
+    hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    document = {"vm_id": None, "dry_run": False, "changes": "test:start"} | LOOKED_FOR
+    output = run([*hide, *command(shell)], request(text_of("set_guest_services"), json.dumps(document)))
+    kind, text = said(output) or ("nothing", "")
+    found = json.loads(text)
+    assert (kind, found["result"]["processes"]) == ("answer", None)
+    assert found["result"]["changes"] == [{"was": None, "begun": False}]
+    assert [error["id"] for error in found["errors"]] == ["ProcessesHidden"]
+
+
+@every_shell
+@pytest.mark.parametrize(
+    "change", ["test:start", "test:stop", "test:automatic", "test:manual", "test:disabled", "*:*", "test", "-n:-e"]
+)
+def test_what_is_not_there_is_not_changed(shell: str, change: str) -> None:
+    document = {"vm_id": None, "dry_run": False, "changes": change} | LOOKED_FOR | {"names": ""}
+    found = answer(shell, text_of("set_guest_services"), json.dumps(document))
+    assert [one["begun"] for one in found["result"]["changes"]] == [False]
