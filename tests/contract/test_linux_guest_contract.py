@@ -347,8 +347,12 @@ def test_what_the_host_does_not_offer_cannot_be_started(way: Way) -> None:
 def test_what_no_daemon_serves_is_refused_before_anything_is_sent(way: Way, kind: ServiceKind) -> None:
     guest = way.guest()
     service = guest.services[kind]
-    verbs: list[Callable[[], object]] = [service.start, lambda: service.stop(confirm=True)]
-    for verb in (*verbs, lambda: service.set_startup("manual")):
+    verbs: list[Callable[[], object]] = [
+        service.start,
+        lambda: service.stop(confirm=True),
+        lambda: service.set_startup("manual"),
+    ]
+    for verb in verbs:
         before = guest.session.stats.round_trips
         with pytest.raises(UnsupportedError) as refused:
             verb()
