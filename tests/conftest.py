@@ -1,4 +1,4 @@
-"""Fixtures of all tests: the PowerShell engine, if there is one."""
+"""Fixtures of all tests: the PowerShell engine and Linux guests, if there are any."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from hvintegration.simulator import demo_world
 from tests.support import sshd
 from tests.support.certificates import Certificate, self_signed
+from tests.support.linux_guest import TOOL, LinuxGuest, start_guest
 
 pytest_plugins = ["hvintegration.testing"]
 
@@ -185,3 +187,26 @@ def start_sshd(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     servers = sshd.Servers(keys, lambda: tmp_path_factory.mktemp("sshd"))
     yield servers.start
     servers.stop()
+
+
+@pytest.fixture(scope="session")
+def start_linux() -> Iterator[Callable[..., LinuxGuest]]:
+    """Starts Linux guests; the same one for the same options. They end with the tests."""
+    tool = os.environ.get(TOOL)
+    if not tool:
+        pytest.skip(f"{TOOL} does not name a program that starts Linux guests")
+    run = Path(tempfile.gettempdir(), f"hv-{os.environ.get('PYTEST_XDIST_TESTRUNUID', str(os.getpid()))[:8]}")
+    made: dict[tuple[str, ...], LinuxGuest] = {}
+
+    def start(*options: str) -> LinuxGuest:
+        if options not in made:
+            name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'm')}-{len(made)}"
+            try:
+                made[options] = start_guest(tool, run, name, *options)
+            except subprocess.CalledProcessError as error:
+                pytest.skip(f"no Linux guest can be started here: {error.stderr.strip()[-200:]}")
+        return made[options]
+
+    yield start
+    for guest in made.values():
+        guest.stop()

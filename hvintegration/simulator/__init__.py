@@ -10,6 +10,8 @@ from hvintegration.simulator.transport import Simulator
 from hvintegration.simulator.world import (
     Fault,
     GuestService,
+    LinuxProcess,
+    LinuxSystem,
     Machine,
     OperatingSystem,
     ServiceSetting,
@@ -20,6 +22,8 @@ from hvintegration.simulator.world import (
 __all__ = [
     "Fault",
     "GuestService",
+    "LinuxProcess",
+    "LinuxSystem",
     "Machine",
     "OperatingSystem",
     "ServiceSetting",

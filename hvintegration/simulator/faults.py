@@ -10,8 +10,6 @@ from hvintegration.simulator.world import Fault, Machine, World
 
 __all__ = ["CmdletError", "Faults", "InterpreterEnded"]
 
-_IN_GUESTS: Final = frozenset({"invoke-command", "get-service", "start-service", "stop-service", "set-service"})
-"""The cmdlets that only faults strike which name them: those of the stand-in's engine strike none of these."""
 _TAKE_A_WHILE: Final = frozenset({"start-service", "stop-service"})
 
 
@@ -111,8 +109,13 @@ def _fits(fault: Fault, name: str, machine: Machine) -> bool:
     """Whether it strikes when that cmdlet reaches the machine."""
     cmdlet = name.lower()
     return (
-        (fault.cmdlet.lower() == cmdlet if fault.cmdlet is not None else cmdlet not in _IN_GUESTS)
+        (fault.cmdlet.lower() == cmdlet if fault.cmdlet is not None else _is_hyper_v(cmdlet))
         and (fault.machine is None or fault.machine == machine.name)
         and (fault.times is None or fault.times > 0)
         and (fault.action != "pending" or cmdlet in _TAKE_A_WHILE)
     )
+
+
+def _is_hyper_v(cmdlet: str) -> bool:
+    """Whether it is one of the module Hyper-V, which run on the host."""
+    return cmdlet.partition("-")[2].startswith("vm")

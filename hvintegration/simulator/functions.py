@@ -1,4 +1,7 @@
-"""The shipped scripts as Python functions, line by line: same question, same world, same answer."""
+"""The shipped scripts as Python functions, line by line: same question, same world, same answer.
+
+Names of scripts repeat between languages: what answers follows from what runs at the place as well.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from hvintegration.simulator.envelope import Failures, Request, Result, envelope
 from hvintegration.simulator.faults import CmdletError, InterpreterEnded
 from hvintegration.simulator.guest_functions import GUEST_FUNCTIONS, GuestFunction
 from hvintegration.simulator.hyperv import Component, HyperV, VirtualMachine, session_lost
+from hvintegration.simulator.linux import Linux
+from hvintegration.simulator.linux_functions import LINUX_FUNCTIONS
 from hvintegration.simulator.windows import Windows
 
 __all__ = ["FUNCTIONS", "PowerShell", "answer"]
@@ -39,10 +44,12 @@ class PowerShell:
 Function: TypeAlias = Callable[[PowerShell, Request, Mapping[str, Credential], Failures], Result]
 
 
-def answer(call: Call, powershell: PowerShell) -> dict[str, Any]:
-    """What the script of *call* writes."""
-    function = FUNCTIONS[call.script.name]
-    return enveloped(partial(function, powershell, json.loads(call.text), call.secrets))
+def answer(call: Call, here: PowerShell | Linux) -> dict[str, Any]:
+    """What the script of *call* writes; it is one of the language that runs *here*."""
+    request = json.loads(call.text)
+    if isinstance(here, Linux):
+        return enveloped(partial(LINUX_FUNCTIONS[call.script.name], here, request))
+    return enveloped(partial(FUNCTIONS[call.script.name], here, request, call.secrets))
 
 
 def _on_host(function: Callable[[HyperV, Request, Failures], Result]) -> Function:
@@ -226,4 +233,4 @@ FUNCTIONS: Final[dict[str, Function]] = (
     | {name: _in_guest(function) for name, function in GUEST_FUNCTIONS.items()}
     | {direct.name: _directly(GUEST_FUNCTIONS[script.name]) for script, direct in DIRECT.items()}
 )
-"""By script name."""
+"""Those of PowerShell, by script name."""

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from hvintegration.credential import Credential
+from hvintegration.linux_distributions import known_names
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.simulator.faults import CmdletError, Faults, InterpreterEnded
 from hvintegration.simulator.pending import Pending
@@ -415,7 +416,8 @@ def _guest_side_runs(machine: Machine, kind: ServiceKind) -> bool:
         service = machine.guest_service(kind)
         return service is not None and service.status == "Running"
     if machine.guest == "linux":
-        return not kind.linux_daemons or any(daemon in kind.linux_daemons for daemon in machine.daemons)
+        daemons = known_names(kind).executables
+        return machine.linux.driver != "absent" and (not daemons or any(name in daemons for name in machine.daemons))
     return False
 
 

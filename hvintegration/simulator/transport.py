@@ -9,12 +9,13 @@ from typing import Final
 from hvintegration.calls.call import Call
 from hvintegration.calls.reserve import answer_by
 from hvintegration.clock import Clock, Deadline, SystemClock
-from hvintegration.errors import ConfigurationError, ConnectionLostError, TransportTimeoutError
+from hvintegration.errors import ConfigurationError, ConnectError, ConnectionLostError, TransportTimeoutError
 from hvintegration.processes import OfThisProcess
 from hvintegration.scripts import Language
 from hvintegration.simulator.faults import Faults, InterpreterEnded
 from hvintegration.simulator.functions import PowerShell, answer
 from hvintegration.simulator.hyperv import HyperV
+from hvintegration.simulator.linux import Linux
 from hvintegration.simulator.pending import Pending
 from hvintegration.simulator.settling import Settling
 from hvintegration.simulator.store import FileStore, MemoryStore, Store
@@ -86,8 +87,6 @@ class Simulator(OfThisProcess):
 
     def call(self, call: Call, deadline: Deadline, /) -> str:
         """Answer *call*; see :class:`~hvintegration.transports.base.Transport`."""
-        if call.script.language is not Language.POWERSHELL:
-            raise ConfigurationError(f"{self} runs PowerShell, not {call.script.language}.")
         until = answer_by(call, deadline)
         in_real_time = Deadline(until.left())  # Who else has the file does not go by our clock.
         closings = self._closings
@@ -107,14 +106,39 @@ class Simulator(OfThisProcess):
 
         self.requests += 1
         with self._store.access(lambda: go_on(in_real_time)) as world:
-            hyperv = HyperV(world, pause, go_on, self._settling, self._pending)
-            windows = Windows(world, Faults(world, pause), go_on, pause, self._pending, self._inside)
+            machine = self._inside(world.read())
+            self._see_to_it_that_it_runs(call.script.language, machine)
+            here: PowerShell | Linux
+            if machine is not None and machine.guest == "linux":
+                here = Linux(world, Faults(world, pause), go_on, pause, self._linux_guest)
+            else:
+                hyperv = HyperV(world, pause, go_on, self._settling, self._pending)
+                windows = Windows(world, Faults(world, pause), go_on, pause, self._pending, self._inside)
+                here = PowerShell(hyperv, windows)
             try:
-                return json.dumps(answer(call, PowerShell(hyperv, windows)))
+                return json.dumps(answer(call, here))
             except InterpreterEnded:
                 raise ConnectionLostError(
                     f"The interpreter at {self} ended.", address=str(self), may_have_run=True, fenced=True
                 ) from None
+
+    def _see_to_it_that_it_runs(self, language: Language, machine: Machine | None) -> None:
+        if machine is None or machine.guest != "linux":
+            if language is not Language.POWERSHELL:
+                raise ConfigurationError(f"{self} runs PowerShell, not {language}.")
+        elif language is not Language.SH:
+            raise ConnectError(
+                f"{language} did not start: {self} is a Linux guest, and has none.",
+                address=str(self),
+                host_message="sh: pwsh: not found",
+            )
+
+    def _linux_guest(self, world: World) -> Machine:
+        """The machine whose guest this is, as long as it is one of Linux."""
+        machine = self._inside(world)
+        if machine is None or machine.guest != "linux":
+            raise InterpreterEnded
+        return machine
 
     def _inside(self, world: World) -> Machine | None:
         """The machine whose guest this is."""

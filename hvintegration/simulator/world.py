@@ -21,11 +21,14 @@ from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.files import read_text, reason
 from hvintegration.operations.vms import normal_guid
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
+from hvintegration.simulator.linux_system import CHOICES, LinuxProcess, LinuxSystem
 from hvintegration.simulator.typed_json import MisplacedError, typed
 
 __all__ = [
     "Fault",
     "GuestService",
+    "LinuxProcess",
+    "LinuxSystem",
     "Machine",
     "OperatingSystem",
     "ServiceSetting",
@@ -87,7 +90,9 @@ class Fault:
             fails) or ``pending`` (a service inside a guest takes a while to start or to stop).
         cmdlet: The cmdlet, such as ``Get-VMIntegrationService``; any of Hyper-V's if None. Only the simulator knows
             faults of ``Invoke-Command``, which opens a session in a guest, and of ``Get-Service``, ``Start-Service``,
-            ``Stop-Service`` and ``Set-Service`` inside: where PowerShell dies there, the session is lost.
+            ``Stop-Service`` and ``Set-Service`` inside: where PowerShell dies there, the session is lost. In a Linux
+            guest ``sh`` is the beginning of each script, and others are the programs that it runs, such as
+            ``systemctl`` or ``kill``.
         machine: Name of the machine; any if None.
         seconds: How long a delay takes, or a service is pending.
         id: Error id of an error.
@@ -123,12 +128,13 @@ class Machine:
         delay_ms: Milliseconds that reading its integration services takes.
         services: The host's side of each integration service, by key.
         guest_services: The Windows services inside; the usual eight if none is given for a Windows guest.
-        daemons: The Hyper-V daemons that run inside a Linux guest.
+        daemons: The Hyper-V daemons that run inside a Linux guest while the host offers what they serve.
         addresses: What the guest reports while Data Exchange works.
         os: What runs in a Windows guest.
         user: Name of the user whom a Windows guest lets in.
         password: Password of that user.
         intrinsic: What a Windows guest tells of itself over Data Exchange, such as ``IntegrationServicesVersion``.
+        linux: What runs in a Linux guest.
         extra: Whatever else the world file says of it.
     """
 
@@ -149,6 +155,7 @@ class Machine:
     user: str = "Administrator"
     password: str = attrs.field(default="Guest-Passw0rd", repr=False)
     intrinsic: dict[str, str | None] = attrs.field(factory=dict[str, str | None])
+    linux: LinuxSystem = attrs.field(factory=LinuxSystem)
     extra: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:
@@ -251,6 +258,11 @@ class World:
             if guid is None:
                 raise MisplacedError(f"$.machines[{index}].id is {machine.id!r}, no GUID.")
             machine.id = guid
+            for name, choices in CHOICES.items():
+                if getattr(machine.linux, name) not in choices:
+                    found = excerpt(repr(getattr(machine.linux, name)))
+                    known = ", ".join(map(repr, choices))
+                    raise MisplacedError(f"$.machines[{index}].linux.{name} is {found}; it can be {known}.")
 
     def to_dict(self) -> dict[str, Any]:
         """The world as plain data, for a world file; what is as it is by default is left out."""
@@ -322,7 +334,9 @@ def _differing(thing: attrs.AttrsInstance, default: attrs.AttrsInstance) -> dict
 def _plain(value: object) -> object:
     if isinstance(value, list):
         return list(map(_plain, cast("list[object]", value)))
-    if isinstance(value, OperatingSystem | ServiceSetting | GuestService | Fault):
+    if isinstance(value, LinuxSystem):
+        return _differing(value, LinuxSystem())
+    if isinstance(value, OperatingSystem | ServiceSetting | GuestService | LinuxProcess | Fault):
         return attrs.asdict(value, filter=lambda _, inner: inner is not None)
     return value
 

@@ -12,7 +12,10 @@ import attrs
 
 from hvintegration import SSH
 
-__all__ = ["LinuxGuest", "start_guest"]
+__all__ = ["KINDS", "TOOL", "LinuxGuest", "start_guest"]
+
+KINDS = ("systemd", "sysvinit", "openrc", "none")
+"""The init systems of guests; the last has busybox alone, and none."""
 
 TOOL = "HVINTEGRATION_LINUX_GUEST"
 """The environment variable that names the program that starts them."""
