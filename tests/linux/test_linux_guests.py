@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -44,13 +45,10 @@ def pids(machine: LinuxGuest, name: str) -> list[int]:
 
 @pytest.fixture
 def guest(linux_guest: LinuxGuest) -> Iterator[Guest]:
-    """A guest of each kind, as root, with all three daemons running before and after."""
+    """A guest of each kind, as root, with all three daemons running."""
     with guest_of(linux_guest) as guest:
-        for kind in DAEMONS:
-            guest.services[kind].start()
+        assert [made.error for made in guest.set_services(dict.fromkeys(DAEMONS, True))] == [None] * 3
         yield guest
-        for kind in DAEMONS:
-            guest.services[kind].start()
 
 
 def states(guest: Guest) -> dict[ServiceKind | None, GuestServiceState]:
@@ -61,9 +59,9 @@ def states(guest: Guest) -> dict[ServiceKind | None, GuestServiceState]:
 
 
 def test_all_six_are_listed_in_one_round_trip(guest: Guest, linux_guest: LinuxGuest) -> None:
-    before = guest.session.stats.calls
+    before = guest.session.stats.round_trips
     found = states(guest)
-    assert guest.session.stats.calls == before + 1
+    assert guest.session.stats.round_trips == before + 1
     assert set(found) == {*DAEMONS, *DRIVEN}
     for kind, name in DAEMONS.items():
         state = found[kind]
@@ -122,9 +120,9 @@ def test_a_daemon_is_stopped_and_started(guest: Guest, linux_guest: LinuxGuest, 
 
 def test_a_start_is_one_round_trip_and_counts_for_the_host(guest: Guest, linux_guest: LinuxGuest) -> None:
     guest.services[KVP].stop()
-    before = guest.session.stats.calls
+    before = guest.session.stats.round_trips
     guest.services[KVP].start()
-    assert guest.session.stats.calls == before + 1
+    assert guest.session.stats.round_trips == before + 1
     linux_guest.host("set", "greeting", "hello")
     assert "hello" in linux_guest.host("get", "greeting")
 
@@ -257,7 +255,12 @@ def refused_with(service: str, user: str, machine: LinuxGuest) -> list[str]:
     told: list[str] = []
     with guest_of(machine, user) as mine:
         handle = mine.services[service]
-        for change in (handle.stop, handle.start, lambda: handle.set_startup("automatic")):
+        changes: tuple[Callable[[], object], ...] = (
+            handle.stop,
+            handle.start,
+            functools.partial(handle.set_startup, "automatic"),
+        )
+        for change in changes:
             try:
                 change()
             except PermissionDeniedError as error:
@@ -298,7 +301,7 @@ def test_what_is_not_installed_is_told_with_the_command_that_installs_it(start_l
         assert (state.installed, state.running, state.offered, state.health) == (False, False, True, Health.PROBLEM)
         (would,) = guest.set_services({KVP: True}, dry_run=True)
         assert would.outcome is ChangeOutcome.FAILED
-        for change in (guest.services[KVP].start, lambda: guest.services[KVP].set_startup("automatic")):
+        for change in (guest.services[KVP].start, functools.partial(guest.services[KVP].set_startup, "automatic")):
             with pytest.raises(ServiceNotFoundError) as absent:
                 change()
             assert "install hyperv-daemons" in str(absent.value.hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import attrs
@@ -69,7 +70,12 @@ def start_guest(tool: str, run: Path, name: str, *options: str) -> LinuxGuest:
     Raises:
         CalledProcessError: It cannot be started here; its ``stderr`` says why.
     """
-    facts = json.loads(_run(tool, run, "start", name, *options, "--json"))
+    import fcntl  # late, for Windows has none
+
+    # Each takes the first address that is free: two that start at once would take the same.
+    with Path(tempfile.gettempdir(), "linux-guest-start.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        facts = json.loads(_run(tool, run, "start", name, *options, "--json"))
     return LinuxGuest(tool, run, name, facts["address"], Path(facts["key"]), Path(facts["known_hosts"]))
 
 

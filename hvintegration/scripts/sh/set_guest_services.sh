@@ -144,6 +144,15 @@ say_why() {
     [ -z "$said" ] || failure DaemonEnded NotSpecified "$said" "$index"
 }
 
+# by_hand PROGRAM: runs what makes itself a daemon. What sudo begins on a terminal of its own must outlive that.
+by_hand() {
+    trap '' HUP
+    as_root "$1"
+    allowed=$?
+    trap - HUP
+    return "$allowed"
+}
+
 start() {
     unit=$(unit "$1")
     program=$(program "$1")
@@ -159,8 +168,7 @@ start() {
             ;;
         openrc:?*) as_root rc-service "$unit" start ;;
         sysvinit:?*) as_root "/etc/init.d/$unit" start ;;
-        # What sudo begins on a terminal of its own must outlive that.
-        *) as_root nohup "$program" ;;
+        *) by_hand "$program" ;;
     esac || return
     waited=0
     while [ -z "$(running "$1")" ] && may_come "$unit"; do pause; done
