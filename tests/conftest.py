@@ -190,7 +190,7 @@ def start_sshd(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def start_linux(worker_id: str) -> Iterator[Callable[..., LinuxGuest]]:
+def start_linux() -> Iterator[Callable[..., LinuxGuest]]:
     """Starts Linux guests; the same one for the same options. They end with the tests."""
     tool = os.environ.get(TOOL)
     if not tool:
@@ -200,8 +200,9 @@ def start_linux(worker_id: str) -> Iterator[Callable[..., LinuxGuest]]:
 
     def start(*options: str) -> LinuxGuest:
         if options not in made:
+            name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'm')}-{len(made)}"
             try:
-                made[options] = start_guest(tool, run, f"{worker_id.replace('master', 'm')}-{len(made)}", *options)
+                made[options] = start_guest(tool, run, name, *options)
             except subprocess.CalledProcessError as error:
                 pytest.skip(f"no Linux guest can be started here: {error.stderr.strip()[-200:]}")
         return made[options]

@@ -143,18 +143,11 @@ class Linux:
     def _processes(self) -> list[Process]:
         world, machine = self._look()
         found = [
-            Process(
-                pid=_pid(world, machine, name),
-                owner=0,
-                name=name[:_COMM_LENGTH],
-                program=_program(name, machine) or f"{name} (deleted)",
-            )
-            for kind in DAEMON_KINDS
-            for name in machine.daemons
-            if name in known_names(kind).executables and _serves(name, _device(kind, machine))
+            Process(pid=pid, owner=0, name=name[:_COMM_LENGTH], program=_program(name, machine) or f"{name} (deleted)")
+            for pid, name in _daemons(world, machine)
         ]
         found += [
-            Process(pid=one.pid, owner=one.user, name=one.name.partition("\n")[0][:_COMM_LENGTH], program=one.program)
+            Process(pid=one.pid, owner=one.user, name=one.name[:_COMM_LENGTH], program=one.program)
             for one in machine.linux.processes
         ]
         return [
@@ -172,11 +165,9 @@ class Linux:
             return shown
         startup = machine.linux.startup.get(name, "disabled")
         shown |= {"LoadState": "masked" if startup == "masked" else "loaded", "UnitFileState": startup}
-        main = next(
-            (one for one in self._processes() if one.owner == 0 and one.name in known_names(kind).processes), None
-        )
+        main = next((pid for pid, name in _daemons(*self._look()) if name in known_names(kind).executables), None)
         if main is not None:
-            shown |= {"MainPID": str(main.pid), "ActiveState": "active", "SubState": "running"}
+            shown |= {"MainPID": str(main), "ActiveState": "active", "SubState": "running"}
         elif name in machine.linux.failed:
             result = machine.linux.failed[name]
             shown |= {"Result": result, "ActiveState": "failed", "SubState": "failed"}
@@ -292,7 +283,7 @@ class Linux:
 
     def _kill(self, pid: int) -> None:
         world, machine = self._look()
-        daemon = next((name for name in machine.daemons if _pid(world, machine, name) == pid), None)
+        daemon = dict(_daemons(world, machine)).get(pid)
 
         def kill(machine: Machine) -> str | None:
             if daemon is None:
@@ -398,6 +389,14 @@ def _units(kind: ServiceKind, machine: Machine) -> tuple[str, ...]:
 def _kind_of(name: str, machine: Machine) -> ServiceKind | None:
     """The service that a unit or script which is there belongs to."""
     return next((kind for kind in DAEMON_KINDS if name in _units(kind, machine)), None)
+
+
+def _daemons(world: World, machine: Machine) -> Iterator[tuple[int, str]]:
+    """Each daemon that runs: the number of its process, and its name."""
+    for kind in DAEMON_KINDS:
+        for name in machine.daemons:
+            if name in known_names(kind).executables and _serves(name, _device(kind, machine)):
+                yield _pid(world, machine, name), name
 
 
 def _pid(world: World, machine: Machine, daemon: str) -> int:

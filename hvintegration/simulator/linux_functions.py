@@ -266,7 +266,7 @@ class _Changing:
 
 def _start_command(init: str, unit: str, program: str) -> tuple[str, ...]:
     if not unit:
-        return ("nohup", program)
+        return (program,)
     return {
         _SYSTEMD: ("systemctl", "--no-ask-password", "start", unit),
         "openrc": ("rc-service", unit, "start"),
