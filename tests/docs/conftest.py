@@ -277,10 +277,11 @@ def _world_table(cls: type[attrs.AttrsInstance]) -> str:
 def _default(field: attrs.Attribute[object]) -> str:
     if field.default is attrs.NOTHING:
         return "required"
-    if str(field.type) == "OperatingSystem":
+    if str(field.type) in {"OperatingSystem", "LinuxSystem"} or "\n" in str(field.default):
         return "see below"
-    empty = {"list": "[]", "dict": "{}"}
-    return f"`{empty.get(str(field.type).partition('[')[0]) or json.dumps(field.default)}`"
+    if isinstance(field.default, attrs.Factory):
+        return f"`{json.dumps(field.default.factory())}`"
+    return f"`{json.dumps(field.default)}`"
 
 
 _WORLD_KEYS: Final = {
@@ -451,6 +452,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
             hv.simulator.Machine,
             hv.simulator.ServiceSetting,
             hv.simulator.GuestService,
+            hv.simulator.LinuxSystem,
+            hv.simulator.LinuxProcess,
             hv.simulator.Fault,
         )
     }
