@@ -279,9 +279,8 @@ def _default(field: attrs.Attribute[object]) -> str:
         return "required"
     if str(field.type) in {"OperatingSystem", "LinuxSystem"} or "\n" in str(field.default):
         return "see below"
-    if isinstance(field.default, attrs.Factory):
-        return f"`{json.dumps(field.default.factory())}`"
-    return f"`{json.dumps(field.default)}`"
+    factory = getattr(field.default, "factory", None)
+    return f"`{json.dumps(field.default if factory is None else factory())}`"
 
 
 _WORLD_KEYS: Final = {
