@@ -21,8 +21,6 @@ def pids(linux_guest: LinuxGuest) -> list[str]:
 
 @pytest.mark.parametrize("user", ["root", "admin"])
 def test_one_is_looked_at_stopped_started_and_restarted(linux_guest: LinuxGuest, user: str) -> None:
-    if user == "admin" and on(linux_guest, user, "stop", "vss", "--dry-run").status != 0:
-        pytest.skip("this guest lets nobody but root in")
     assert on(linux_guest, user, "start", "vss").status == 0
 
     info = on(linux_guest, user, "info", "--format", "json")
