@@ -26,7 +26,7 @@ from hvintegration.errors import (
     TransportError,
     TransportTimeoutError,
 )
-from hvintegration.guest_models import GuestChange
+from hvintegration.guest_models import GuestChange, GuestFamily
 from hvintegration.models import ChangeOutcome, ServiceChange
 from hvintegration.operations.guests import GuestTarget, set_guest_services
 from hvintegration.operations.services import ResolvedChange, set_services
@@ -178,7 +178,7 @@ GUEST: Final = Trade(
     values=(False, True),
     change=lambda key, value: Run(ServiceKind.find(key[0]), bool(value)),
     make=lambda changes: set_guest_services(
-        GuestTarget(), [(change.kind, change.run) for change in changes], dry_run=False, confirm=True
+        GuestTarget(family=GuestFamily.WINDOWS), [(change.kind, change.run) for change in changes], dry_run=False, confirm=True
     ),
     asked=lambda document: [((change["name"],), change["action"] == "start") for change in document["changes"]],
     answer=_guest_answer,
