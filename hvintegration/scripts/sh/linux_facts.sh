@@ -143,10 +143,15 @@ units() {
                 [ -x "/etc/init.d/$name" ] || continue
                 enabled=disabled
                 set +f
-                for path in /etc/rc[2-5].d/S[0-9][0-9]"$name" /etc/runlevels/*/"$name"; do
+                # OpenRC takes no notice of the links of the other.
+                case $init in
+                    openrc) set -- /etc/runlevels/*/"$name" ;;
+                    *) set -- /etc/rc[2-5].d/S[0-9][0-9]"$name" ;;
+                esac
+                set -f
+                for path do
                     [ ! -e "$path" ] || enabled=enabled
                 done
-                set -f
                 add "$name $enabled"
             done
             ;;

@@ -185,9 +185,31 @@ start() {
     [ -n "$(running "$1")" ] || say_why "$1" "$unit"
 }
 
+# is_noted PROCESS: whether its number is in the file that a script has made of it.
+is_noted() {
+    set +f
+    set -- "$1" /run/*.pid
+    set -f
+    process=$1
+    shift
+    for path do
+        [ "$(line "$path")" != "$process" ] || return 0
+    done
+    return 1
+}
+
 stop() {
     [ "$dry_run" = false ] || return
     unit=$(unit "$1")
+    case $init:$unit in openrc:?* | sysvinit:?*)
+        # For one that it did not start, a script may wait half a minute and then kill it.
+        for process in $(running "$1"); do
+            is_noted "$process" || as_root kill -15 "$process" || return
+        done
+        waited=0
+        while [ "$begun" = true ] && [ "$waited" -lt 10 ] && [ -n "$(running "$1")" ]; do pause; done
+        ;;
+    esac
     case $init:$unit in
         systemd:?*)
             case $(property ActiveState "$unit") in
