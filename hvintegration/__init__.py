@@ -1,4 +1,4 @@
-"""Hyper-V integration services, on the host and inside Windows guests: list, read, switch and watch them.
+"""Hyper-V integration services, on the host and inside guests: list, read, switch and watch them.
 
 >>> import hvintegration as hv
 >>> with hv.connect("sim:") as host:

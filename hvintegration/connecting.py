@@ -64,8 +64,8 @@ def connect_guest(
 
     Args:
         address: ``winrm://HOST``, ``winrms://HOST`` or ``ssh://HOST`` as :func:`connect` takes them; ``local:`` inside
-            the guest itself; ``sim:`` for a simulated guest (``sim:FILE`` for one in a world file of your own, whose
-            name the option ``guest`` gives), ``replay:FILE`` for a recording.
+            the guest itself, in a Linux guest by its ``/bin/sh``; ``sim:`` for a simulated guest (``sim:FILE`` for one
+            in a world file of your own, whose name the option ``guest`` gives), ``replay:FILE`` for a recording.
         credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
         timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`.
         options: Other arguments of the address's transport class, as far as they are texts, by name.
@@ -74,7 +74,7 @@ def connect_guest(
 
     Raises:
         ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.
-        UnsupportedError: It is no Windows guest, or has no PowerShell that can be asked.
+        UnsupportedError: It is neither a Windows guest that PowerShell can ask nor a Linux guest.
         RemoteError: The guest refused otherwise.
         TransportError: There is no usable answer.
         DecodeError: The answer has an unknown shape.

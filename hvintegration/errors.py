@@ -318,8 +318,8 @@ class UnknownServiceError(HvError, KeyError):
         super().__init__(
             f"No integration service is known as {excerpt(name)!r}.{meant}",
             hint=(
-                "Use a key such as 'heartbeat', the English name, a component GUID, or the name of a Windows service,"
-                " such as 'vmicvss'."
+                "Use a key such as 'heartbeat', the English name, a component GUID, or the name of a Windows service or"
+                " Linux daemon, such as 'vmicvss'."
             ),
         )
         self.name = name

@@ -78,7 +78,7 @@ class Guest(OfThisProcess):
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
-            UnsupportedError: It is no Windows guest, or has no PowerShell that can be asked.
+            UnsupportedError: It is neither a Windows guest that PowerShell can ask nor a Linux guest.
             InvalidStateError: The virtual machine does not run, or another one answers at this address.
             RemoteError: The guest, or its host, refused otherwise.
             AuthenticationError: The guest does not take the credential.
@@ -234,7 +234,7 @@ class GuestServices(OfThisProcess):
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
-            UnsupportedError: It is no Windows guest, or has no PowerShell that can be asked.
+            UnsupportedError: It is neither a Windows guest that PowerShell can ask nor a Linux guest.
             InvalidStateError: The virtual machine does not run, or another one answers at this address.
             RemoteError: The guest, or its host, refused otherwise.
             AuthenticationError: The guest does not take the credential.
@@ -280,7 +280,7 @@ class GuestService(OfThisProcess):
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
-            UnsupportedError: It is no Windows guest, or has no PowerShell that can be asked.
+            UnsupportedError: It is no guest of Hyper-V with Windows or Linux; or Linux has no such service.
             InvalidStateError: The virtual machine does not run, or another one answers at this address.
             RemoteError: The guest, or its host, refused otherwise.
             AuthenticationError: The guest does not take the credential.
@@ -303,7 +303,8 @@ class GuestService(OfThisProcess):
             InvalidStateError: It is disabled in the guest, or not enabled on the host; the virtual machine does not
                 run; or another one answers at this address.
             ServiceNotFoundError: It is not installed.
-            PermissionDeniedError: This user may not.
+            UnsupportedError: In a Linux guest it is part of the kernel's driver, or there is no such service.
+            PermissionDeniedError: This user may not; in a Linux guest, the hint is the command for one who may.
             WaitTimeoutError: It was still starting when the time was up; ``last`` is the state then.
             OutcomeUnknownError: The answer got lost and reading back could not settle whether it was started.
             RemoteError: The guest, or its host, refused otherwise.
@@ -315,8 +316,8 @@ class GuestService(OfThisProcess):
     def stop(self, *, confirm: bool = False, timeout: Timeout = None) -> GuestServiceState:
         """Stop it; nothing happens if it does not run. Otherwise as :meth:`start`.
 
-        Hyper-V starts it again while it is enabled on the host: ``vm.services[...].disable()`` switches it off for
-        good, and is the better way.
+        In a Windows guest Hyper-V starts it again while it is enabled on the host; a Linux guest starts it again when
+        it boots. ``vm.services[...].disable()`` switches it off for good, and is the better way.
 
         Args:
             confirm: Needed for what a virtual machine is severely limited without, which is Shutdown and Time
@@ -345,10 +346,11 @@ class GuestService(OfThisProcess):
     ) -> GuestServiceState:
         """Set how it comes to run. The state after. One round trip; where the answer gets lost, as :meth:`start`.
 
-        What Windows starts when the host offers it (``triggered``) is ``manual`` to Windows, and stays triggered.
+        What is started when the host offers it (``triggered``) is ``manual``, and stays triggered.
 
         Args:
-            startup: ``automatic``, ``manual`` or ``disabled``. Hyper-V cannot start a disabled one.
+            startup: ``automatic``, ``manual`` or ``disabled``. Nobody can start a disabled one; in Linux its unit is
+                masked.
             confirm: Needed to disable what a virtual machine is severely limited without; see :meth:`stop`.
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
 

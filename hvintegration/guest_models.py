@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
@@ -183,9 +183,7 @@ class GuestServiceState(Value):
         elif self.startup is Startup.DISABLED:
             found.append("It is disabled in the guest: Hyper-V cannot start it.")
         elif self.running is False:
-            found.append(
-                "Hyper-V starts it again while it is enabled on the host; where it is disabled there, it cannot run."
-            )
+            found.append(_NOT_RUNNING[self.offered])
         return tuple(found)
 
     def table_row(self) -> tuple[Cell, ...]:
@@ -199,6 +197,14 @@ class GuestServiceState(Value):
             self.health.value,
             self.pid,
         )
+
+
+_NOT_RUNNING: Final = {
+    None: "Hyper-V starts it again while it is enabled on the host; where it is disabled there, it cannot run.",
+    True: "The host offers it, and nothing in the guest serves it.",
+    False: "The host does not offer it: it is disabled there, and cannot run.",
+}
+"""What it means that a service does not run, by whether the host offers it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -104,7 +104,7 @@ class VM(OfThisProcess):
         Raises:
             ConfigurationError: There is neither an address nor a credential, or they are invalid.
             InvalidStateError: Another machine answers at that address.
-            UnsupportedError: It is no Windows guest.
+            UnsupportedError: It is neither a Windows guest that PowerShell can ask nor a Linux guest.
             RemoteError: The guest refused otherwise.
             TransportError: There is no usable answer.
             DecodeError: The answer has an unknown shape.

@@ -128,8 +128,8 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
 
 def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
     """The command ``guest``, whose actions are commands of their own."""
-    about = "look at a Windows guest, and start and stop its integration services"
-    detail = "With --vm by PowerShell Direct, through its host; without, --host is the guest itself."
+    about = "look at a guest, Windows or Linux, and start and stop its integration services"
+    detail = "With --vm a Windows guest, by PowerShell Direct through its host; without, --host is the guest itself."
     guest = _added(adding, "guest", about, detail, _common_options(collected), _guest_options())
     actions = guest.add_subparsers(title="actions", metavar="ACTION", required=True)
 
@@ -145,14 +145,14 @@ def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
         "stop",
         guests.stop,
         "stop integration services",
-        "Only what differs is touched. Hyper-V starts again what is enabled on the host.",
+        "Only what differs is touched. In Windows, Hyper-V starts again what is enabled on the host.",
     )
     _take_services(stopping)
     _take_yes(stopping)
     _take_service(action("restart", guests.restart, "stop an integration service and start it"))
     setting = action("startup", guests.set_startup, "set how an integration service comes to run")
     _take_service(setting)
-    setting.add_argument("startup", choices=("automatic", "manual", "disabled"), help="Hyper-V starts no disabled one")
+    setting.add_argument("startup", choices=("automatic", "manual", "disabled"), help="nobody starts a disabled one")
     _take_yes(setting)
 
 
@@ -188,7 +188,10 @@ def _guest_options() -> argparse.ArgumentParser:
     """Which guest, and who asks in it."""
     guest = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     guest.add_argument(
-        "--vm", dest="guest_vm", metavar="NAME", help="name or id: through its host, by PowerShell Direct"
+        "--vm",
+        dest="guest_vm",
+        metavar="NAME",
+        help="name or id of a Windows guest: through its host, by PowerShell Direct",
     )
     guest.add_argument(
         "--guest-user",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import attrs
@@ -11,7 +11,7 @@ import attrs
 from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import own_failure
-from hvintegration.errors import Hint, HvError, InvalidStateError
+from hvintegration.errors import Hint, HvError, InvalidStateError, UnsupportedError
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.service_kind import ServiceKind
@@ -19,6 +19,8 @@ from hvintegration.values import Failure
 
 __all__ = [
     "ANOTHER_MACHINE",
+    "LINUX",
+    "WINDOWS",
     "Change",
     "GuestAction",
     "GuestRecords",
@@ -32,10 +34,17 @@ __all__ = [
     "offer_it",
     "own",
     "state_of",
+    "switch_it",
+    "windows_only",
 ]
 
 ANOTHER_MACHINE: Final = "AnotherVirtualMachine"
 """Error id of the package's own scripts: the guest is not the virtual machine that it should be."""
+
+
+WINDOWS: Final = "a Windows guest of Hyper-V"
+LINUX: Final = "a Linux guest of Hyper-V"
+"""What a machine is not where something needs one: ``needs`` of an UnsupportedError."""
 
 
 class GuestAction(enum.StrEnum):
@@ -189,9 +198,21 @@ class GuestSystem(Protocol):
         ...
 
 
-def state_of(states: Iterable[GuestServiceState], kind: ServiceKind) -> GuestServiceState:
-    """The state of *kind*, which is among *states*."""
-    return next(state for state in states if state.kind is kind)
+def state_of(records: GuestRecords, kind: ServiceKind) -> GuestServiceState:
+    """The state of *kind* among *records*.
+
+    Raises:
+        UnsupportedError: No guest of this family has it.
+    """
+    for state in records.services:
+        if state.kind is kind:
+            return state
+    raise windows_only(kind, records.answer.address)
+
+
+def windows_only(kind: ServiceKind, address: str = "") -> UnsupportedError:
+    """The exception where *kind* is looked for in a guest of another family."""
+    return UnsupportedError(f"{kind.label} is there in Windows guests only.", address=address, needs=WINDOWS)
 
 
 def change_of(result: GuestChange) -> Change:
@@ -233,5 +254,22 @@ def offer_it(kind: ServiceKind) -> str | None:
     """How the host comes to offer a service, if it has a switch for that."""
     if not kind.managed_by_host:
         return None
-    python, command = f'vm.services["{kind.label}"].enable()', f"'hvintegration enable \"{kind.label}\" VM'"
-    return Hint.of("Enable it on the host: {}.", Hint(python, command))
+    return Hint.of("Enable it on the host: {}.", _switch(kind, "enable"))
+
+
+def switch_it(change: Change) -> str:
+    """Where the switch is for what cannot be changed in the guest."""
+    return Hint.of("Use the host's switch: {}.", _switch(change.kind, _SWITCH[change.action]))
+
+
+_SWITCH: Final = {
+    GuestAction.START: "enable",
+    GuestAction.STOP: "disable",
+    GuestAction.AUTOMATIC: "enable",
+    GuestAction.MANUAL: "enable",
+    GuestAction.DISABLED: "disable",
+}
+
+
+def _switch(kind: ServiceKind, verb: str) -> Hint:
+    return Hint(f'vm.services["{kind.label}"].{verb}()', f"'hvintegration {verb} \"{kind.label}\" VM'")

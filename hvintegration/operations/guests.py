@@ -23,6 +23,7 @@ from hvintegration.errors import (
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
+    WINDOWS,
     Change,
     GuestAction,
     GuestRecords,
@@ -37,7 +38,7 @@ from hvintegration.operations.guest_systems import (
 )
 from hvintegration.operations.linux_guests import LINUX_GUESTS
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
-from hvintegration.operations.windows_guests import WINDOWS, WINDOWS_GUESTS
+from hvintegration.operations.windows_guests import WINDOWS_GUESTS
 from hvintegration.service_kind import Impact, ServiceKind
 from hvintegration.values import Failure, Rows
 
@@ -79,7 +80,7 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
     try:
         records = yield from _SYSTEMS[GuestFamily.WINDOWS].read(target, info=info)
         target.family = GuestFamily.WINDOWS
-    except (UnsupportedError, ConnectError) as no_windows:
+    except (UnsupportedError, ConnectError, ConfigurationError) as no_windows:
         if not _may_be_another(no_windows):
             raise
         try:
@@ -90,8 +91,11 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
     return records
 
 
-def _may_be_another(error: UnsupportedError | ConnectError) -> bool:
-    """Whether the machine may be something else than a Windows guest, after what it said when it was taken for one."""
+def _may_be_another(error: UnsupportedError | ConnectError | ConfigurationError) -> bool:
+    """Whether the machine may be something else than a Windows guest, after what it said when it was taken for one.
+
+    A way that runs no PowerShell is a ConfigurationError.
+    """
     if isinstance(error, UnsupportedError):
         return error.needs == WINDOWS
     return not isinstance(error, AuthenticationError | UntrustedHostError)
@@ -118,7 +122,7 @@ def list_guest_services(target: GuestTarget) -> Operation[Rows[GuestServiceState
 def read_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[GuestServiceState]:
     """One integration service of the guest: one round trip."""
     records = yield from _read(target, info=False)
-    return state_of(records.services, kind)
+    return state_of(records, kind)
 
 
 def read_guest_inventory(target: GuestTarget) -> Operation[GuestInventory]:
@@ -217,7 +221,7 @@ def _make(
             raise refusal
     try:
         return (yield from _make_by(_system(target), target, changes, dry_run=dry_run))
-    except (UnsupportedError, ConnectError) as error:
+    except (UnsupportedError, ConnectError, ConfigurationError) as error:
         if target.family is not None or not _may_be_another(error):
             raise
     yield from _read(target, info=False)
@@ -292,7 +296,7 @@ class _Changing:
 
     def _outcome(self, change: Change, report: Report, records: GuestRecords, *, dry_run: bool) -> GuestChange:
         address = records.answer.address
-        state = state_of(records.services, change.kind)
+        state = state_of(records, change.kind)
         error = failure_of(report.error, address=address, names={}) if report.error is not None else None
         seen = attrs.evolve(failed(change, address), state=state, error=error)
         if not report.found:

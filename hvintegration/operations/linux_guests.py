@@ -44,6 +44,8 @@ from hvintegration.linux_distributions import (
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
     ANOTHER_MACHINE,
+    LINUX,
+    WINDOWS,
     Change,
     GuestAction,
     GuestRecords,
@@ -53,6 +55,8 @@ from hvintegration.operations.guest_systems import (
     Told,
     another_machine,
     offer_it,
+    switch_it,
+    windows_only,
 )
 from hvintegration.operations.vms import normal_guid
 from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
@@ -181,7 +185,7 @@ class _LinuxGuests:
             raise UnsupportedError(
                 f"{answer.address} runs {facts.kernel or 'an unknown system'}, no Linux.",
                 address=answer.address,
-                needs="a Linux guest of Hyper-V",
+                needs=LINUX,
             )
         return _records(facts, answer, info=info)
 
@@ -205,15 +209,13 @@ class _LinuxGuests:
     def refuse(self, change: Change) -> None:
         if change.kind in DRIVER_KINDS:
             raise UnsupportedError(
-                f"{change.kind.label} is part of the kernel's driver in a Linux guest: there is nothing to {change}.",
+                f"In a Linux guest {change.kind.label} is part of the kernel's driver: nothing there can {change}.",
                 address="",
-                needs="a Windows guest of Hyper-V",
-                hint=f'Switch it on the host: vm.services["{change.kind.label}"].',
+                needs=WINDOWS,
+                hint=switch_it(change),
             )
         if change.kind not in DAEMON_KINDS:
-            raise UnsupportedError(
-                f"{change.kind.label} is there in Windows guests only.", address="", needs="a Windows guest of Hyper-V"
-            )
+            raise windows_only(change.kind)
 
     def is_started(self, state: GuestServiceState) -> bool | None:
         return state.running

@@ -38,6 +38,7 @@ from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, Gues
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
     ANOTHER_MACHINE,
+    WINDOWS,
     Change,
     GuestAction,
     GuestRecords,
@@ -53,10 +54,7 @@ from hvintegration.operations.vms import normal_guid
 from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES
 from hvintegration.service_kind import ServiceKind
 
-__all__ = ["WINDOWS", "WINDOWS_GUESTS"]
-
-WINDOWS: Final = "a Windows guest of Hyper-V"
-"""What a machine is not that has none of the services."""
+__all__ = ["WINDOWS_GUESTS"]
 
 _RUNNING: Final = "Running"
 _STOPPED: Final = "Stopped"

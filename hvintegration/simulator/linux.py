@@ -28,7 +28,7 @@ _CHANNELS: Final = {
     ServiceKind.HEARTBEAT: "fd149e91-82e0-4a7d-afa6-2a4166cbd7c0",
 }
 """The instance of each service's channel."""
-_OTHER_CHANNELS: Final[tuple[str, ...]] = (
+_OTHER_CHANNELS: Final = (
     "1eccfd72-4b41-45ef-b73a-4a6e44c12924 {525074dc-8985-46e2-8057-a307dc18a502} hv_balloon ",
     "2a9bf0a1-3c0e-4b0f-9f0b-6d3b2b0b8a11 {276aacf4-ac15-426c-98dd-7521ad3f01fe}  ",
     "5620e0c7-8062-4dce-aeb7-520c7ef76171 {f8615163-df3e-46c5-913f-f2d2f965ed0e} hv_netvsc ",
@@ -115,7 +115,7 @@ class Linux:
     def channels(self) -> list[str]:
         """Each channel: instance, class, driver and uio device."""
         machine = self._machine()
-        found = [] if machine.linux.driver == "absent" else list(_OTHER_CHANNELS)
+        found: list[str] = [] if machine.linux.driver == "absent" else [*_OTHER_CHANNELS]
         for kind in HOST_MANAGED:
             if machine.setting(kind).enabled:
                 driver, uio = "hv_utils", ""

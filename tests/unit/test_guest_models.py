@@ -138,6 +138,8 @@ def test_every_state_has_a_health_and_what_is_not_known_is_never_called_good() -
         ({"installed": False, "running": False}, "not installed"),
         ({"startup": Startup.DISABLED}, "Hyper-V cannot start it"),
         ({"running": False}, "Hyper-V starts it again while it is enabled on the host"),
+        ({"running": False, "offered": True}, "The host offers it, and nothing in the guest serves it"),
+        ({"running": False, "offered": False}, "The host does not offer it"),
     ],
 )
 def test_a_note_says_what_a_state_means(changes: dict[str, Any], note: str) -> None:

@@ -1,4 +1,4 @@
-"""What can be said of a local PowerShell without starting one."""
+"""What can be said of this machine's interpreters without starting one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hvintegration import Local
+from hvintegration import Host, Local
+from hvintegration.calls.call import Call
+from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, for_command
+from hvintegration.scripts import GET_HOST
 
 
 @pytest.mark.parametrize(
@@ -41,11 +44,24 @@ def test_a_program_that_cannot_be_one_is_refused(program: str | list[str]) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has a PowerShell of its own")
-def test_without_windows_there_is_no_default() -> None:
-    with pytest.raises(ConfigurationError, match="needs a program") as refused:
-        Local()
+def test_without_windows_there_is_no_default_for_powershell() -> None:
+    local = Local()
+    assert (str(local), repr(local), local.requests) == ("local:", "Local()", 0)
+
+    with pytest.raises(ConfigurationError, match=r"^local: needs a program on this system\.") as refused:
+        local.call(Call(GET_HOST, {}), Deadline(10))
     assert refused.value.hint == "Name a PowerShell: local:/usr/bin/pwsh or Local('/usr/bin/pwsh')."
     assert for_command(refused.value.hint) == "Name a PowerShell: local:/usr/bin/pwsh."
+    assert local.requests == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has a PowerShell of its own")
+def test_a_check_of_a_host_says_so_at_its_first_step() -> None:
+    check = Host(Local()).check()
+
+    assert check.failed is check.steps[0]
+    assert check.steps[0].detail == "local: needs a program on this system."
+    assert check.steps[0].hint == "Name a PowerShell: local:/usr/bin/pwsh or Local('/usr/bin/pwsh')."
 
 
 def test_closing_what_was_never_used_is_no_error() -> None:

@@ -7,9 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+from hvintegration.clock import Deadline
 from hvintegration.errors import ConnectError
 from hvintegration.processes import disown
 from hvintegration.transports.remoting.line_streams import LineStreams
@@ -18,6 +21,7 @@ __all__ = ["ChildProcess"]
 
 _SECONDS_TO_END: Final = 0.4
 _SECONDS_TO_DIE: Final = 5.0
+_PAUSE: Final = 0.02
 
 
 class ChildProcess(LineStreams):
@@ -71,10 +75,15 @@ class ChildProcess(LineStreams):
         if process is not None:
             disown(process)
 
-    def kill(self) -> bool:
-        """End it for certain, with all that it started; whether that succeeded."""
+    def kill(self, deadline: Deadline | None = None) -> bool:
+        """End it for certain, with all that it started; whether that succeeded.
+
+        Args:
+            deadline: How long to wait for what it started as another user, such as by sudo, which only ends by
+                itself; not at all if None.
+        """
         self.abandon()
-        return self._process is None or _kill(self._process)
+        return self._process is None or _kill(self._process, deadline)
 
 
 # In a group of its own: Ctrl-C is for this process, which then decides about the child.
@@ -86,8 +95,9 @@ else:
     _NEW_SESSION: Final = True
 
 
-def _kill(process: subprocess.Popen[bytes]) -> bool:
-    if process.returncode is None:
+def _kill(process: subprocess.Popen[bytes], deadline: Deadline | None) -> bool:
+    ended = process.returncode is not None  # Then its number may be another's by now.
+    if not ended:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
                 process.kill()
@@ -97,4 +107,30 @@ def _kill(process: subprocess.Popen[bytes]) -> bool:
         process.wait(_SECONDS_TO_DIE)
     except subprocess.TimeoutExpired:
         return False
+    while not ended and _runs_on(process.pid):
+        if deadline is None or not deadline.left():
+            return False
+        time.sleep(_PAUSE)
     return True
+
+
+def _runs_on(group: int) -> bool:
+    """Whether somebody else's process is in that group, all of ours in it being killed."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return any(_is_of(group, path) for path in Path("/proc").glob("[0-9]*/stat"))
+
+
+def _is_of(group: int, path: Path) -> bool:
+    try:
+        # The name of a program may hold spaces and brackets.
+        state, _parent, its_group, *_ = path.read_bytes().rpartition(b") ")[2].split()
+    except (OSError, ValueError):
+        return False
+    return int(its_group) == group and state not in {b"Z", b"X"}
