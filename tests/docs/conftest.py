@@ -283,14 +283,6 @@ def _default(field: attrs.Attribute[object]) -> str:
     return f"`{empty.get(str(field.type).partition('[')[0]) or json.dumps(field.default)}`"
 
 
-_DEFAULTS: Final = {
-    "os": "see below",
-    "linux": "see below",
-    "os_release": "that of Debian 12",
-    "programs": "its three daemons",
-}
-"""Defaults that are too long for a table."""
-
 _WORLD_KEYS: Final = {
     "World": {"os": "Its operating system; see below."},
     "OperatingSystem": {

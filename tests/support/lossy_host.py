@@ -178,7 +178,10 @@ GUEST: Final = Trade(
     values=(False, True),
     change=lambda key, value: Run(ServiceKind.find(key[0]), bool(value)),
     make=lambda changes: set_guest_services(
-        GuestTarget(family=GuestFamily.WINDOWS), [(change.kind, change.run) for change in changes], dry_run=False, confirm=True
+        GuestTarget(family=GuestFamily.WINDOWS),
+        [(change.kind, change.run) for change in changes],
+        dry_run=False,
+        confirm=True,
     ),
     asked=lambda document: [((change["name"],), change["action"] == "start") for change in document["changes"]],
     answer=_guest_answer,
