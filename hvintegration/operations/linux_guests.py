@@ -278,13 +278,16 @@ class _LinuxGuests:
                 return self.cannot(change, state)
             if error.error_id in {"", _DAEMON_ENDED, _DEVICE_HELD}:
                 offered = state.offered is not False
+                # What is known to be against it says more than what its daemon noticed of that.
+                reason = state.cannot_start if error.error_id == _DAEMON_ENDED else None
                 return InvalidStateError(
-                    f"{made.address} failed to {change}: {_in_a_sentence(error.message)}",
+                    f"{made.address} failed to {change}: {_in_a_sentence(reason or error.message)}",
                     address=made.address,
                     action=str(change),
                     current=state.status or "",
                     error_id=error.error_id,
                     category=error.category,
+                    host_message=error.message if error.error_id else "",
                     expected="" if offered else "enabled on the host",
                     hint=None if offered else offer_it(change.kind),
                 )
@@ -452,7 +455,7 @@ def _units(texts: Sequence[str], init: str | None) -> dict[str, Mapping[str, str
     found: dict[str, Mapping[str, str]] = {}
     for text in texts:
         for block in text.split("\n\n"):
-            unit = dict(line.partition("=")[::2] for line in block.splitlines())
+            unit = {key: value for key, _, value in (line.partition("=") for line in block.split("\n"))}
             if unit.get("Id") and unit.get("LoadState") != "not-found":
                 found[unit["Id"]] = unit
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -347,8 +348,12 @@ def test_what_the_host_does_not_offer_cannot_be_started(way: Way) -> None:
 def test_what_no_daemon_serves_is_refused_before_anything_is_sent(way: Way, kind: ServiceKind) -> None:
     guest = way.guest()
     service = guest.services[kind]
-    verbs: list[Callable[[], object]] = [service.start, lambda: service.stop(confirm=True)]
-    for verb in (*verbs, lambda: service.set_startup("manual")):
+    verbs: list[Callable[[], object]] = [
+        service.start,
+        lambda: service.stop(confirm=True),
+        lambda: service.set_startup("manual"),
+    ]
+    for verb in verbs:
         before = guest.session.stats.round_trips
         with pytest.raises(UnsupportedError) as refused:
             verb()
@@ -419,7 +424,7 @@ def test_without_rights_nothing_is_changed_and_the_command_is_told(way: Way) -> 
 STATES: Final[list[dict[str, tuple[ServiceKind, ...]]]] = [
     {},
     {"stopped": (KVP,), "crashed": (VSS,)},
-    {"withdrawn": (VSS, ServiceKind.GUEST_SERVICE_INTERFACE)},
+    {"withdrawn": (VSS,)},
     {"held": (VSS,)},
 ]
 
@@ -450,4 +455,6 @@ def comparable(value: object) -> object:
     if isinstance(value, dict):
         left = {key: comparable(item) for key, item in value.items() if key not in {"address", "read_at", "pid"}}
         return left | {"pid": value["pid"] is None} if "pid" in value else left
+    if isinstance(value, str):
+        return re.sub(r"process \d+", "process N", value)
     return list(map(comparable, value)) if isinstance(value, list) else value

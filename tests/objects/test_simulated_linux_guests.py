@@ -182,14 +182,15 @@ def test_names_that_lie_forge_nothing() -> None:
         LinuxProcess(pid=802, user=0, name='hv_vss_daemon\n803 S 0 "'),
     ]
     world = demo(os_release='ID=debian\nVERSION_ID=12\nPRETTY_NAME="\x1b[2J"\nID=debian\n', processes=impostors)
-    world.machine("web").name = 'web"},{'
+    web = world.machine("web")
+    web.name = 'web"},{'
     guest = Guest(hv.Simulator(world, guest='web"},{', clock=hv.VirtualClock()))
 
     assert guest.info().name == 'web"},{'
     assert guest.services["vss"].state().running is False
     assert guest.services["vss"].start().pid not in {800, 801, 802}
     assert guest.services["vss"].stop().running is False
-    assert [process.pid for process in world.machine("web").linux.processes] == [800, 801, 802]
+    assert [process.pid for process in web.linux.processes] == [800, 801, 802]
 
 
 # -- faults --------------------------------------------------------------------------------------------------------

@@ -464,6 +464,14 @@ def test_the_last_words_of_a_daemon_are_told() -> None:
     assert "\x1b" not in str(error)
 
 
+def test_that_the_host_does_not_offer_it_goes_before_the_last_words_of_its_daemon() -> None:
+    words = error_entry("DaemonEnded", "open /dev/vmbus/hv_kvp failed; error: 2 No such file or directory")
+    reply = said(words, was=False, processes=[], channels=without(KVP), devices=[])
+    error = changing("start", reply).error(InvalidStateError)
+    assert "the host does not offer it" in str(error)
+    assert (error.expected, "error: 2 No such file" in error.host_message) == ("enabled on the host", True)
+
+
 def test_who_holds_its_device_is_told() -> None:
     held = error_entry("DeviceHeld", "Its device /dev/vmbus/hv_kvp is held by process 77 (sleep).", "ResourceBusy")
     error = changing("start", said(held, was=False, processes=[])).error(InvalidStateError)
