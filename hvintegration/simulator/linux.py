@@ -115,7 +115,7 @@ class Linux:
     def channels(self) -> list[str]:
         """Each channel: instance, class, driver and uio device."""
         machine = self._machine()
-        found = [] if machine.linux.driver == "absent" else list(_OTHER_CHANNELS)
+        found: list[str] = [] if machine.linux.driver == "absent" else [*_OTHER_CHANNELS]
         for kind in HOST_MANAGED:
             if machine.setting(kind).enabled:
                 driver, uio = "hv_utils", ""

@@ -456,5 +456,5 @@ def comparable(value: object) -> object:
         left = {key: comparable(item) for key, item in value.items() if key not in {"address", "read_at", "pid"}}
         return left | {"pid": value["pid"] is None} if "pid" in value else left
     if isinstance(value, str):
-        return re.sub(r"process \d+", "process N", value)
+        return re.sub(r"(process|kill -15) \d+", r"\1 N", value)
     return list(map(comparable, value)) if isinstance(value, list) else value

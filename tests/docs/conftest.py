@@ -277,19 +277,11 @@ def _world_table(cls: type[attrs.AttrsInstance]) -> str:
 def _default(field: attrs.Attribute[object]) -> str:
     if field.default is attrs.NOTHING:
         return "required"
-    if field.name in _DEFAULTS:
-        return _DEFAULTS[field.name]
-    empty = {"list": "[]", "dict": "{}"}
-    return f"`{empty.get(str(field.type).partition('[')[0]) or json.dumps(field.default)}`"
+    if str(field.type) in {"OperatingSystem", "LinuxSystem"} or "\n" in str(field.default):
+        return "see below"
+    factory = getattr(field.default, "factory", None)
+    return f"`{json.dumps(field.default if factory is None else factory())}`"
 
-
-_DEFAULTS: Final = {
-    "os": "see below",
-    "linux": "see below",
-    "os_release": "that of Debian 12",
-    "programs": "its three daemons",
-}
-"""Defaults that are too long for a table."""
 
 _WORLD_KEYS: Final = {
     "World": {"os": "Its operating system; see below."},
