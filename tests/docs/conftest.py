@@ -277,10 +277,10 @@ def _world_table(cls: type[attrs.AttrsInstance]) -> str:
 def _default(field: attrs.Attribute[object]) -> str:
     if field.default is attrs.NOTHING:
         return "required"
-    if field.name in _DEFAULTS:
-        return _DEFAULTS[field.name]
-    empty = {"list": "[]", "dict": "{}"}
-    return f"`{empty.get(str(field.type).partition('[')[0]) or json.dumps(field.default)}`"
+    if str(field.type) in {"OperatingSystem", "LinuxSystem"} or "\n" in str(field.default):
+        return "see below"
+    factory = getattr(field.default, "factory", None)
+    return f"`{json.dumps(field.default if factory is None else factory())}`"
 
 
 _WORLD_KEYS: Final = {

@@ -479,7 +479,8 @@ def test_secrets_are_in_no_argument_list_and_no_environment(shell: str, tmp_path
 
 # -- Linux guests --------------------------------------------------------------------------------------------------
 
-NAME = "hv_test_daemon"
+NAME = f"hv_{os.getpid():07}_test"[:15]
+"""What the tests call their daemons: others may run beside them, and all processes can be seen."""
 LOOKED_FOR = {"devices": "/dev/null /dev/absent", "programs": "/bin/sh /bin", "names": NAME, "units": "", "scripts": ""}
 
 
@@ -535,7 +536,7 @@ def test_no_other_name_passes_for_that_of_a_daemon(shell: str, name: str, tmp_pa
 
 @every_shell
 def test_the_path_of_a_program_forges_no_other_process(shell: str, tmp_path: Path) -> None:
-    folder = tmp_path / '"],"x":["\n1 S 0 hv_test_daemon'
+    folder = tmp_path / f'"],"x":["\n1 S 0 {NAME}'
     folder.mkdir()
     program = folder / NAME
     shutil.copy(shutil.which("sleep") or "", program)
@@ -602,8 +603,8 @@ def test_what_is_not_roots_or_another_program_is_no_daemon_and_left_alone(
     shell: str, script: str, tmp_path: Path
 ) -> None:
     if "execv" in script:
-        script = script.replace("execv('/bin/sleep'", f"execv({str(tmp_path / 'hv_test_daemon2')!r}")
-        shutil.copy(shutil.which("sleep") or "", tmp_path / "hv_test_daemon2")
+        script = script.replace("execv('/bin/sleep'", f"execv({str(tmp_path / f'{NAME}2')!r}")
+        shutil.copy(shutil.which("sleep") or "", tmp_path / f"{NAME}2")
     with daemon(tmp_path, script) as pid:
         said = changing(shell, "test:stop", dry_run=False)
         assert said["result"]["changes"] == [{"was": False, "begun": False}]
