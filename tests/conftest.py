@@ -39,9 +39,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let coverage rest while the contract is run on a real PowerShell: it tells it little, and costs as much again."""
+    """Let coverage rest where tests do the same over and over: it would learn little there, and costs as much again."""
     measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
-    if measuring is None or item.path.parent.name != "contract" or item.get_closest_marker("engine") is None:
+    folder, needs_engine = item.path.parent.name, item.get_closest_marker("engine") is not None
+    if measuring is None or not (folder == "faults" or (folder == "contract" and needs_engine)):
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for name in MEASURING:
