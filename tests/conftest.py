@@ -41,8 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Let coverage rest where tests do the same over and over: it would learn little there, and costs as much again."""
     measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
-    folder, needs_engine = item.path.parent.name, item.get_closest_marker("engine") is not None
-    if measuring is None or not (folder == "faults" or (folder == "contract" and needs_engine)):
+    folder, on_simulator = item.path.parent.name, "simul" in item.nodeid.lower()
+    if measuring is None or not (folder == "faults" or (folder == "contract" and not on_simulator)):
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for name in MEASURING:
