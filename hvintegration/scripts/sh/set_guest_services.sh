@@ -2,7 +2,8 @@
 #   KIND_executables, KIND_units, KIND_scripts of each kind}
 #   -> facts after all changes, and changes: [{was, begun}], in order
 # changes: KIND:ACTION, with spaces between; action: start, stop, automatic, manual or disabled, or stop_to_start, which
-# leaves alone what could not be started again. vm_id: which virtual machine this must be, or null. was: whether its daemon ran before, null if that cannot be seen.
+# leaves alone what could not be started again. vm_id: which virtual machine this must be, or null. was: whether its
+# daemon ran before, null if that cannot be seen.
 # The exit statuses of what starts and stops daemons say nothing: what is so is looked at.
 
 # pause: waits for a tenth of a second, or a second where sleep knows no fractions; adds to waited, in tenths.
@@ -144,11 +145,9 @@ say_why() {
     [ -z "$said" ] || failure DaemonEnded NotSpecified "$said" "$index"
 }
 
-# masked KIND: whether systemd keeps it from being started.
+# masked UNIT: whether systemd keeps it from being started.
 masked() {
-    [ "$init" = systemd ] || return
-    unit=$(unit "$1")
-    [ -n "$unit" ] && [ "$(property LoadState "$unit")" = masked ]
+    [ "$init:${1:+unit}" = systemd:unit ] && [ "$(property LoadState "$1")" = masked ]
 }
 
 # by_hand PROGRAM: runs what makes itself a daemon. What sudo begins on a terminal of its own must outlive that.
@@ -170,7 +169,7 @@ start() {
     [ "$dry_run" = false ] || return
     case $init:$unit in
         systemd:?*)
-            ! masked "$1" || return
+            ! masked "$unit" || return
             as_root systemctl --no-ask-password start "$unit"
             ;;
         openrc:?*) as_root rc-service "$unit" start ;;
@@ -279,7 +278,7 @@ make() {
     case $was:$2 in
         false:start) start "$1" ;;
         true:stop) stop "$1" ;;
-        true:stop_to_start) masked "$1" || stop "$1" ;;
+        true:stop_to_start) masked "$(unit "$1")" || stop "$1" ;;
     esac
 }
 
