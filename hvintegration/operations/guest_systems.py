@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import attrs
 
 from hvintegration.calls.answer import Answer, ErrorEntry
+from hvintegration.calls.decoding import Json, JsonObject, list_field
 from hvintegration.calls.operation import Operation
-from hvintegration.calls.refusals import own_failure
-from hvintegration.errors import Hint, HvError, InvalidStateError, UnsupportedError
+from hvintegration.calls.refusals import Refusal, own_failure, short_id
+from hvintegration.errors import DecodeError, Hint, HvError, InvalidStateError, UnsupportedError
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.service_kind import ServiceKind
@@ -31,8 +32,11 @@ __all__ = [
     "another_machine",
     "change_of",
     "failed",
+    "kept_from_starting",
     "offer_it",
     "own",
+    "refusal_of",
+    "reports_of",
     "state_of",
     "switch_it",
     "windows_only",
@@ -248,6 +252,68 @@ def failed(change: Change, address: str) -> GuestChange:
 def own(message: str, address: str) -> Failure:
     """What the package itself says went wrong."""
     return own_failure(message, address=address, vm_id=None, vm_name=None)
+
+
+def reports_of(
+    result: JsonObject,
+    answer: Answer,
+    changes: Sequence[Change],
+    target: GuestTarget,
+    report: Callable[[Json, str, ErrorEntry | None], Report],
+) -> dict[Change, Report]:
+    """What an answer says of each change.
+
+    Args:
+        result: Its result.
+        answer: The answer, whose errors about a change have its index as target.
+        changes: What was asked for, in order.
+        target: Which guest was meant.
+        report: Reads what is said of one change: its entry, where that is, and what went wrong with it.
+
+    Raises:
+        InvalidStateError: Another machine answers, and has changed nothing.
+        DecodeError: The result has another shape; it says where.
+    """
+    for entry in answer.errors:
+        if short_id(entry.id) == ANOTHER_MACHINE:
+            raise another_machine(answer.address, entry.target_object or entry.message, target)
+    entries = list_field(result, "changes", "$.result")
+    if len(entries) != len(changes):
+        raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
+    said = {entry.target: entry for entry in answer.errors}
+    return {
+        change: report(entry, f"$.result.changes[{index}]", said.get(str(index)))
+        for index, (change, entry) in enumerate(zip(changes, entries, strict=True))
+    }
+
+
+def refusal_of(change: Change, made: GuestChange) -> Refusal:
+    """What a guest said against a change."""
+    assert made.error is not None
+    return Refusal(
+        address=made.address,
+        error_id=made.error.error_id,
+        category=made.error.category,
+        message=made.error.message,
+        doing=str(change),
+        target_object=made.error.target,
+    )
+
+
+def kept_from_starting(kind: ServiceKind, address: str, why: str) -> InvalidStateError:
+    """The exception for a service whose startup is disabled; *why* ends the sentence."""
+    start = str(Change(kind, GuestAction.START))
+    return InvalidStateError(
+        f"{address} cannot {start}: {why}.",
+        address=address,
+        action=start,
+        current=Startup.DISABLED.value,
+        expected=Startup.MANUAL.value,
+        hint=Hint.of(
+            "Allow it first: {}.",
+            Hint('service.set_startup("manual")', "'hvintegration guest startup SERVICE manual'"),
+        ),
+    )
 
 
 def another_machine(address: str, found: str | None, target: GuestTarget) -> InvalidStateError:

@@ -57,10 +57,7 @@ __all__ = [
     "wait_until_running",
 ]
 
-_SYSTEMS: Final = {
-    GuestFamily.WINDOWS: WINDOWS_GUESTS,
-    GuestFamily.LINUX: LINUX_GUESTS,
-}
+_SYSTEMS: Final = {system.family: system for system in (WINDOWS_GUESTS, LINUX_GUESTS)}
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -76,15 +73,15 @@ def _read(target: GuestTarget, *, info: bool) -> Operation[GuestRecords]:
 def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestRecords]:
     """The guest; what kind of system it is, is noted once it is known."""
     if target.family is not None:
-        return (yield from _SYSTEMS[target.family].read(target, info=info))
+        return (yield from _system(target.family).read(target, info=info))
     try:
-        records = yield from _SYSTEMS[GuestFamily.WINDOWS].read(target, info=info)
+        records = yield from WINDOWS_GUESTS.read(target, info=info)
         target.family = GuestFamily.WINDOWS
     except (UnsupportedError, ConnectError, ConfigurationError) as no_windows:
         if not _may_be_another(no_windows):
             raise
         try:
-            records = yield from _SYSTEMS[GuestFamily.LINUX].read(target, info=info)
+            records = yield from LINUX_GUESTS.read(target, info=info)
         except HvError:
             raise no_windows from None
         target.family = GuestFamily.LINUX
@@ -101,9 +98,9 @@ def _may_be_another(error: UnsupportedError | ConnectError | ConfigurationError)
     return not isinstance(error, AuthenticationError | UntrustedHostError)
 
 
-def _system(target: GuestTarget) -> GuestSystem:
-    """What the guest's family has of its own: that of Windows, unless it has been found to be another."""
-    return _SYSTEMS[target.family or GuestFamily.WINDOWS]
+def _system(family: GuestFamily | None) -> GuestSystem:
+    """What a family has of its own: that of Windows, as long as it is not known to be another."""
+    return _SYSTEMS[family or GuestFamily.WINDOWS]
 
 
 def read_guest_info(target: GuestTarget) -> Operation[GuestInfo]:
@@ -147,7 +144,7 @@ def wait_until_running(target: GuestTarget, kind: ServiceKind) -> Operation[Gues
             if state.running:
                 return state
             if state.installed is False or state.startup is Startup.DISABLED:
-                raise _system(target).cannot(Change(kind, GuestAction.START), state)
+                raise _system(target.family).cannot(Change(kind, GuestAction.START), state)
             yield Sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
     except (DeadlineReached, TransportTimeoutError) as end:
@@ -180,7 +177,7 @@ def _make_one(target: GuestTarget, change: Change, *, confirm: bool) -> Operatio
     (made,) = yield from _make(target, (change,), dry_run=False, confirm=confirm)
     if made.outcome is not ChangeOutcome.FAILED and made.state is not None:
         return made.state
-    raise _system(target).error(change, made)
+    raise _system(target.family).error(change, made)
 
 
 def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[GuestServiceState]:
@@ -226,12 +223,12 @@ def _make(
         if refusal is not None and not dry_run and not confirm:
             raise refusal
     try:
-        return (yield from _make_by(_system(target), target, changes, dry_run=dry_run))
+        return (yield from _make_by(_system(target.family), target, changes, dry_run=dry_run))
     except (UnsupportedError, ConnectError, ConfigurationError) as error:
         if target.family is not None or not _may_be_another(error):
             raise
     yield from _read(target, info=False)
-    return (yield from _make_by(_system(target), target, changes, dry_run=dry_run))
+    return (yield from _make_by(_system(target.family), target, changes, dry_run=dry_run))
 
 
 def _make_by(
@@ -348,4 +345,4 @@ class _Changing:
 
 def error_of(made: GuestChange, family: GuestFamily | None) -> HvError:
     """The exception that a change which failed is, where it is the only one."""
-    return _SYSTEMS[family or GuestFamily.WINDOWS].error(change_of(made), made)
+    return _system(family).error(change_of(made), made)

@@ -17,15 +17,13 @@ from hvintegration.calls.decoding import (
     OptionalFields,
     as_object,
     flag,
-    list_field,
     optional_flag,
     optional_texts,
 )
 from hvintegration.calls.operation import Operation
-from hvintegration.calls.refusals import Refusal, failure_of, remote_error, result_of, short_id
+from hvintegration.calls.refusals import failure_of, remote_error, result_of
 from hvintegration.errors import (
     DecodeError,
-    Hint,
     HvError,
     InvalidStateError,
     PermissionDeniedError,
@@ -43,7 +41,6 @@ from hvintegration.linux_distributions import (
 )
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
-    ANOTHER_MACHINE,
     LINUX,
     WINDOWS,
     Change,
@@ -53,8 +50,10 @@ from hvintegration.operations.guest_systems import (
     GuestTarget,
     Report,
     Told,
-    another_machine,
+    kept_from_starting,
     offer_it,
+    refusal_of,
+    reports_of,
     switch_it,
     windows_only,
 )
@@ -241,17 +240,7 @@ class _LinuxGuests:
                 address=state.address,
                 hint=(state.cannot_start or "").removeprefix(_NOT_INSTALLED).strip() or None,
             )
-        return InvalidStateError(
-            f"{state.address} cannot {change}: its unit is masked.",
-            address=state.address,
-            action=str(change),
-            current=Startup.DISABLED.value,
-            expected=Startup.MANUAL.value,
-            hint=Hint.of(
-                "Allow it first: {}.",
-                Hint('service.set_startup("manual")', "'hvintegration guest startup SERVICE manual'"),
-            ),
-        )
+        return kept_from_starting(change.kind, state.address, "its unit is masked")
 
     def error(self, change: Change, made: GuestChange) -> HvError:
         state, error = made.state, made.error
@@ -273,7 +262,7 @@ class _LinuxGuests:
                 needs="an init system that can",
             )
         if state is not None and made.outcome is ChangeOutcome.FAILED:
-            masked = change.action is GuestAction.START and state.startup is Startup.DISABLED
+            masked = change.needs_to_start and state.startup is Startup.DISABLED
             if state.installed is False or (masked and not error.error_id):
                 return self.cannot(change, state)
             if error.error_id in {"", _DAEMON_ENDED, _DEVICE_HELD}:
@@ -291,15 +280,7 @@ class _LinuxGuests:
                     expected="" if offered else "enabled on the host",
                     hint=None if offered else offer_it(change.kind),
                 )
-        refusal = Refusal(
-            address=made.address,
-            error_id=error.error_id,
-            category=error.category,
-            message=error.message,
-            doing=str(change),
-            target_object=error.target,
-        )
-        return remote_error(refusal)
+        return remote_error(refusal_of(change, made))
 
 
 _RIGHTS_MISSING: Final = "RightsMissing"
@@ -346,19 +327,8 @@ def _info(facts: LinuxFacts, answer: Answer) -> GuestInfo:
 
 def _told(answer: Answer, changes: Sequence[Change], target: GuestTarget) -> Told:
     result = result_of(answer, "change integration services", remote_error)
-    for entry in answer.errors:
-        if short_id(entry.id) == ANOTHER_MACHINE:
-            raise another_machine(answer.address, entry.message, target)
-    records = _records(decode_facts(result, "$.result"), answer, info=False)
-    entries = list_field(result, "changes", "$.result")
-    if len(entries) != len(changes):
-        raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
-    said = {entry.target: entry for entry in answer.errors}
-    reports = {
-        change: _report(entry, f"$.result.changes[{index}]", said.get(str(index)))
-        for index, (change, entry) in enumerate(zip(changes, entries, strict=True))
-    }
-    return Told(reports, records)
+    reports = reports_of(result, answer, changes, target, _report)
+    return Told(reports, _records(decode_facts(result, "$.result"), answer, info=False))
 
 
 def _report(entry: Json, path: str, error: ErrorEntry | None) -> Report:

@@ -25,7 +25,6 @@ from hvintegration.calls.refusals import Refusal, failure_of, remote_error, resu
 from hvintegration.errors import (
     CommandFailedError,
     DecodeError,
-    Hint,
     HvError,
     InvalidStateError,
     PermissionDeniedError,
@@ -37,7 +36,6 @@ from hvintegration.errors import (
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
-    ANOTHER_MACHINE,
     WINDOWS,
     Change,
     GuestAction,
@@ -46,9 +44,11 @@ from hvintegration.operations.guest_systems import (
     GuestTarget,
     Report,
     Told,
-    another_machine,
+    kept_from_starting,
     offer_it,
     own,
+    refusal_of,
+    reports_of,
 )
 from hvintegration.operations.vms import normal_guid
 from hvintegration.scripts import GET_GUEST, SET_GUEST_SERVICES
@@ -114,10 +114,41 @@ class _WindowsGuests:
         return f"The guest reported success, but it is {state.status or 'in no known state'}."
 
     def cannot(self, change: Change, state: GuestServiceState) -> HvError:
-        return _cannot(change, state)
+        if state.installed is False:
+            return ServiceNotFoundError(
+                f"{state.address} has no {change.kind.label}: it is not installed.",
+                address=state.address,
+                hint=f"The service of Windows is {change.kind.windows_service}.",
+            )
+        return kept_from_starting(change.kind, state.address, "it is disabled in the guest")
 
     def error(self, change: Change, made: GuestChange) -> HvError:
-        return _error_of(change, made, self)
+        state, error = made.state, made.error
+        if state is not None and made.outcome is ChangeOutcome.FAILED:
+            if not change.action.is_startup and self.is_under_way(state):
+                return WaitTimeoutError(
+                    f"{change.kind.label} of {made.address} is {state.status}: there was no time left to {change}.",
+                    wanted=change.action.value,
+                    last=state,
+                    hint="Give it more time.",
+                )
+            is_disabled = change.needs_to_start and state.startup is Startup.DISABLED
+            if state.installed is False or (is_disabled and error is not None and not error.error_id):
+                return self.cannot(change, state)
+        assert error is not None
+        refusal = refusal_of(change, made)
+        if short_id(error.error_id) in {"CouldNotStartService", "CouldNotStopService", "CouldNotSetService"}:
+            return _not_let(refusal)
+        if error.message == _STOPPED_AGAIN and not error.error_id:
+            return InvalidStateError(
+                f"{made.address} failed to {change}: {error.message}",
+                address=made.address,
+                action=str(change),
+                current=(state.status or "") if state is not None else "",
+                expected="enabled on the host",
+                hint=offer_it(change.kind),
+            )
+        return _guest_error(refusal)
 
 
 def _asked(change: Change) -> JsonObject:
@@ -158,19 +189,8 @@ def _guest_error(refusal: Refusal) -> RemoteError:
 
 def _told(answer: Answer, changes: Sequence[Change], target: GuestTarget) -> Told:
     result = result_of(answer, "change integration services", _guest_error)
-    for entry in answer.errors:
-        if short_id(entry.id) == ANOTHER_MACHINE:
-            raise another_machine(answer.address, entry.target_object, target)
-    records = _records(answer, result, target, info=False)
-    entries = list_field(result, "changes", "$.result")
-    if len(entries) != len(changes):
-        raise DecodeError(path="$.result.changes", expected=f"{len(changes)} entries", found=str(len(entries)))
-    said = {entry.target: entry for entry in answer.errors}
-    reports = {
-        change: _report(entry, f"$.result.changes[{index}]", said.get(str(index)))
-        for index, (change, entry) in enumerate(zip(changes, entries, strict=True))
-    }
-    return Told(reports, records)
+    reports = reports_of(result, answer, changes, target, _report)
+    return Told(reports, _records(answer, result, target, info=False))
 
 
 def _report(entry: Json, path: str, error: ErrorEntry | None) -> Report:
@@ -181,43 +201,6 @@ def _report(entry: Json, path: str, error: ErrorEntry | None) -> Report:
     state = optional_text(before, "state", f"{path}.before")
     startup = _startup(_SERVICE.read(before, f"{path}.before"))
     return Report(found=True, state=state, startup=startup, begun=flag(done, "begun", path), error=error)
-
-
-def _error_of(change: Change, made: GuestChange, system: GuestSystem) -> HvError:
-    """The exception for a single change that failed, or whose state after could not be read."""
-    state, error = made.state, made.error
-    if state is not None and made.outcome is ChangeOutcome.FAILED:
-        if not change.action.is_startup and system.is_under_way(state):
-            return WaitTimeoutError(
-                f"{change.kind.label} of {made.address} is {state.status}: there was no time left to {change}.",
-                wanted=change.action.value,
-                last=state,
-                hint="Give it more time.",
-            )
-        is_disabled = change.needs_to_start and state.startup is Startup.DISABLED
-        if state.installed is False or (is_disabled and error is not None and not error.error_id):
-            return _cannot(change, state)
-    assert error is not None
-    refusal = Refusal(
-        address=made.address,
-        error_id=error.error_id,
-        category=error.category,
-        message=error.message,
-        doing=str(change),
-        target_object=error.target,
-    )
-    if short_id(error.error_id) in {"CouldNotStartService", "CouldNotStopService", "CouldNotSetService"}:
-        return _not_let(refusal)
-    if error.message == _STOPPED_AGAIN and not error.error_id:
-        return InvalidStateError(
-            f"{made.address} failed to {change}: {error.message}",
-            address=made.address,
-            action=str(change),
-            current=(state.status or "") if state is not None else "",
-            expected="enabled on the host",
-            hint=offer_it(change.kind),
-        )
-    return _guest_error(refusal)
 
 
 def _not_let(refusal: Refusal) -> RemoteError:
@@ -231,28 +214,6 @@ def _not_let(refusal: Refusal) -> RemoteError:
         f"{refusal.address} failed to {refusal.doing}{refusal.said}",
         **refusal.facts,
         hint=f"Where this user lacks the right: {hint[0].lower()}{hint[1:]}",
-    )
-
-
-def _cannot(change: Change, state: GuestServiceState) -> RemoteError:
-    """What is in the way by the state alone."""
-    if state.installed is False:
-        return ServiceNotFoundError(
-            f"{state.address} has no {change.kind.label}: it is not installed.",
-            address=state.address,
-            hint=f"The service of Windows is {change.kind.windows_service}.",
-        )
-    start = str(Change(change.kind, GuestAction.START))
-    return InvalidStateError(
-        f"{state.address} cannot {start}: it is disabled in the guest.",
-        address=state.address,
-        action=start,
-        current=Startup.DISABLED.value,
-        expected=Startup.MANUAL.value,
-        hint=Hint.of(
-            "Allow it first: {}.",
-            Hint('service.set_startup("manual")', "'hvintegration guest startup SERVICE manual'"),
-        ),
     )
 
 

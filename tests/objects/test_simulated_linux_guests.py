@@ -127,6 +127,15 @@ def test_a_unit_that_is_masked() -> None:
         guest.services["vss"].start()
 
 
+def test_one_that_could_not_be_started_is_not_stopped_for_a_restart() -> None:
+    world = demo(startup={"hv-kvp-daemon.service": "masked"})
+    service = guest_of(world).services["kvp"]
+    with pytest.raises(InvalidStateError, match="cannot start Key-Value Pair Exchange: its unit is masked") as refused:
+        service.restart()
+    assert (refused.value.current, refused.value.expected) == ("disabled", "manual")
+    assert (service.state().running, world.journal) == (True, [])
+
+
 @pytest.mark.parametrize("rights", ["none", "sudo with a password", "doas with a password"])
 def test_a_user_who_is_not_root(rights: str) -> None:
     world = demo(rights=rights)
