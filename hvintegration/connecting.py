@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from hvintegration.addresses import guest_transport_for, transport_for
 from hvintegration.clock import Deadline
 from hvintegration.credential import Credential
-from hvintegration.guest import Guest, opened
+from hvintegration.guest import Guest
 from hvintegration.guest_models import GuestFamily
 from hvintegration.host import Host
+from hvintegration.session_owner import opened
 
 __all__ = ["connect", "connect_guest"]
 
@@ -41,13 +42,7 @@ def connect(
         RemoteError: The host refused otherwise.
         TransportError: There is no usable answer.
     """
-    host = Host(transport_for(address, credential=credential, options=options))
-    try:
-        host.info(timeout=timeout)
-    except BaseException:
-        host.close()
-        raise
-    return host
+    return opened(Host(transport_for(address, credential=credential, options=options)), timeout)
 
 
 def connect_guest(

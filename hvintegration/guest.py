@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
@@ -15,13 +14,14 @@ from hvintegration.operations.vms import normal_guid
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import Session
+from hvintegration.session_owner import SessionOwner
 from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
-__all__ = ["Guest", "GuestService", "GuestServices", "opened"]
+__all__ = ["Guest", "GuestService", "GuestServices"]
 
 
-class Guest(OfThisProcess):
+class Guest(SessionOwner):
     """A handle on a guest. ``vm.guest(...)`` and ``connect_guest(...)`` make one; so does this class, of a transport.
 
     Making one from a transport sends nothing; the first verb connects. It can be shared between threads: questions
@@ -39,7 +39,7 @@ class Guest(OfThisProcess):
         ConfigurationError: There is no such family, or the id is no GUID.
     """
 
-    __slots__ = ("__weakref__", "_session", "_target")
+    __slots__ = ("_target",)
 
     def __init__(
         self,
@@ -137,35 +137,6 @@ class Guest(OfThisProcess):
         The connection of a host that it is reached through stays open: it is the host's.
         """
         self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Guest):
-            return NotImplemented
-        return self._session is other._session
-
-    def __hash__(self) -> int:
-        return hash(self._session)
-
-    def __repr__(self) -> str:
-        return f"<Guest {self.address}>"
-
-
-def opened(guest: Guest, timeout: Timeout) -> Guest:
-    """*guest*, once it has answered; else it is closed. One round trip."""
-    try:
-        guest.info(timeout=timeout)
-    except BaseException:
-        guest.close()
-        raise
-    return guest
 
 
 def _family(family: GuestFamily | str | None) -> GuestFamily | None:

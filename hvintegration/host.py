@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.models import HostCheck, HostInfo, Inventory, ServiceChange
@@ -12,6 +9,7 @@ from hvintegration.operations import hosts, inventory, named_changes, vms
 from hvintegration.processes import OfThisProcess
 from hvintegration.requested_changes import RequestedChanges, read_changes
 from hvintegration.session import Session
+from hvintegration.session_owner import SessionOwner
 from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 from hvintegration.vm import VM
@@ -19,7 +17,7 @@ from hvintegration.vm import VM
 __all__ = ["Host", "VMs"]
 
 
-class Host(OfThisProcess):
+class Host(SessionOwner):
     """A handle on a Hyper-V host, reached through a transport. Making one sends nothing; the first verb connects.
 
     It can be shared between threads: questions take turns. Used in a ``with`` statement it is closed at the end.
@@ -28,7 +26,7 @@ class Host(OfThisProcess):
         transport: The way to it, such as :class:`~hvintegration.Local` or :class:`~hvintegration.Simulator`.
     """
 
-    __slots__ = ("__weakref__", "_session")
+    __slots__ = ()
 
     def __init__(self, transport: Transport) -> None:
         self._session = Session(transport)
@@ -156,25 +154,6 @@ class Host(OfThisProcess):
         failures and interruptions have left there: up to 3 seconds are waited for each, and no error is raised.
         """
         self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Host):
-            return NotImplemented
-        return self._session is other._session
-
-    def __hash__(self) -> int:
-        return hash(self._session)
-
-    def __repr__(self) -> str:
-        return f"<Host {self.address}>"
 
 
 class VMs(OfThisProcess):

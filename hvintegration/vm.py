@@ -11,7 +11,7 @@ from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
 from hvintegration.display import Cell
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, excerpt
-from hvintegration.guest import Guest, opened
+from hvintegration.guest import Guest
 from hvintegration.guest_models import GuestFamily
 from hvintegration.integration_service import IntegrationService
 from hvintegration.models import ServiceState, VMInfo
@@ -20,6 +20,7 @@ from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
+from hvintegration.session_owner import opened
 from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
