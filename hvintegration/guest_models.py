@@ -128,20 +128,20 @@ class GuestServiceState(Value):
     address: str
     kind: ServiceKind | None
     name: str
-    display_name: str | None
+    display_name: str | None = None
     installed: bool | None
     running: bool | None
-    status: str | None
-    startup: Startup | None
-    pid: int | None
-    program: str | None
-    version: str | None
-    account: str | None
-    requires: tuple[str, ...] | None
-    device: bool | None
-    offered: bool | None
-    cannot_start: str | None
-    cannot_stop: str | None
+    status: str | None = None
+    startup: Startup | None = None
+    pid: int | None = None
+    program: str | None = None
+    version: str | None = None
+    account: str | None = None
+    requires: tuple[str, ...] | None = None
+    device: bool | None = None
+    offered: bool | None = None
+    cannot_start: str | None = None
+    cannot_stop: str | None = None
     read_at: datetime = attrs.field(eq=False)
 
     @property
