@@ -60,6 +60,12 @@ class GuestInfo(Value):
         powershell_version: Version of the PowerShell that answered.
         powershell_edition: ``Desktop`` for Windows PowerShell, ``Core`` for PowerShell 7.
         language_mode: ``FullLanguage`` or ``ConstrainedLanguage``.
+        uptime: Seconds since it was started.
+        domain_controller: Whether it is one; None on Linux.
+        time_sources: What sets its clock besides its host, as that system calls it, such as ``chronyd`` or ``NTP``.
+        helper_scripts: Paths of the scripts that are there by which the daemon of Data Exchange reads and sets
+            addresses; None on Windows.
+        readable_pools: Paths of the files of Data Exchange that everybody on that system may read; None on Windows.
         read_at: When it was read, in UTC.
     """
 
@@ -82,6 +88,11 @@ class GuestInfo(Value):
     powershell_version: str | None
     powershell_edition: str | None
     language_mode: str | None
+    uptime: int | None = attrs.field(default=None, eq=False)
+    domain_controller: bool | None = None
+    time_sources: tuple[str, ...] | None = None
+    helper_scripts: tuple[str, ...] | None = None
+    readable_pools: tuple[str, ...] | None = None
     read_at: datetime = attrs.field(eq=False)
 
     def table_row(self) -> tuple[Cell, ...]:
@@ -116,6 +127,11 @@ class GuestServiceState(Value):
         requires: Names of the services that it needs.
         device: Whether the device that it serves is there; None on Windows.
         offered: Whether the host offers it, as the guest sees it; None on Windows, which does not say.
+        by_hand: Whether it runs without the unit that is there for it, so that stopping the unit does not end it; None
+            on Windows.
+        last_words: What it said last before it failed; None if it did not, or if that is not known.
+        package: The package that it is from, or would be; None on Windows.
+        available_version: What could be installed of that package, as far as its manager knows without asking the net.
         cannot_start: Why it cannot be started here, in a sentence; None if nothing is known to be against it.
         cannot_stop: Why it cannot be stopped here, likewise.
         read_at: When it was read, in UTC.
@@ -140,6 +156,10 @@ class GuestServiceState(Value):
     requires: tuple[str, ...] | None = None
     device: bool | None = None
     offered: bool | None = None
+    by_hand: bool | None = None
+    last_words: str | None = None
+    package: str | None = None
+    available_version: str | None = None
     cannot_start: str | None = None
     cannot_stop: str | None = None
     read_at: datetime = attrs.field(eq=False)

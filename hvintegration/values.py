@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, cast, overload
 
 import attrs
@@ -43,7 +43,7 @@ def plain(value: object) -> Plain:
     """*value* as plain data: enumerations as texts, times as ISO 8601, values as dictionaries without ``schema``."""
     if isinstance(value, enum.Enum):
         return str(value.value)
-    if isinstance(value, datetime):
+    if isinstance(value, date | datetime):
         return value.isoformat()
     if isinstance(value, Hint):
         return str(value)

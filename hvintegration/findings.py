@@ -1,0 +1,199 @@
+"""What is wrong with integration services, why, and what to do: frozen values, judged from facts of both ends."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import ClassVar
+
+import attrs
+
+from hvintegration.display import Cell, Table
+from hvintegration.guest_models import GuestInventory
+from hvintegration.models import VMInventory
+from hvintegration.service_kind import ServiceKind
+from hvintegration.values import Failure, Rows, Value
+
+__all__ = ["Acceptance", "Audit", "Diagnosis", "End", "Finding", "Fix", "Severity"]
+
+
+class Severity(enum.StrEnum):
+    """How bad it is.
+
+    Members:
+        ERROR: Something that is wanted does not work.
+        WARNING: It works, and will not, or not as people expect.
+        NOTE: Good to know; nothing need be done.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class End(enum.StrEnum):
+    """Where something is done."""
+
+    HOST = "host"
+    GUEST = "guest"
+
+
+@attrs.frozen(kw_only=True)
+class Fix(Value):
+    """What this package can do about a finding. Nothing happens until it is applied.
+
+    Attributes:
+        end: Where it is done.
+        vm_id: GUID of the virtual machine, lower case without braces.
+        kind: Which service.
+        action: ``enable`` or ``disable`` on the host; ``start``, ``stop``, ``restart``, ``automatic``, ``manual`` or
+            ``install`` in the guest.
+        cost: What it costs meanwhile, in a sentence.
+        undo: What undoes it: an action at the same end; None if nothing does.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("Where", "Service", "Action", "Costs", "Undone by")
+
+    end: End
+    vm_id: str
+    kind: ServiceKind
+    action: str
+    cost: str
+    undo: str | None
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        return (self.end.value, self.kind.label, self.action, self.cost, self.undo)
+
+
+@attrs.frozen(kw_only=True)
+class Acceptance(Value):
+    """That somebody knows of a finding and lives with it.
+
+    Attributes:
+        finding: Id of the finding.
+        vm_id: GUID of the virtual machine, lower case without braces.
+        kind: Which service; None for any.
+        reason: Why, in somebody's words.
+        until: The last day on which it holds.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("Finding", "VM", "Service", "Reason", "Until")
+
+    finding: str
+    vm_id: str
+    kind: ServiceKind | None = None
+    reason: str
+    until: date
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        kind = None if self.kind is None else self.kind.label
+        return (self.finding, self.vm_id, kind, self.reason, self.until.isoformat())
+
+
+@attrs.frozen(kw_only=True)
+class Finding(Value):
+    """Something that is wrong or good to know, by one of the rules.
+
+    Attributes:
+        id: Which rule: a stable name such as ``guest-service-not-running``.
+        severity: How bad it is.
+        vm_id: GUID of the virtual machine, lower case without braces; None where only a guest that does not know its
+            own was asked.
+        vm_name: Its name, likewise.
+        kind: Which service it is about; None if it is not about one.
+        evidence: The facts that it was judged from, in sentences.
+        cause: What that means.
+        remedy: What to do.
+        source: Where that is documented.
+        fix: What this package can do about it; None where it can do nothing.
+        acceptance: That somebody accepted it; None if nobody did.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("Severity", "VM", "Service", "Finding", "Cause", "What to do")
+
+    id: str
+    severity: Severity
+    vm_id: str | None
+    vm_name: str | None
+    kind: ServiceKind | None
+    evidence: tuple[str, ...]
+    cause: str
+    remedy: str
+    source: str
+    fix: Fix | None = None
+    acceptance: Acceptance | None = None
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        kind = None if self.kind is None else self.kind.label
+        return (self.severity.value, self.vm_name or self.vm_id, kind, self.id, self.cause, self.remedy)
+
+
+@attrs.frozen(kw_only=True)
+class Diagnosis(Value):
+    """What is wrong with the integration services of one virtual machine.
+
+    Attributes:
+        vm_id: GUID of the virtual machine, lower case without braces; None as in :class:`Finding`.
+        vm_name: Its name, likewise.
+        findings: Sorted by severity, then service.
+        missing: Facts that rules would have needed and that were not there, in sentences.
+        host: What the host said; None if it was not asked.
+        guest: What the guest said; None if it was not asked.
+        read_at: When it was judged, in UTC.
+    """
+
+    table_columns: ClassVar[tuple[str, ...]] = ("VM", "Errors", "Warnings", "Notes", "Facts missing")
+
+    vm_id: str | None
+    vm_name: str | None
+    findings: Rows[Finding]
+    missing: tuple[str, ...]
+    host: VMInventory | None
+    guest: GuestInventory | None
+    read_at: datetime = attrs.field(eq=False)
+
+    def table_row(self) -> tuple[Cell, ...]:
+        """Cells for a table."""
+        counts = (sum(finding.severity is severity for finding in self.findings) for severity in Severity)
+        return (self.vm_name or self.vm_id, *counts, len(self.missing))
+
+    def table(self) -> Table:
+        """One row per finding; what was missing are notes below it."""
+        table = self.findings.table()
+        return attrs.evolve(table, notes=(*table.notes, *self.missing))
+
+
+@attrs.frozen(kw_only=True)
+class Audit(Value):
+    """What is wrong with the integration services of a host's virtual machines.
+
+    Attributes:
+        address: The host.
+        diagnoses: One for each virtual machine that could be read.
+        errors: One entry for each machine or guest that could not.
+        read_at: When it was finished, in UTC.
+    """
+
+    address: str
+    diagnoses: Rows[Diagnosis]
+    errors: Rows[Failure]
+    read_at: datetime = attrs.field(eq=False)
+
+    @property
+    def findings(self) -> Rows[Finding]:
+        """Those of all virtual machines, sorted by severity, then machine; its ``errors`` are those of the audit."""
+        order = list(Severity)
+        found = sorted(self._all(), key=lambda finding: (order.index(finding.severity), finding.vm_name or ""))
+        return Rows(Finding, found, self.errors)
+
+    def _all(self) -> Iterator[Finding]:
+        for diagnosis in self.diagnoses:
+            yield from diagnosis.findings
+
+    def table(self) -> Table:
+        """One row per finding; errors are notes below it."""
+        return self.findings.table()
