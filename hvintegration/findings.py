@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
 from hvintegration.display import Cell, Table
 from hvintegration.guest_models import GuestInventory
 from hvintegration.models import VMInventory
+from hvintegration.reports.content import Entry, Machine, Report, Trouble
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure, Rows, Value
 
@@ -66,6 +67,12 @@ class Fix(Value):
         """Cells for a table."""
         return (self.end.value, self.kind.label, self.action, self.cost, self.undo)
 
+    @property
+    def _sentences(self) -> str:
+        place = "on the host" if self.end is End.HOST else "in the guest"
+        undone = f"undone by {self.undo}" if self.undo is not None else "cannot be undone"
+        return f"{self.action.capitalize()} {self.kind.label} {place} ({undone}). {self.cost}"
+
 
 @attrs.frozen(kw_only=True)
 class Acceptance(Value):
@@ -91,6 +98,10 @@ class Acceptance(Value):
         """Cells for a table."""
         kind = None if self.kind is None else self.kind.label
         return (self.finding, self.vm_id, kind, self.reason, self.until.isoformat())
+
+    @property
+    def _sentence(self) -> str:
+        return f"until {self.until.isoformat()}: {self.reason}"
 
 
 @attrs.frozen(kw_only=True)
@@ -131,9 +142,83 @@ class Finding(Value):
         kind = None if self.kind is None else self.kind.label
         return (self.severity.value, self.vm_name or self.vm_id, kind, self.id, self.cause, self.remedy)
 
+    def to_text(self) -> str:
+        """It in some lines of plain text."""
+        from hvintegration.reports.text import entry_as_text
+
+        return entry_as_text(self._entry(NOWHERE))
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _entry(self, where: str) -> Entry:
+        return Entry(
+            severity=self.severity.value,
+            machine=self.vm_name or self.vm_id or where,
+            machine_id=self.vm_id,
+            service=None if self.kind is None else self.kind.label,
+            rule=self.id,
+            evidence=self.evidence,
+            cause=self.cause,
+            remedy=self.remedy,
+            source=self.source,
+            fix=None if self.fix is None else self.fix._sentences,
+            accepted=None if self.acceptance is None else self.acceptance._sentence,
+        )
+
+
+class _Reported(Value):
+    """What reports are made of: each format of all that there is to say."""
+
+    def to_text(self) -> str:
+        """A report for terminals, logs and mail; no text in it can steer a terminal."""
+        from hvintegration.reports.text import report_as_text
+
+        return report_as_text(self._report())
+
+    def to_markdown(self) -> str:
+        """A report for the summaries, comments and wikis of GitHub, GitLab and the like; no text in it is markup."""
+        from hvintegration.reports.markdown import report_as_markdown
+
+        return report_as_markdown(self._report())
+
+    def to_junit(self) -> str:
+        """A report in JUnit's XML for continuous integration.
+
+        Each virtual machine is a suite. An error or a warning is a test that failed; what was accepted is skipped; a
+        note, and a service without findings, passed.
+        """
+        from hvintegration.reports.junit import report_as_junit
+
+        return report_as_junit(self._report())
+
+    def to_html(self) -> str:
+        """A report as a page that needs no net and no other file, with sorting and filters; no text in it is code.
+
+        Write it to a file as UTF-8.
+        """
+        from hvintegration.reports.page import report_as_page
+
+        return report_as_page(self._report())
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        from hvintegration.reports.notebook import report_as_tables
+
+        return report_as_tables(self._report())
+
+    def _report(self) -> Report:
+        raise NotImplementedError
+
+
+NOWHERE: Final = "the guest"
+"""What a guest is called that does not know which virtual machine it is."""
+
 
 @attrs.frozen(kw_only=True)
-class Diagnosis(Value):
+class Diagnosis(_Reported):
     """What is wrong with the integration services of one virtual machine.
 
     Attributes:
@@ -166,9 +251,24 @@ class Diagnosis(Value):
         table = self.findings.table()
         return attrs.evolve(table, notes=(*table.notes, *self.missing))
 
+    def _report(self) -> Report:
+        machine = self._machine()
+        return Report(title=f"Diagnosis of {machine.name}", read_at=self.read_at, machines=(machine,))
+
+    def _machine(self) -> Machine:
+        states = [*(self.host.services if self.host else ()), *(self.guest.services if self.guest else ())]
+        name = self.vm_name or self.vm_id or (self.guest.info.name if self.guest else None) or NOWHERE
+        return Machine(
+            name=name,
+            id=self.vm_id,
+            entries=tuple(finding._entry(name) for finding in self.findings),
+            missing=self.missing,
+            judged=tuple(dict.fromkeys(state.kind.label for state in states if state.kind is not None)),
+        )
+
 
 @attrs.frozen(kw_only=True)
-class Audit(Value):
+class Audit(_Reported):
     """What is wrong with the integration services of a host's virtual machines.
 
     Attributes:
@@ -197,3 +297,17 @@ class Audit(Value):
     def table(self) -> Table:
         """One row per finding; errors are notes below it."""
         return self.findings.table()
+
+    def _report(self) -> Report:
+        return Report(
+            title=f"Audit of {self.address}",
+            read_at=self.read_at,
+            machines=tuple(diagnosis._machine() for diagnosis in self.diagnoses),
+            troubles=tuple(
+                Trouble(
+                    about=failure.vm_name or failure.vm_id or failure.target or failure.address,
+                    message=failure.message or failure.error_id,
+                )
+                for failure in self.errors
+            ),
+        )
