@@ -67,12 +67,6 @@ class Fix(Value):
         """Cells for a table."""
         return (self.end.value, self.kind.label, self.action, self.cost, self.undo)
 
-    @property
-    def _sentences(self) -> str:
-        place = "on the host" if self.end is End.HOST else "in the guest"
-        undone = f"undone by {self.undo}" if self.undo is not None else "cannot be undone"
-        return f"{self.action.capitalize()} {self.kind.label} {place} ({undone}). {self.cost}"
-
 
 @attrs.frozen(kw_only=True)
 class Acceptance(Value):
@@ -98,10 +92,6 @@ class Acceptance(Value):
         """Cells for a table."""
         kind = None if self.kind is None else self.kind.label
         return (self.finding, self.vm_id, kind, self.reason, self.until.isoformat())
-
-    @property
-    def _sentence(self) -> str:
-        return f"until {self.until.isoformat()}: {self.reason}"
 
 
 @attrs.frozen(kw_only=True)
@@ -146,27 +136,13 @@ class Finding(Value):
         """It in some lines of plain text."""
         from hvintegration.reports.text import entry_as_text
 
-        return entry_as_text(self._entry(NOWHERE))
+        return entry_as_text(_entry_of(self, NOWHERE))
 
     def __str__(self) -> str:
         return self.to_text()
 
-    def _entry(self, where: str) -> Entry:
-        return Entry(
-            severity=self.severity.value,
-            machine=self.vm_name or self.vm_id or where,
-            machine_id=self.vm_id,
-            service=None if self.kind is None else self.kind.label,
-            rule=self.id,
-            evidence=self.evidence,
-            cause=self.cause,
-            remedy=self.remedy,
-            source=self.source,
-            fix=None if self.fix is None else self.fix._sentences,
-            accepted=None if self.acceptance is None else self.acceptance._sentence,
-        )
 
-
+@attrs.frozen
 class _Reported(Value):
     """What reports are made of: each format of all that there is to say."""
 
@@ -252,19 +228,8 @@ class Diagnosis(_Reported):
         return attrs.evolve(table, notes=(*table.notes, *self.missing))
 
     def _report(self) -> Report:
-        machine = self._machine()
+        machine = _machine_of(self)
         return Report(title=f"Diagnosis of {machine.name}", read_at=self.read_at, machines=(machine,))
-
-    def _machine(self) -> Machine:
-        states = [*(self.host.services if self.host else ()), *(self.guest.services if self.guest else ())]
-        name = self.vm_name or self.vm_id or (self.guest.info.name if self.guest else None) or NOWHERE
-        return Machine(
-            name=name,
-            id=self.vm_id,
-            entries=tuple(finding._entry(name) for finding in self.findings),
-            missing=self.missing,
-            judged=tuple(dict.fromkeys(state.kind.label for state in states if state.kind is not None)),
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -302,7 +267,7 @@ class Audit(_Reported):
         return Report(
             title=f"Audit of {self.address}",
             read_at=self.read_at,
-            machines=tuple(diagnosis._machine() for diagnosis in self.diagnoses),
+            machines=tuple(map(_machine_of, self.diagnoses)),
             troubles=tuple(
                 Trouble(
                     about=failure.vm_name or failure.vm_id or failure.target or failure.address,
@@ -311,3 +276,42 @@ class Audit(_Reported):
                 for failure in self.errors
             ),
         )
+
+
+# -- what reports say ------------------------------------------------------------------------------------------------
+
+
+def _machine_of(diagnosis: Diagnosis) -> Machine:
+    host, guest = diagnosis.host, diagnosis.guest
+    states = [*(host.services if host is not None else ()), *(guest.services if guest is not None else ())]
+    name = diagnosis.vm_name or diagnosis.vm_id or (guest.info.name if guest is not None else None) or NOWHERE
+    return Machine(
+        name=name,
+        id=diagnosis.vm_id,
+        entries=tuple(_entry_of(finding, name) for finding in diagnosis.findings),
+        missing=diagnosis.missing,
+        judged=tuple(dict.fromkeys(state.kind.label for state in states if state.kind is not None)),
+    )
+
+
+def _entry_of(finding: Finding, where: str) -> Entry:
+    fix, acceptance = finding.fix, finding.acceptance
+    return Entry(
+        severity=finding.severity.value,
+        machine=finding.vm_name or finding.vm_id or where,
+        machine_id=finding.vm_id,
+        service=None if finding.kind is None else finding.kind.label,
+        rule=finding.id,
+        evidence=finding.evidence,
+        cause=finding.cause,
+        remedy=finding.remedy,
+        source=finding.source,
+        fix=None if fix is None else _sentences_of(fix),
+        accepted=None if acceptance is None else f"until {acceptance.until.isoformat()}: {acceptance.reason}",
+    )
+
+
+def _sentences_of(fix: Fix) -> str:
+    place = "on the host" if fix.end is End.HOST else "in the guest"
+    undone = f"undone by {fix.undo}" if fix.undo is not None else "cannot be undone"
+    return f"{fix.action.capitalize()} {fix.kind.label} {place} ({undone}). {fix.cost}"

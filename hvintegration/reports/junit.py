@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -113,7 +113,7 @@ def _written(case: _Case, suite: str) -> str:
     return f"{start}>\n      <{case.outcome}{said}>{text}</{case.outcome}>\n    </testcase>\n"
 
 
-def _attributes(values: dict[str, str | None]) -> str:
+def _attributes(values: Mapping[str, str | None]) -> str:
     return "".join(f' {name}="{_text(value)}"' for name, value in values.items() if value is not None)
 
 

@@ -86,28 +86,33 @@ def _findings(report: Report) -> Iterator[str]:
     if not entries:
         yield '<p class="all-well">Nothing was found.</p>\n</section>'
         return
-    yield _FORM
+    yield _form()
     heads = "".join(f'<th scope="col" class="{key}" data-key="{key}">{title}</th>' for key, title in COLUMNS.items())
     yield f'<div class="frame">\n<table class="findings" aria-labelledby="findings">\n<thead><tr>{heads}</tr></thead>'
     yield from ("<tbody>", *map(_row, entries), "</tbody>", "</table>", "</div>", "</section>")
 
 
-_FORM: Final = f"""\
-<form hidden aria-label="Filter findings">
-<div class="text"><label for="text">Text</label><input type="search" id="text" name="text" autocomplete="off"></div>
-<fieldset><legend>Severity</legend><div>{
-    "".join(
+def _form() -> str:
+    boxes = (
         f'<label><input type="checkbox" name="{severity}" checked>{severity.capitalize()}s</label>'
         for severity in SEVERITIES
     )
-}</div></fieldset>
-<div><label for="vm">VM</label><select id="vm" name="vm"><option value="">All</option></select></div>
-<div><label for="service">Service</label><select id="service" name="service"><option value="">All</option></select></div>
-<div><label for="state">State</label><select id="state" name="state"><option value="open">Open</option>\
-<option value="new">New</option><option value="accepted">Accepted</option><option value="all">All</option></select></div>
-<button type="reset">Reset</button>
-<p role="status" class="soft"></p>
-</form>"""
+    states = (f'<option value="{state}">{state.capitalize()}</option>' for state in ("open", "new", "accepted", "all"))
+    every = '<option value="">All</option>'
+    return "\n".join(
+        (
+            '<form hidden aria-label="Filter findings">',
+            '<div class="text"><label for="text">Text</label>',
+            '<input type="search" id="text" name="text" autocomplete="off"></div>',
+            f"<fieldset><legend>Severity</legend><div>{''.join(boxes)}</div></fieldset>",
+            f'<div><label for="vm">VM</label><select id="vm" name="vm">{every}</select></div>',
+            f'<div><label for="service">Service</label><select id="service" name="service">{every}</select></div>',
+            f'<div><label for="state">State</label><select id="state" name="state">{"".join(states)}</select></div>',
+            '<button type="reset">Reset</button>',
+            '<p role="status" class="soft"></p>',
+            "</form>",
+        )
+    )
 
 
 def _row(entry: Entry) -> str:
@@ -119,7 +124,8 @@ def _row(entry: Entry) -> str:
         f'<tr><td class="severity"><span class="badge {severity}">{severity}</span>{accepted}</td>'
         f'<td class="vm">{_text(entry.machine)}{machine_id}</td>'
         f'<td class="service">{_text(entry.service or "")}</td>'
-        f'<td class="finding"><span class="cause">{_text(entry.cause)}</span>{new}<small><code>{escaped(entry.rule)}</code></small>'
+        f'<td class="finding"><span class="cause">{_text(entry.cause)}</span>{new}'
+        f"<small><code>{escaped(entry.rule)}</code></small>"
         f'<p class="remedy"><span>What to do:</span> {_text(entry.remedy)}</p>{_details(entry)}</td></tr>'
     )
 
@@ -142,7 +148,9 @@ def _machines(report: Report) -> Iterator[str]:
     if not report.machines:
         return
     yield '<section aria-labelledby="machines">\n<h2 id="machines">Virtual machines</h2>'
-    heads = "".join(f'<th scope="col" class="number">{title}</th>' for title in ("Errors", "Warnings", "Notes", "Accepted"))
+    heads = "".join(
+        f'<th scope="col" class="number">{title}</th>' for title in ("Errors", "Warnings", "Notes", "Accepted")
+    )
     yield '<div class="frame">\n<table class="machines" aria-labelledby="machines">'
     yield f'<thead><tr><th scope="col">VM</th>{heads}<th scope="col">Not judged</th></tr></thead>'
     yield from ("<tbody>", *map(_machine, report.machines), "</tbody>", "</table>", "</div>", "</section>")

@@ -1,4 +1,4 @@
-"""Chromium, driven over a pipe as its developer tools do it: opens pages, runs scripts in them, sees what goes wrong."""
+"""Chromium, driven over a pipe as developer tools do it: opens pages, runs scripts there, sees what goes wrong."""
 
 from __future__ import annotations
 
@@ -85,6 +85,11 @@ class Browser:
             (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")
         ]
 
+    def close(self) -> None:
+        """End it."""
+        self._session = None
+        self._ask("Browser.close")
+
     def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
         self._count += 1
         number = self._count
@@ -96,7 +101,8 @@ class Browser:
             answer = self._next()
             if answer.get("id") == number:
                 assert "error" not in answer, answer
-                return answer["result"]
+                result: dict[str, Any] = answer["result"]
+                return result
 
     def _wait(self, event: str) -> None:
         while all(each["method"] != event for each in self._events):
@@ -109,7 +115,7 @@ class Browser:
             assert more, "Chromium has ended"
             self._read += more
         line, _, self._read = self._read.partition(b"\0")
-        message = json.loads(line)
+        message: dict[str, Any] = json.loads(line)
         if "method" in message:
             self._events.append(message)
             self._note(message["method"], message["params"])
@@ -147,6 +153,5 @@ def browser(profile: Path) -> Generator[Browser]:
             yield opened
         finally:
             with contextlib.suppress(OSError, AssertionError):
-                opened._session = None
-                opened._ask("Browser.close")
+                opened.close()
             process.terminate()
