@@ -74,7 +74,7 @@ def _cases(machine: Machine) -> Iterator[_Case]:
 
 def _case(entry: Entry) -> _Case:
     name = f"{entry.service}: {entry.rule}" if entry.service else entry.rule
-    lines = (entry.cause, *(f"{label}: {text}" for label, text in entry.details))
+    lines = (f"{entry.severity}: {entry.cause}", *(f"{label}: {text}" for label, text in entry.details))
     if entry.accepted is not None:
         return _Case(name=name, outcome="skipped", message=f"Accepted: {entry.accepted}", lines=lines)
     if entry.severity in FAILING:
