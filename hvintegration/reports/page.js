@@ -1,10 +1,15 @@
 "use strict";
-(() => {
+// Browsers take seconds to lay out thousands of rows: only so many are shown unless all are asked for.
+document.documentElement.classList.add("few");
+addEventListener("DOMContentLoaded", () => {
   const table = document.querySelector(".findings");
   if (!table) return;
+  const few = 300;
+  let most = few;
   const body = table.tBodies[0];
   const form = document.querySelector("form");
   const status = document.querySelector("[role=status]");
+  const more = document.querySelector(".more");
   const field = (name) => form.elements.namedItem(name);
   const text = (row, name) => row.querySelector(`.${name} bdi, .${name} .badge`)?.textContent ?? "";
   const rank = ["error", "warning", "note"];
@@ -36,18 +41,23 @@
     const severities = new Set(rank.filter((each) => field(each).checked));
     const [vm, service, state] = ["vm", "service", "state"].map((name) => field(name).value);
     const words = field("text").value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    for (const each of rows) {
-      const fits =
-        severities.has(each.severity) &&
-        (!vm || vm === `=${each.vm}`) &&
-        (!service || service === `=${each.service}`) &&
-        (state === "all" || (state === "accepted" ? each.accepted : !each.accepted && (state !== "new" || each.fresh))) &&
-        words.every((word) => each.words.includes(word));
-      each.row.hidden = !fits;
-      shown += fits;
-    }
-    status.textContent = `${shown} of ${rows.length} findings shown`;
+    const fits = (each) =>
+      severities.has(each.severity) &&
+      (!vm || vm === `=${each.vm}`) &&
+      (!service || service === `=${each.service}`) &&
+      (state === "all" || (state === "accepted" ? each.accepted : !each.accepted && (state !== "new" || each.fresh))) &&
+      words.every((word) => each.words.includes(word));
+    const fitting = rows.filter(fits);
+    const shown = fitting.slice(0, most);
+    body.replaceChildren(...shown.map((each) => each.row));
+    status.textContent = `${shown.length} of ${rows.length} findings shown`;
+    more.hidden = shown.length === fitting.length;
+    more.textContent = `Show all ${fitting.length} that fit`;
+  };
+
+  const changed = () => {
+    most = few;
+    filter();
   };
 
   const sort = (head) => {
@@ -56,7 +66,7 @@
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const by = key[head.dataset.key];
     rows.sort((one, other) => (down ? by(other, one) : by(one, other)) || one.order - other.order);
-    body.append(...rows.map((each) => each.row));
+    filter();
   };
 
   for (const head of table.tHead.rows[0].cells) {
@@ -70,20 +80,32 @@
   let wanted = 0;
   form.addEventListener("input", () => {
     cancelAnimationFrame(wanted);
-    wanted = requestAnimationFrame(filter);
+    wanted = requestAnimationFrame(changed);
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(filter));
+  form.addEventListener("reset", () => setTimeout(changed));
+  more.addEventListener("click", () => {
+    most = Infinity;
+    filter();
+    table.focus();
+  });
 
   let closed = [];
+  let before = most;
   addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("tr:not([hidden]) details:not([open])")];
+    before = most;
+    most = Infinity;
+    filter();
+    closed = [...document.querySelectorAll("details:not([open])")];
     for (const each of closed) each.open = true;
   });
   addEventListener("afterprint", () => {
     for (const each of closed) each.open = false;
+    most = before;
+    filter();
   });
 
   form.hidden = false;
   filter();
-})();
+  document.documentElement.classList.remove("few");
+});

@@ -31,6 +31,7 @@ def report_as_page(report: Report) -> str:
             '<meta name="referrer" content="no-referrer">',
             f"<title>{escaped(report.title)}</title>",
             f"<style>{style}</style>",
+            f"<script>{script}</script>",
             "</head>",
             "<body>",
             *_header(report),
@@ -40,7 +41,6 @@ def report_as_page(report: Report) -> str:
             *_troubles(report),
             "</main>",
             "<footer>Made by hvintegration.</footer>",
-            f"<script>{script}</script>",
             "</body>",
             "</html>",
             "",
@@ -88,8 +88,9 @@ def _findings(report: Report) -> Iterator[str]:
         return
     yield _form()
     heads = "".join(f'<th scope="col" class="{key}" data-key="{key}">{title}</th>' for key, title in COLUMNS.items())
-    yield f'<div class="frame">\n<table class="findings" aria-labelledby="findings">\n<thead><tr>{heads}</tr></thead>'
-    yield from ("<tbody>", *map(_row, entries), "</tbody>", "</table>", "</div>", "</section>")
+    yield '<div class="frame">\n<table class="findings" tabindex="-1" aria-labelledby="findings">'
+    yield from (f"<thead><tr>{heads}</tr></thead>", "<tbody>", *map(_row, entries), "</tbody>", "</table>", "</div>")
+    yield '<button class="more" type="button" hidden></button>\n</section>'
 
 
 def _form() -> str:

@@ -7,8 +7,9 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
+import signal
 from collections.abc import Generator
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,11 +26,11 @@ class Browser:
         requests: Addresses that the page asked for, itself included.
     """
 
-    def __init__(self, commands: int, answers: int) -> None:
+    def __init__(self, commands: FileIO, answers: FileIO) -> None:
         self.troubles: list[str] = []
         self.requests: list[str] = []
-        self._commands = os.fdopen(commands, "wb", buffering=0)
-        self._answers = os.fdopen(answers, "rb", buffering=0)
+        self._commands = commands
+        self._answers = answers
         self._count = 0
         self._read = b""
         self._events: list[dict[str, Any]] = []
@@ -134,24 +135,24 @@ class Browser:
 @contextlib.contextmanager
 def browser(profile: Path) -> Generator[Browser]:
     """A browser with a profile of its own, ended afterwards."""
+    import fcntl  # late: Windows has none
+
     assert CHROMIUM is not None
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run")
+    command = [CHROMIUM, *options, f"--user-data-dir={profile}", "about:blank"]
     their_commands, commands = os.pipe()
     answers, their_answers = os.pipe()
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run")
-    line = f'exec "$0" "$@" 3<&{their_commands} 4>&{their_answers}'
-    with subprocess.Popen(
-        ["/bin/sh", "-c", line, CHROMIUM, *options, f"--user-data-dir={profile}", "about:blank"],
-        pass_fds=(their_commands, their_answers),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        os.close(their_commands)
-        os.close(their_answers)
-        opened = Browser(commands, answers)
+    with os.fdopen(commands, "wb", buffering=0) as written, os.fdopen(answers, "rb", buffering=0) as read:
+        places = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in (their_commands, their_answers)]
+        given = [(os.POSIX_SPAWN_DUP2, place, number) for number, place in enumerate(places, 3)]  # It knows 3 and 4.
+        silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+        process = os.posix_spawn(CHROMIUM, command, os.environ, file_actions=[*silent, *given])
+        for each in (their_commands, their_answers, *places):
+            os.close(each)
         try:
+            opened = Browser(written, read)
             yield opened
+            opened.close()
         finally:
-            with contextlib.suppress(OSError, AssertionError):
-                opened.close()
-            process.terminate()
+            os.kill(process, signal.SIGTERM)
+            os.waitpid(process, 0)
