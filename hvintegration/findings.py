@@ -180,7 +180,7 @@ class Audit(Value):
 
     Attributes:
         address: The host.
-        diagnoses: One for each virtual machine that could be read.
+        diagnoses: One for each virtual machine that could be read, the worst first.
         errors: One entry for each machine or guest that could not.
         read_at: When it was finished, in UTC.
     """

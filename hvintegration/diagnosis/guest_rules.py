@@ -12,7 +12,6 @@ from hvintegration.diagnosis.rule import (
     Seen,
     disable,
     enable,
-    install,
     restart,
     set_manual,
     start,
@@ -91,10 +90,8 @@ def _is_not_installed(facts: Facts, kind: ServiceKind) -> Seen | None:
         return None
     if state.packaged is False:
         return None
-    evidence = (_switched(facts, kind), _inside(state))
-    if state.package is None:
-        return Seen(evidence)
-    return Seen((*evidence, f"It would be from the package {state.package}."), install(kind))
+    package = () if state.package is None else (f"It would be from the package {excerpt(state.package)}.",)
+    return Seen((_switched(facts, kind), _inside(state), *package))
 
 
 def _driver_is_absent(facts: Facts, _: object) -> Seen | None:

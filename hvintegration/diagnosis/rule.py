@@ -19,7 +19,6 @@ __all__ = [
     "Seen",
     "disable",
     "enable",
-    "install",
     "restart",
     "set_manual",
     "start",
@@ -128,8 +127,3 @@ def restart(kind: ServiceKind) -> Act:
 def set_manual(kind: ServiceKind) -> Act:
     """Have it start when it is needed."""
     return Act(End.GUEST, kind, "manual", "Nothing: it does not start by this.", "disabled")
-
-
-def install(kind: ServiceKind) -> Act:
-    """Install what it is from."""
-    return Act(End.GUEST, kind, "install", "The package manager of the guest fetches and installs packages.", None)
