@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
 from hvintegration.display import Cell, Table
+from hvintegration.errors import ConfigurationError
 from hvintegration.guest_models import GuestInventory
 from hvintegration.models import VMInventory
 from hvintegration.reports.content import Entry, Machine, Report, Trouble
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure, Rows, Value
 
-__all__ = ["Acceptance", "Audit", "Diagnosis", "End", "Finding", "Fix", "Severity"]
+__all__ = ["Acceptance", "Audit", "AuditChanges", "Diagnosis", "End", "Finding", "Fix", "Severity"]
+
+
+FindingKey: TypeAlias = "tuple[str, str | None, ServiceKind | None]"
 
 
 class Severity(enum.StrEnum):
@@ -46,10 +51,10 @@ class Fix(Value):
 
     Attributes:
         end: Where it is done.
-        vm_id: GUID of the virtual machine, lower case without braces.
+        vm_id: GUID of the virtual machine, lower case without braces; None as in :class:`Finding`.
         kind: Which service.
-        action: ``enable`` or ``disable`` on the host; ``start``, ``stop``, ``restart``, ``automatic``, ``manual`` or
-            ``install`` in the guest.
+        action: ``enable`` or ``disable`` on the host; ``start``, ``stop``, ``restart``, ``automatic``, ``manual``,
+            ``disabled`` or ``install`` in the guest.
         cost: What it costs meanwhile, in a sentence.
         undo: What undoes it: an action at the same end; None if nothing does.
     """
@@ -57,7 +62,7 @@ class Fix(Value):
     table_columns: ClassVar[tuple[str, ...]] = ("Where", "Service", "Action", "Costs", "Undone by")
 
     end: End
-    vm_id: str
+    vm_id: str | None
     kind: ServiceKind
     action: str
     cost: str
@@ -126,6 +131,11 @@ class Finding(Value):
     source: str
     fix: Fix | None = None
     acceptance: Acceptance | None = None
+
+    @property
+    def key(self) -> FindingKey:
+        """What it is about: two findings with the same key are the same one at different times."""
+        return self.id, self.vm_id, self.kind
 
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
@@ -208,6 +218,7 @@ class Diagnosis(_Reported):
     """
 
     table_columns: ClassVar[tuple[str, ...]] = ("VM", "Errors", "Warnings", "Notes", "Facts missing")
+    """Findings that were accepted do not count."""
 
     vm_id: str | None
     vm_name: str | None
@@ -219,7 +230,7 @@ class Diagnosis(_Reported):
 
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
-        counts = (sum(finding.severity is severity for finding in self.findings) for severity in Severity)
+        counts = (sum(one.severity is severity for one in self.findings if not one.acceptance) for severity in Severity)
         return (self.vm_name or self.vm_id, *counts, len(self.missing))
 
     def table(self) -> Table:
@@ -238,7 +249,7 @@ class Audit(_Reported):
 
     Attributes:
         address: The host.
-        diagnoses: One for each virtual machine that could be read.
+        diagnoses: One for each virtual machine that could be read, the worst first.
         errors: One entry for each machine or guest that could not.
         read_at: When it was finished, in UTC.
     """
@@ -255,6 +266,35 @@ class Audit(_Reported):
         found = sorted(self._all(), key=lambda finding: (order.index(finding.severity), finding.vm_name or ""))
         return Rows(Finding, found, self.errors)
 
+    def since(self, earlier: Audit) -> AuditChanges:
+        """What is new since an earlier audit of the same host, and what is gone. No round trip.
+
+        New is what was not found then, or was accepted and is not any more. What is accepted now is not new. Gone is
+        only what was looked for again: of a virtual machine that could not be read, or whose guest was asked then and
+        is not now, nothing is said to be gone.
+
+        Args:
+            earlier: The audit before; perhaps read from JSON.
+
+        Raises:
+            ConfigurationError: It is of another host.
+        """
+        if earlier.address != self.address:
+            raise ConfigurationError(f"The audit is of {self.address}, and the earlier one of {earlier.address}.")
+        before = {finding.key for finding in earlier._all() if finding.acceptance is None}
+        now = {finding.key for finding in self._all()}
+        asked = {diagnosis.vm_id: diagnosis.guest is not None for diagnosis in self.diagnoses}
+        looked_for = {
+            diagnosis.vm_id
+            for diagnosis in earlier.diagnoses
+            if diagnosis.vm_id in asked and (asked[diagnosis.vm_id] or diagnosis.guest is None)
+        }
+        return AuditChanges(
+            audit=self,
+            new=self.findings.where(lambda finding: finding.acceptance is None and finding.key not in before),
+            gone=earlier.findings.where(lambda finding: finding.vm_id in looked_for and finding.key not in now),
+        )
+
     def _all(self) -> Iterator[Finding]:
         for diagnosis in self.diagnoses:
             yield from diagnosis.findings
@@ -264,37 +304,66 @@ class Audit(_Reported):
         return self.findings.table()
 
     def _report(self) -> Report:
-        return Report(
-            title=f"Audit of {self.address}",
-            read_at=self.read_at,
-            machines=tuple(map(_machine_of, self.diagnoses)),
-            troubles=tuple(
-                Trouble(
-                    about=failure.vm_name or failure.vm_id or failure.target or failure.address,
-                    message=failure.message or failure.error_id,
-                )
-                for failure in self.errors
-            ),
-        )
+        return _report_of(self, frozenset())
+
+
+@attrs.frozen(kw_only=True)
+class AuditChanges(_Reported):
+    """What has changed from one audit to the next. As a report it is that of the later audit, with what is new marked.
+
+    Attributes:
+        audit: The later one.
+        new: Findings that were not there before, or were accepted until now.
+        gone: Findings that were there, and are not any more.
+    """
+
+    audit: Audit
+    new: Rows[Finding]
+    gone: Rows[Finding]
+
+    def table(self) -> Table:
+        """One row per finding that is new; how many are gone is a note below it."""
+        table = self.new.table()
+        return attrs.evolve(table, notes=(*table.notes, f"{len(self.gone)} findings are gone."))
+
+    def _report(self) -> Report:
+        new = {finding.key for finding in self.new}
+        report = _report_of(self.audit, new)
+        return attrs.evolve(report, gone=tuple(_entry_of(finding, NOWHERE) for finding in self.gone))
 
 
 # -- what reports say ------------------------------------------------------------------------------------------------
 
 
-def _machine_of(diagnosis: Diagnosis) -> Machine:
+def _report_of(audit: Audit, new: AbstractSet[FindingKey]) -> Report:
+    return Report(
+        title=f"Audit of {audit.address}",
+        read_at=audit.read_at,
+        machines=tuple(_machine_of(diagnosis, new) for diagnosis in audit.diagnoses),
+        troubles=tuple(
+            Trouble(
+                about=failure.vm_name or failure.vm_id or failure.target or failure.address,
+                message=failure.message or failure.error_id,
+            )
+            for failure in audit.errors
+        ),
+    )
+
+
+def _machine_of(diagnosis: Diagnosis, new: AbstractSet[FindingKey] = frozenset()) -> Machine:
     host, guest = diagnosis.host, diagnosis.guest
     states = [*(host.services if host is not None else ()), *(guest.services if guest is not None else ())]
     name = diagnosis.vm_name or diagnosis.vm_id or (guest.info.name if guest is not None else None) or NOWHERE
     return Machine(
         name=name,
         id=diagnosis.vm_id,
-        entries=tuple(_entry_of(finding, name) for finding in diagnosis.findings),
+        entries=tuple(_entry_of(finding, name, new=finding.key in new) for finding in diagnosis.findings),
         missing=diagnosis.missing,
         judged=tuple(dict.fromkeys(state.kind.label for state in states if state.kind is not None)),
     )
 
 
-def _entry_of(finding: Finding, where: str) -> Entry:
+def _entry_of(finding: Finding, where: str, *, new: bool = False) -> Entry:
     fix, acceptance = finding.fix, finding.acceptance
     return Entry(
         severity=finding.severity.value,
@@ -308,6 +377,7 @@ def _entry_of(finding: Finding, where: str) -> Entry:
         source=finding.source,
         fix=None if fix is None else _sentences_of(fix),
         accepted=None if acceptance is None else f"until {acceptance.until.isoformat()}: {acceptance.reason}",
+        new=new,
     )
 
 

@@ -53,6 +53,12 @@ class Entry:
     new: bool = False
 
     @property
+    def line(self) -> str:
+        """What it is in a line."""
+        about = f"{self.machine}, {self.service}" if self.service else self.machine
+        return f"{about}: {self.rule}"
+
+    @property
     def details(self) -> tuple[tuple[str, str], ...]:
         """What there is to say of it beside its cause, with what each is."""
         said = (
@@ -116,12 +122,14 @@ class Report:
         read_at: When it was judged, in UTC.
         machines: Those that were judged.
         troubles: What could not be read.
+        gone: What was there the last time, and is not any more.
     """
 
     title: str
     read_at: datetime
     machines: tuple[Machine, ...]
     troubles: tuple[Trouble, ...] = ()
+    gone: tuple[Entry, ...] = ()
 
     @property
     def open(self) -> tuple[Entry, ...]:
@@ -145,6 +153,8 @@ class Report:
         said = f"{', '.join(found)} in {counted(len(self.machines), 'virtual machine')}"
         if new := sum(entry.new for entry in self.open):
             said += f"; {new} new"
+        if self.gone:
+            said += f"; {len(self.gone)} gone"
         if self.accepted:
             said += f"; {len(self.accepted)} accepted"
         if self.troubles:

@@ -46,6 +46,9 @@ def _lines(report: Report) -> Iterator[str]:
     if report.accepted:
         yield from ("", "## Accepted", "")
         yield from _listed(report.accepted, named=True)
+    if report.gone:
+        yield from ("", "## Gone since the last time", "")
+        yield from (f"- {escaped_markdown(entry.line)}" for entry in report.gone)
     missing = [(machine.name, fact) for machine in report.machines for fact in machine.missing]
     if missing:
         yield from ("", "## Not judged, for facts are missing", "")

@@ -38,7 +38,7 @@ def report_as_page(report: Report) -> str:
             "<main>",
             *_findings(report),
             *_machines(report),
-            *_troubles(report),
+            *_rest(report),
             "</main>",
             "<footer>Made by hvintegration.</footer>",
             "</body>",
@@ -66,7 +66,12 @@ def _header(report: Report) -> Iterator[str]:
     tiles = [(count, severity, plural(count, severity)) for severity, count in counts(report.open).items()]
     new = sum(entry.new for entry in report.open)
     machines = len(report.machines)
-    further = ((new, "new", "new"), (len(report.accepted), "", "accepted"), (len(report.troubles), "error", "not read"))
+    further = (
+        (new, "new", "new"),
+        (len(report.gone), "", "gone"),
+        (len(report.accepted), "", "accepted"),
+        (len(report.troubles), "error", "not read"),
+    )
     tiles += [tile for tile in further if tile[0]]
     tiles.append((machines, "", plural(machines, "virtual machine")))
     yield f"<header>\n<h1>{_text(report.title)}</h1>"
@@ -167,10 +172,13 @@ def _machine(machine: Machine) -> str:
     return f'<tr><th scope="row">{_text(machine.name)}{machine_id}</th>{cells}<td>{missing}</td></tr>'
 
 
-def _troubles(report: Report) -> Iterator[str]:
-    if report.troubles:
-        yield '<section aria-labelledby="troubles">\n<h2 id="troubles">Could not be read</h2>'
-        yield f"{_listed(f'{trouble.about}: {trouble.message}' for trouble in report.troubles)}\n</section>"
+def _rest(report: Report) -> Iterator[str]:
+    """Sections that are there only if there is something to say."""
+    troubles = tuple(f"{trouble.about}: {trouble.message}" for trouble in report.troubles)
+    gone = tuple(entry.line for entry in report.gone)
+    for key, title, texts in (("gone", "Gone since the last time", gone), ("troubles", "Could not be read", troubles)):
+        if texts:
+            yield f'<section aria-labelledby="{key}">\n<h2 id="{key}">{title}</h2>\n{_listed(texts)}\n</section>'
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -32,6 +32,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _heading("Accepted")
         for entry in report.accepted:
             yield entry_as_text(entry)
+    if report.gone:
+        yield from _heading("Gone since the last time")
+        yield from _listed([entry.line for entry in report.gone])
     missing = [f"{machine.name}: {fact}" for machine in report.machines for fact in machine.missing]
     if missing:
         yield from _heading("Not judged, for facts are missing")

@@ -91,10 +91,14 @@ def test_a_script_that_gets_into_the_page_after_all_is_refused(chromium: Browser
     file = tmp_path / "page.html"
     added = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\"><style>p {}</style>"
     file.write_text(sample_audit().to_html().replace("</main>", f"{added}</main>"), "utf-8")
+    chromium.emulate()
     chromium.troubles.clear()
     chromium.open(file.as_uri())
+    with within(60):
+        while sum("Content Security Policy" in trouble for trouble in chromium.troubles) < 3:
+            chromium.run("new Promise(requestAnimationFrame)")
     assert chromium.run("document.title") == "Audit of sim:"
-    assert sum("Content Security Policy" in trouble for trouble in chromium.troubles) >= 3
+    chromium.open("about:blank")
 
 
 def test_filters_show_what_fits_all_of_them(seen: Browser, tmp_path: Path) -> None:

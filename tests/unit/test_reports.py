@@ -19,7 +19,6 @@ import pytest
 import hvintegration as hv
 from hvintegration.display import clean
 from hvintegration.findings import Audit, Diagnosis
-from hvintegration.reports.content import Report
 from hvintegration.reports.markdown import escaped_markdown
 from tests.support.diagnoses import (
     HOSTILE,
@@ -274,19 +273,20 @@ def test_what_is_no_address_is_no_link(source: str) -> None:
     assert not [each for each in tokens(audit.to_markdown()) if each.type == "link_open"]
 
 
-def test_what_is_new_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = sample_audit()._report()  # noqa: SLF001  # what formats are given
-    machines = tuple(
-        attrs.evolve(each, entries=tuple(attrs.evolve(entry, new=True) for entry in each.entries))
-        for each in report.machines
-    )
-    monkeypatch.setattr(Audit, "_report", lambda _: Report(title="t", read_at=report.read_at, machines=machines))
-    audit = sample_audit()
-    assert "; 4 new" in audit.to_text()
-    assert "guest-service-not-running  (new)" in audit.to_text()
-    assert "`guest-service-not-running` · new" in audit.to_markdown()
-    assert 'class="badge new"' in audit.to_html()
-    assert "error, new" in audit._repr_html_()  # IPython's protocol
+def test_what_is_new_is_marked_and_what_is_gone_is_said() -> None:
+    now, before = sample_audit(), audit_of([diagnosis_of(2, "backup", [finding(2, rule="<gone>")])])
+    changes = now.since(before)
+    said = changes.to_text()
+    assert "; 4 new; 1 gone; 1 accepted;" in said
+    assert "guest-service-not-running  (new)" in said
+    assert said.count("(new)") == 4
+    assert "Gone since the last time\n------------------------\n- backup, VSS: <gone>\n" in said
+    assert "`guest-service-not-running` · new" in changes.to_markdown()
+    assert "- backup, VSS: \\<gone\\>" in changes.to_markdown()
+    assert changes.to_html().count('class="badge new"') == 4
+    assert "<li><bdi>backup, VSS: &lt;gone&gt;</bdi></li>" in changes.to_html()
+    assert "error, new" in changes._repr_html_()  # IPython's protocol
+    assert changes.to_junit() == now.to_junit()
 
 
 def test_many_findings_are_written_in_time_that_grows_with_them() -> None:
