@@ -156,11 +156,20 @@ class Finding(Value):
 class _Reported(Value):
     """What reports are made of: each format of all that there is to say."""
 
-    def to_text(self) -> str:
-        """A report for terminals, logs and mail; no text in it can steer a terminal."""
+    @property
+    def summary(self) -> str:
+        """How much was found, in a sentence."""
+        return self._report().summary
+
+    def to_text(self, *, width: int = 100) -> str:
+        """A report for terminals, logs and mail; no text in it can steer a terminal.
+
+        Args:
+            width: Columns that lines take; longer words stay whole.
+        """
         from hvintegration.reports.text import report_as_text
 
-        return report_as_text(self._report())
+        return report_as_text(self._report(), width)
 
     def to_markdown(self) -> str:
         """A report for the summaries, comments and wikis of GitHub, GitLab and the like; no text in it is markup."""
