@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from hvintegration import Diagnosis, Guest, Host, ServiceChange, ServiceKind, Simulator, VirtualClock, World, diagnose
+from hvintegration.linux_distributions import HELPER_SCRIPTS
 from hvintegration.simulator import Machine
 from hvintegration.testing import machine_id
 
@@ -195,6 +196,7 @@ def both(*facts: Fact) -> Fact:
 
 _DEBIAN_13: Final = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"'
 _WITHOUT_COPIER: Final = ["/usr/sbin/hv_kvp_daemon", "/usr/sbin/hv_vss_daemon"]
+_HELPERS: Final = [f"/usr/libexec/hypervkvpd/{name}" for name in HELPER_SCRIPTS]
 _VSS_UNIT: Final = "hv-vss-daemon.service"
 
 AILMENTS: Final = (
@@ -237,6 +239,14 @@ AILMENTS: Final = (
         linux(os_release=_DEBIAN_13),
         both(on(COPYING), linux(programs=_WITHOUT_COPIER)),
         guest="linux",
+    ),
+    Ailment("two-time-sources", linux(time_daemons=["chronyd"]), guest="linux"),
+    Ailment("daemon-by-hand", linux(by_hand=["hv_vss_daemon"]), guest="linux", ends=GUEST),
+    Ailment(
+        "helper-scripts-missing", linux(helper_scripts=_HELPERS[:2]), linux(helper_scripts=_HELPERS), guest="linux"
+    ),
+    Ailment(
+        "pools-readable", before=linux(readable_pools=False), ill=linux(readable_pools=True), guest="linux", ends=GUEST
     ),
     Ailment("file-copy-daemon-too-old", linux(kernel="6.12.9-amd64"), on(COPYING), guest="linux"),
     Ailment("rights-missing-in-guest", linux(rights="none"), guest="linux", ends=GUEST),

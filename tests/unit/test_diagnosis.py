@@ -11,13 +11,7 @@ from hvintegration import RULES, Acceptance, Diagnosis, Rule, ServiceKind, Sever
 from hvintegration.errors import ConfigurationError
 from tests.support.ailments import AILMENTS, Ailment, diagnosed
 
-WAITING = {
-    "daemon-by-hand",
-    "helper-scripts-missing",
-    "pools-readable",
-    "time-sync-on-domain-controller",
-    "two-time-sources",
-}
+WAITING = {"time-sync-on-domain-controller"}
 """Rules about facts that no guest says yet."""
 
 BY_RULE = pytest.mark.parametrize("ailment", AILMENTS, ids=lambda ailment: ailment.rule)
