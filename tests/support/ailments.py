@@ -228,7 +228,12 @@ AILMENTS: Final = (
     Ailment("guest-service-not-installed", without_service(VSS)),
     Ailment("driver-missing", linux(driver="absent"), guest="linux", ends=GUEST),
     Ailment("guest-service-disabled", service(VSS, start_type="Disabled"), before=service(VSS, "Stopped")),
-    Ailment("guest-service-crashed", linux(failed={_VSS_UNIT: "signal"}), no_daemon("hv_vss_daemon"), guest="linux"),
+    Ailment(
+        "guest-service-crashed",
+        linux(failed={_VSS_UNIT: "signal"}),
+        both(no_daemon("hv_vss_daemon"), linux(last_words={_VSS_UNIT: "Hyper-V VSS: VSS: op=5 failed!"})),
+        guest="linux",
+    ),
     Ailment("guest-service-without-device", linux(driver="absent"), guest="linux"),
     Ailment("channel-not-offered", off(VSS), guest="linux", inside_only=True),
     Ailment("may-be-confidential", off(KVP), guest="linux", inside_only=True),
