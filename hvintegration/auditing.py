@@ -118,21 +118,21 @@ class _Asking:
             yield found
 
     def _ask_one(self, vm: VMInfo) -> GuestInventory | Failure | None:
-        guest: Guest | None = None
         try:
             guest = self._way_in(VM(self._session, vm.id, vm.name))
-            if guest is None:
-                return None
-            if not isinstance(guest, Guest):
-                raise ConfigurationError(
-                    f"The way into {vm.name} is {excerpt(repr(guest))}, which is neither a Guest nor None."
-                )
-            return guest.inventory(timeout=guest.session.rest_of(self._deadline))
         except HvError as error:
-            return _failure(error, self._session.address if guest is None else guest.address, vm)
-        finally:
-            if isinstance(guest, Guest):
-                guest.close()
+            return _failure(error, self._session.address, vm)
+        if guest is None:
+            return None
+        if not isinstance(guest, Guest):
+            raise ConfigurationError(
+                f"Invalid guest {excerpt(repr(guest))} of {vm.name}: it is neither a Guest nor None."
+            )
+        with guest:
+            try:
+                return guest.inventory(timeout=guest.session.rest_of(self._deadline))
+            except HvError as error:
+                return _failure(error, guest.address, vm)
 
 
 def _failure(error: HvError, address: str, vm: VMInfo | None) -> Failure:
