@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from hvintegration.transports.recording.replay import Replay
     from hvintegration.transports.ssh.transport import SSH
     from hvintegration.transports.winrm.transport import WinRM
+    from hvintegration.update_tables import UpdateGeneration, UpdateMechanism
+    from hvintegration.updates import GuestPackage, UpdateAdvice, update_advice
     from hvintegration.values import Failure, Rows
     from hvintegration.vm import VM, VMServices
 
@@ -76,6 +78,7 @@ __all__ = [
     "GuestFamily",
     "GuestInfo",
     "GuestInventory",
+    "GuestPackage",
     "GuestService",
     "GuestServiceState",
     "GuestServices",
@@ -104,6 +107,9 @@ __all__ = [
     "SystemClock",
     "Timeout",
     "Transport",
+    "UpdateAdvice",
+    "UpdateGeneration",
+    "UpdateMechanism",
     "VMInfo",
     "VMInventory",
     "VMServices",
@@ -116,6 +122,7 @@ __all__ = [
     "errors",
     "simulator",
     "transport_for",
+    "update_advice",
 ]
 
 _HOMES = {
@@ -133,6 +140,7 @@ _HOMES = {
     "GuestFamily": "hvintegration.guest_models",
     "GuestInfo": "hvintegration.guest_models",
     "GuestInventory": "hvintegration.guest_models",
+    "GuestPackage": "hvintegration.updates",
     "GuestService": "hvintegration.guest",
     "GuestServiceState": "hvintegration.guest_models",
     "GuestServices": "hvintegration.guest",
@@ -162,6 +170,9 @@ _HOMES = {
     "SystemClock": "hvintegration.clock",
     "Timeout": "hvintegration.clock",
     "Transport": "hvintegration.transports.base",
+    "UpdateAdvice": "hvintegration.updates",
+    "UpdateGeneration": "hvintegration.update_tables",
+    "UpdateMechanism": "hvintegration.update_tables",
     "VM": "hvintegration.vm",
     "VMInfo": "hvintegration.models",
     "VMInventory": "hvintegration.models",
@@ -173,6 +184,7 @@ _HOMES = {
     "connect": "hvintegration.connecting",
     "connect_guest": "hvintegration.connecting",
     "transport_for": "hvintegration.addresses",
+    "update_advice": "hvintegration.updates",
 }
 """Where each public name lives. It is loaded when it is first used: importing the package loads nothing."""
 
