@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from hvintegration.requested_changes import RequestedChange, RequestedChanges
     from hvintegration.scripts import Script
+    from hvintegration.scripts.offline_update import offline_update_script
     from hvintegration.service_kind import Impact, ServiceKind
     from hvintegration.session import Session, SessionStats
     from hvintegration.simulator import Simulator, World
@@ -120,6 +121,7 @@ __all__ = [
     "connect",
     "connect_guest",
     "errors",
+    "offline_update_script",
     "simulator",
     "transport_for",
     "update_advice",
@@ -183,6 +185,7 @@ _HOMES = {
     "World": "hvintegration.simulator",
     "connect": "hvintegration.connecting",
     "connect_guest": "hvintegration.connecting",
+    "offline_update_script": "hvintegration.scripts.offline_update",
     "transport_for": "hvintegration.addresses",
     "update_advice": "hvintegration.updates",
 }
