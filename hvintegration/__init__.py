@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hvintegration.clock import Clock, Deadline, SystemClock, Timeout, VirtualClock
     from hvintegration.connecting import connect, connect_guest
     from hvintegration.credential import Credential
+    from hvintegration.diagnosis import RULES, Rule, diagnose
+    from hvintegration.findings import Acceptance, Audit, AuditChanges, Diagnosis, End, Finding, Fix, Severity
     from hvintegration.guest import Guest, GuestService, GuestServices
     from hvintegration.guest_models import (
         GuestChange,
@@ -63,8 +65,12 @@ if TYPE_CHECKING:
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
+    "RULES",
     "SSH",
     "VM",
+    "Acceptance",
+    "Audit",
+    "AuditChanges",
     "Call",
     "ChangeOutcome",
     "CheckOutcome",
@@ -73,7 +79,11 @@ __all__ = [
     "Clock",
     "Credential",
     "Deadline",
+    "Diagnosis",
+    "End",
     "Failure",
+    "Finding",
+    "Fix",
     "Guest",
     "GuestChange",
     "GuestFamily",
@@ -97,12 +107,14 @@ __all__ = [
     "RequestedChange",
     "RequestedChanges",
     "Rows",
+    "Rule",
     "Script",
     "ServiceChange",
     "ServiceKind",
     "ServiceState",
     "Session",
     "SessionStats",
+    "Severity",
     "Simulator",
     "Startup",
     "SystemClock",
@@ -120,6 +132,7 @@ __all__ = [
     "World",
     "connect",
     "connect_guest",
+    "diagnose",
     "errors",
     "offline_update_script",
     "simulator",
@@ -128,6 +141,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Acceptance": "hvintegration.findings",
+    "Audit": "hvintegration.findings",
+    "AuditChanges": "hvintegration.findings",
     "Call": "hvintegration.calls.call",
     "ChangeOutcome": "hvintegration.models",
     "CheckOutcome": "hvintegration.models",
@@ -136,7 +152,11 @@ _HOMES = {
     "Clock": "hvintegration.clock",
     "Credential": "hvintegration.credential",
     "Deadline": "hvintegration.clock",
+    "Diagnosis": "hvintegration.findings",
+    "End": "hvintegration.findings",
     "Failure": "hvintegration.values",
+    "Finding": "hvintegration.findings",
+    "Fix": "hvintegration.findings",
     "Guest": "hvintegration.guest",
     "GuestChange": "hvintegration.guest_models",
     "GuestFamily": "hvintegration.guest_models",
@@ -160,13 +180,16 @@ _HOMES = {
     "RequestedChange": "hvintegration.requested_changes",
     "RequestedChanges": "hvintegration.requested_changes",
     "SSH": "hvintegration.transports.ssh.transport",
+    "RULES": "hvintegration.diagnosis",
     "Rows": "hvintegration.values",
+    "Rule": "hvintegration.diagnosis",
     "Script": "hvintegration.scripts",
     "ServiceChange": "hvintegration.models",
     "ServiceKind": "hvintegration.service_kind",
     "ServiceState": "hvintegration.models",
     "Session": "hvintegration.session",
     "SessionStats": "hvintegration.session",
+    "Severity": "hvintegration.findings",
     "Simulator": "hvintegration.simulator",
     "Startup": "hvintegration.guest_models",
     "SystemClock": "hvintegration.clock",
@@ -185,6 +208,7 @@ _HOMES = {
     "World": "hvintegration.simulator",
     "connect": "hvintegration.connecting",
     "connect_guest": "hvintegration.connecting",
+    "diagnose": "hvintegration.diagnosis",
     "offline_update_script": "hvintegration.scripts.offline_update",
     "transport_for": "hvintegration.addresses",
     "update_advice": "hvintegration.updates",

@@ -131,6 +131,7 @@ class GuestServiceState(Value):
             on Windows.
         last_words: What it said last before it failed; None if it did not, or if that is not known.
         package: The package that it is from, or would be; None on Windows.
+        packaged: Whether its system has a package of it, or has it itself; None if that is not known, as on Windows.
         available_version: What could be installed of that package, as far as its manager knows without asking the net.
         cannot_start: Why it cannot be started here, in a sentence; None if nothing is known to be against it.
         cannot_stop: Why it cannot be stopped here, likewise.
@@ -159,6 +160,7 @@ class GuestServiceState(Value):
     by_hand: bool | None = None
     last_words: str | None = None
     package: str | None = None
+    packaged: bool | None = None
     available_version: str | None = None
     cannot_start: str | None = None
     cannot_stop: str | None = None

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from hvintegration.addresses import guest_transport_for
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
+from hvintegration.diagnosis import diagnose
 from hvintegration.display import Cell
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, excerpt
-from hvintegration.guest import Guest
-from hvintegration.guest_models import GuestFamily
+from hvintegration.findings import Acceptance, Diagnosis, End, Fix
+from hvintegration.guest import Guest, meant_for_another, refuse_no_fix
+from hvintegration.guest_models import GuestChange, GuestFamily
 from hvintegration.integration_service import IntegrationService
-from hvintegration.models import ServiceState, VMInfo
-from hvintegration.operations import services, vms
+from hvintegration.models import HostInfo, ServiceChange, ServiceState, VMInfo, VMInventory
+from hvintegration.operations import hosts, inventory, services, vms
+from hvintegration.operations.guest_systems import GuestTarget, another_machine
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
 from hvintegration.session_owner import opened
 from hvintegration.transports.base import Transport
+from hvintegration.update_tables import UpdateGeneration
+from hvintegration.updates import UpdateAdvice, advice_from_facts, generation_of, require_name
 from hvintegration.values import Rows
 
 __all__ = ["VM", "VMServices"]
@@ -75,6 +80,132 @@ class VM(OfThisProcess):
             DecodeError: The answer has an unknown shape.
         """
         return self._session.run(vms.read_vm(self._id), timeout)
+
+    def inventory(self, *, timeout: Timeout = None) -> VMInventory:
+        """What the host says of it and of its services now: the facts of a diagnosis. One round trip.
+
+        Raises as :meth:`info`.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+        """
+        return self._session.run(inventory.read_vm_inventory(self._id), timeout)
+
+    def diagnose(
+        self,
+        guest: Guest | None = None,
+        *,
+        host_info: HostInfo | None = None,
+        changes: Iterable[ServiceChange | GuestChange] = (),
+        accepted: Iterable[Acceptance] = (),
+        timeout: Timeout = None,
+    ) -> Diagnosis:
+        """What is wrong with its integration services, why, and what to do. One round trip at each end.
+
+        Without a guest it is judged from the host's end alone. A rule that lacks a fact says nothing; ``missing`` of
+        the answer says which facts were lacked. Changes nothing.
+
+        Args:
+            guest: What runs inside, as :meth:`guest` answers it; it stays open.
+            host_info: The host itself, as ``host.info()`` answers it, whose version is compared with the guest's.
+            changes: What was changed before, as :meth:`apply` and ``set_services`` answer it: a service may need a
+                while then.
+            accepted: Findings that somebody lives with.
+            timeout: Seconds for both ends together, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            VMNotFoundError: It is gone.
+            InvalidStateError: It does not run, so there is no guest to be asked.
+            RemoteError: The host or the guest refused otherwise.
+            AuthenticationError: The guest does not take the credential.
+            TransportError: There is no usable answer.
+            DecodeError: An answer has an unknown shape.
+        """
+        deadline = self._session.deadline(timeout)
+        machine = self.inventory(timeout=deadline)
+        inside = None if guest is None else guest.inventory(timeout=guest.session.rest_of(deadline))
+        return diagnose(
+            machine, inside, host_info=host_info, changes=changes, accepted=accepted, at=self._session.now()
+        )
+
+    def apply(
+        self, fix: Fix, *, guest: Guest | None = None, confirm: bool = False, timeout: Timeout = None
+    ) -> ServiceChange | GuestChange:
+        """Do what a finding offers. What became of it, with the state after.
+
+        Costs, and raises, as the verb does that the fix names: :meth:`IntegrationService.enable` or
+        :meth:`IntegrationService.disable` on the host, else as :meth:`Guest.apply`.
+
+        Args:
+            fix: The ``fix`` of a finding.
+            guest: What runs inside; needed for what is done there.
+            confirm: As for :meth:`Guest.apply`; the host's switches ask for none.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: It is for another virtual machine; or it is done in the guest, and none is given, or
+                that refuses it. Nothing was sent.
+        """
+        refuse_no_fix(fix)
+        if fix.vm_id != self._id:
+            raise meant_for_another(fix, self._id)
+        if fix.end is End.GUEST:
+            if guest is None:
+                raise ConfigurationError(
+                    "This is done in the guest, and none is given. Nothing was changed.",
+                    hint="Pass guest=vm.guest(...).",
+                )
+            return guest.apply(fix, confirm=confirm, timeout=timeout)
+        if fix.action not in _SWITCHES or not fix.kind.managed_by_host:
+            raise ConfigurationError(
+                f"{excerpt(repr(fix.action))} is nothing that can be done with {fix.kind.label} on a host."
+                " Nothing was changed."
+            )
+        change = services.ResolvedChange(self._id, self._name, fix.kind, _SWITCHES[fix.action])
+        return self._session.run(services.make_change(change), timeout)
+
+    def update_advice(
+        self,
+        guest: Guest | None = None,
+        *,
+        guest_os: str | None = None,
+        generation: UpdateGeneration | str = UpdateGeneration.CURRENT,
+        timeout: Timeout = None,
+    ) -> UpdateAdvice:
+        """How the integration services of its guest are kept current. Changes nothing.
+
+        One round trip to the host, which says what it is, and one to the guest, if it is given. The host is not asked
+        what the guest is: without a guest and without a name for its system, the advice is ``unknown``, and its steps
+        say so.
+
+        Args:
+            guest: What runs inside, as :meth:`guest` answers it; it stays open.
+            guest_os: The guest's system, as :func:`~hvintegration.update_advice` takes it, instead of asking it.
+            generation: Which of the two published tables is asked, ``current`` or ``2015``.
+            timeout: Seconds for both ends together, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: Both a guest and a name for its system are given, or that is empty; or there is no such
+                generation. Nothing was sent.
+            InvalidStateError: The guest is another virtual machine, or does not run.
+            RemoteError: The host or the guest refused otherwise.
+            AuthenticationError: The guest does not take the credential.
+            TransportError: There is no usable answer.
+            DecodeError: An answer has an unknown shape.
+        """
+        if guest is not None and guest_os is not None:
+            raise ConfigurationError("Both a guest and guest_os are given.", hint="Give one of them.")
+        if guest_os is not None:
+            require_name("guest_os", guest_os)
+        chosen = generation_of(generation)
+        deadline = self._session.deadline(timeout)
+        host = self._session.run(hosts.read_host(), deadline)
+        if guest is None:
+            return advice_from_facts(host, guest_os, generation=chosen)
+        inside = guest.inventory(timeout=guest.session.rest_of(deadline))
+        if inside.info.vm_id not in {None, self._id}:
+            raise another_machine(guest.address, inside.info.vm_id, GuestTarget(vm_id=self._id))
+        return advice_from_facts(host, inside.info, inside.services, chosen)
 
     def guest(
         self,
@@ -151,6 +282,9 @@ class VM(OfThisProcess):
 
     def __repr__(self) -> str:
         return f"<VM {self._name!r} {self._id}>" if self._name != self._id else f"<VM {self._id}>"
+
+
+_SWITCHES: Final = {"enable": True, "disable": False}
 
 
 def _direct(host: Transport, *, vm_id: str, credential: Credential) -> Transport:

@@ -496,6 +496,7 @@ def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
         account="root" if process is not None and process.owner == 0 else None,
         device=device,
         offered=offered,
+        packaged=None if (daemon := _packaged(kind, facts)) is None else daemon.packaged,
         read_at=read_at,
     )
     return attrs.evolve(state, cannot_start=_cannot_start(kind, state, facts), cannot_stop=_cannot_stop(state, facts))

@@ -57,6 +57,7 @@ class VirtualMachine:
     addresses: tuple[str, ...] | None
     is_clustered: bool | None
     integration_services_version: str | None
+    checkpoint_type: str | None
 
 
 STATUS_NUMBERS: Final = {
@@ -286,6 +287,7 @@ class HyperV:
             addresses=tuple(machine.addresses) if reports else (),
             is_clustered=machine.is_clustered,
             integration_services_version="0.0",
+            checkpoint_type=machine.checkpoint_type,
         )
 
     def _heartbeat(self, machine: Machine) -> str:
@@ -349,6 +351,7 @@ _PROPERTIES: Final = {
     "NetworkAdapters": "addresses",
     "IsClustered": "is_clustered",
     "IntegrationServicesVersion": "integration_services_version",
+    "CheckpointType": "checkpoint_type",
     "Enabled": "enabled",
     "PrimaryOperationalStatus": "primary",
     "PrimaryStatusDescription": "primary_text",
