@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["FREEBSD", "LINUX", "System", "systems_of"]
+__all__ = ["FREEBSD", "LINUX", "VERSIONS", "System", "systems_of"]
 
 LINUX: Final = "Linux"
 """What stands for every distribution of Linux."""
@@ -42,7 +42,7 @@ class System:
 
 _CHANNEL: Final = "Windows Server, Semi-Annual Channel"
 
-_VERSIONS: Final[dict[str, tuple[System, ...]]] = {
+VERSIONS: Final[dict[str, tuple[System, ...]]] = {
     "5.1.2600": (System("Windows XP"),),
     "5.2.3790": (System("Windows Server 2003"), System("Windows Server 2003 R2"), System("Windows XP")),
     "6.0.6000": (System("Windows Vista", 0),),
@@ -164,10 +164,10 @@ def _of_version(text: str) -> tuple[System, ...]:
     if not all(part and len(part) <= _LONGEST_NUMBER for part in parts):
         return ()
     if len(parts) == 1:
-        found = [systems for version, systems in _VERSIONS.items() if version.endswith(f".{text}")]
+        found = [systems for version, systems in VERSIONS.items() if version.endswith(f".{text}")]
     else:
         wanted = f"{'.'.join(parts[:3])}."
-        found = [systems for version, systems in _VERSIONS.items() if f"{version}.".startswith(wanted)]
+        found = [systems for version, systems in VERSIONS.items() if f"{version}.".startswith(wanted)]
     return _distinct([system for systems in found for system in systems])
 
 

@@ -455,10 +455,15 @@ def _to_be_named(host: _Asked, guest: _Asked) -> Iterable[str]:
     """What has to be said more precisely, where nothing can be said."""
     for name, asked in (("host_os", host), ("guest_os", guest)):
         option = Hint(f"{name}=...", f"--{name.replace('_', '-')} NAME")
-        if not asked.systems:
+        if asked.text is None and asked is guest:
+            yield Hint.of("Pass the guest with {}, or name its system with {}.", _GUEST, option)
+        elif not asked.systems:
             yield Hint.of("Name the system with {}, such as Windows Server 2022.", option)
         elif len(asked.names) > 1:
             yield Hint.of("Say with {} whether it is {}.", option, _either(asked.names))
+
+
+_GUEST: Final = Hint("guest=vm.guest(...)", "--guest-user USER")
 
 
 def _packages(guest: _Asked) -> tuple[GuestPackage, ...]:

@@ -37,5 +37,10 @@ class Options(argparse.Namespace):
     option: Sequence[tuple[str, str]] = ()
     record: str | None = None
     address: str | None = None
+    advised: str | None = None
+    host_os: str | None
+    guest_os: str | None
+    generation: str
+    offline_script: bool
     shown: bool = False
     changed: bool = False

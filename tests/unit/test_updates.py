@@ -480,8 +480,11 @@ def test_where_nothing_is_known_of_the_guest_its_system_has_to_be_named() -> Non
 
     assert (advice.guest_os, said_of(advice)) == ((), UNKNOWN)
     assert advice.notes == ("The system of the guest is not known.",)
-    assert advice.steps == ("Name the system with guest_os=..., such as Windows Server 2022.",)
-    assert for_command(advice.steps[0]) == "Name the system with --guest-os NAME, such as Windows Server 2022."
+    assert advice.steps == ("Pass the guest with guest=vm.guest(...), or name its system with guest_os=....",)
+    assert (
+        for_command(advice.steps[0])
+        == "Pass the guest with --guest-user USER, or name its system with --guest-os NAME."
+    )
     assert said_of(advice_from_facts(HOST, "Windows 8")) == UPDATE_KVP
 
 
