@@ -55,5 +55,10 @@ class Options(argparse.Namespace):
     guest: str | None = None
     guests: Sequence[tuple[str, str]] = ()
     guest_option: Sequence[tuple[str, str]] = ()
+    advised: str | None = None
+    host_os: str | None
+    guest_os: str | None
+    generation: str
+    offline_script: bool
     shown: bool = False
     changed: bool = False

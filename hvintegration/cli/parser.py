@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
-from hvintegration.cli import findings, guests, hosts, offline
+from hvintegration.cli import advise, findings, guests, hosts, offline
 from hvintegration.cli.options import REPORT_FORMATS, TABLE_FORMATS, Options
 from hvintegration.cli.screen import write
 from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, PASSWORD_VARIABLE
@@ -72,7 +72,8 @@ def parse(argv: Sequence[str] | None, options: Options, demonstration: Callable[
         options.host = options.address
     if options.guest_vm is not None and not options.guest_user:
         parser.error("--vm needs --guest-user, a user of the guest")
-    if options.guest_vm is None and options.guest_user is not None and options.user is not None:
+    named = options.guest_vm is not None or options.advised is not None
+    if not named and options.guest_user is not None and options.user is not None:
         parser.error("without --vm, --host is the guest: give one of --user and --guest-user")
     if options.saved is not None and (options.accept is not None or options.guests or options.inside is not None):
         parser.error("--from asks nobody and judges nothing: give it without --accept and guests")
@@ -127,6 +128,14 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
     waiting.add_argument("vm", metavar="VM", help="name or id")
     _add_guest(commands.add_parser, collected)
     _add_findings(command)
+    advise.take_arguments(
+        command(
+            "advise",
+            advise.advise,
+            "say how the integration services of a guest are kept current",
+            "Of a VM, or of systems that are named: then no host is asked. Changes nothing.",
+        )
+    )
     command("kinds", offline.kinds, "list the integration services that there are", "No host is asked.")
     writing = command(
         "jea",

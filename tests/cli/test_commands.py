@@ -24,7 +24,7 @@ from hvintegration.testing import HOSTILE_NAMES, machine_id
 from tests.support.command import Command, Run, Terminal, run
 from tests.support.ssh_server import SSHServer
 
-COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "guest", "kinds", "jea", "demo"]
+COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "guest", "advise", "kinds", "jea", "demo"]
 HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
 
 

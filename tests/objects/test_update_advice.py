@@ -1,0 +1,90 @@
+"""Update advice for a virtual machine: who is asked, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+import hvintegration as hv
+from hvintegration.errors import ConfigurationError, InvalidStateError
+from hvintegration.guest import Guest
+from hvintegration.simulator import OperatingSystem, World, demo_world
+
+INSIDE = hv.Credential("Administrator", "Guest-Passw0rd")
+
+
+def host_of(world: World) -> hv.Host:
+    return hv.Host(hv.Simulator(world, clock=hv.VirtualClock()))
+
+
+def world_of(host: str, guest: str) -> World:
+    world = demo_world()
+    world.os = OperatingSystem(caption="", version=host, build=host.rpartition(".")[2])
+    world.machine("demovm").os = OperatingSystem(caption="", version=guest, build=guest.rpartition(".")[2])
+    return world
+
+
+@pytest.mark.parametrize(
+    ("host", "guest", "mechanism", "differs"),
+    [
+        ("6.3.9600", "6.3.9600", "integration_services_disk", True),
+        ("10.0.14393", "6.2.9200", "windows_update", False),
+        ("10.0.26100", "10.0.20348", "built_in", True),
+        ("6.1.7601", "6.2.9200", "unknown", False),
+    ],
+)
+def test_host_and_guest_are_asked_once_each(host: str, guest: str, mechanism: str, *, differs: bool) -> None:
+    hyperv = host_of(world_of(host, guest))
+    vm = hyperv.vms["demovm"]
+    inside = vm.guest(credential=INSIDE)
+    before = hyperv.session.stats.round_trips
+
+    advice = vm.update_advice(inside)
+
+    assert (advice.mechanism, advice.differs is not None) == (mechanism, differs)
+    # What goes to the guest goes through the host, and counts there, too.
+    assert (hyperv.session.stats.round_trips - before, inside.session.stats.round_trips) == (2, 1)
+    older = vm.update_advice(inside, generation="2015")
+    assert (older.generation, older.differs is not None) == ("2015", differs)
+
+
+def test_a_linux_guest_says_its_packages() -> None:
+    world = demo_world()
+    vm = host_of(world).vms["web"]
+
+    advice = vm.update_advice(Guest(hv.Simulator(world, guest="web", clock=hv.VirtualClock())))
+
+    assert (advice.guest_os, advice.mechanism) == (("Linux",), "package_manager")
+    assert [package.name for package in advice.packages] == ["hyperv-daemons"]
+    assert any("apt-get" in step for step in advice.steps)
+
+
+def test_the_system_of_a_guest_can_be_named_instead() -> None:
+    host = host_of(demo_world())
+    vm = host.vms["spare"]
+    before = host.session.stats.round_trips
+
+    assert vm.update_advice(guest_os="Windows 8").needs_data_exchange is True
+    assert host.session.stats.round_trips - before == 1
+    unnamed = vm.update_advice()
+    assert (unnamed.host_os, unnamed.guest_os, unnamed.mechanism) == (("Windows Server 2022",), (), "unknown")
+
+
+def test_misuse_is_refused_before_anything_is_sent() -> None:
+    host = host_of(demo_world())
+    vm = host.vms["demovm"]
+    inside = vm.guest(credential=INSIDE)
+    before = host.session.stats.round_trips
+
+    with pytest.raises(ConfigurationError, match="Both a guest and guest_os are given"):
+        vm.update_advice(inside, guest_os="Windows 8")
+    with pytest.raises(ConfigurationError, match="guest_os is no name"):
+        vm.update_advice(guest_os="")
+    with pytest.raises(ConfigurationError, match="generation '2016'"):
+        vm.update_advice(generation="2016")
+    assert host.session.stats.round_trips == before
+
+
+def test_another_guest_than_that_of_the_virtual_machine_is_refused() -> None:
+    host = host_of(demo_world())
+    with pytest.raises(InvalidStateError, match="is not the virtual machine"):
+        host.vms["demovm"].update_advice(host.vms["backup"].guest(credential=INSIDE))
