@@ -356,7 +356,7 @@ HOST_RULES: Final = (
         needs=_HOST_OR_BOTH,
         cause="Host and guest speak different versions of the protocol of {service}; they agreed on one, and it works.",
         remedy="Nothing: it is expected with guests older than the host and with Linux, and can be ignored safely.",
-        source=sources.PROTOCOLS,
+        source=f"{sources.PROTOCOLS}; for Linux, reports of real hosts",
         look=_speaks_an_older_protocol_harmlessly,
     ),
     Rule(

@@ -245,6 +245,11 @@ AILMENTS: Final = (
         both(on(COPYING), linux(programs=_WITHOUT_COPIER)),
         guest="linux",
     ),
+    Ailment(
+        "time-sync-on-domain-controller",
+        system(product_type=2),
+        system(time_sources=["NTP", "VMICTimeProvider"]),
+    ),
     Ailment("two-time-sources", linux(time_daemons=["chronyd"]), guest="linux"),
     Ailment("daemon-by-hand", linux(by_hand=["hv_vss_daemon"]), guest="linux", ends=GUEST),
     Ailment(
