@@ -146,7 +146,7 @@ class Finding(Value):
         """It in some lines of plain text."""
         from hvintegration.reports.text import entry_as_text
 
-        return entry_as_text(_entry_of(self, NOWHERE))
+        return entry_as_text(_entry_of(self, self.vm_id or NOWHERE))
 
     def __str__(self) -> str:
         return self.to_text()
@@ -338,7 +338,7 @@ class AuditChanges(_Reported):
     def _report(self) -> Report:
         new = {finding.key for finding in self.new}
         report = _report_of(self.audit, new)
-        return attrs.evolve(report, gone=tuple(_entry_of(finding, NOWHERE) for finding in self.gone))
+        return attrs.evolve(report, gone=tuple(_entry_of(finding, finding.vm_id or NOWHERE) for finding in self.gone))
 
 
 # -- what reports say ------------------------------------------------------------------------------------------------
@@ -362,7 +362,7 @@ def _report_of(audit: Audit, new: AbstractSet[FindingKey]) -> Report:
 def _machine_of(diagnosis: Diagnosis, new: AbstractSet[FindingKey] = frozenset()) -> Machine:
     host, guest = diagnosis.host, diagnosis.guest
     states = [*(host.services if host is not None else ()), *(guest.services if guest is not None else ())]
-    name = diagnosis.vm_name or diagnosis.vm_id or (guest.info.name if guest is not None else None) or NOWHERE
+    name = diagnosis.vm_name or (guest.info.name if guest is not None else None) or diagnosis.vm_id or NOWHERE
     return Machine(
         name=name,
         id=diagnosis.vm_id,
@@ -376,7 +376,7 @@ def _entry_of(finding: Finding, where: str, *, new: bool = False) -> Entry:
     fix, acceptance = finding.fix, finding.acceptance
     return Entry(
         severity=finding.severity.value,
-        machine=finding.vm_name or finding.vm_id or where,
+        machine=finding.vm_name or where,
         machine_id=finding.vm_id,
         service=None if finding.kind is None else finding.kind.label,
         rule=finding.id,

@@ -12,21 +12,24 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from hvintegration.addresses import guest_transport_for
 from hvintegration.calls.limits import MAX_DEPTH, is_deeper_than
+from hvintegration.cli.guests import ask_guest
 from hvintegration.cli.options import Options
-from hvintegration.cli.results import DONE, FOUND, PARTLY_FAILED, Result, document, shower
+from hvintegration.cli.results import DONE, FOUND, PARTLY_FAILED, Result, document, made, shower
 from hvintegration.cli.screen import Screen, complain, progress, write
 from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, way
 from hvintegration.credential import Credential
 from hvintegration.display import clean
 from hvintegration.errors import ConfigurationError, DecodeError
 from hvintegration.files import read_text, reason, replaced
-from hvintegration.findings import Acceptance, Audit, AuditChanges, Diagnosis, Finding, Severity
+from hvintegration.findings import Acceptance, Audit, AuditChanges, Diagnosis, Finding, Fix, Severity
 from hvintegration.guest import Guest
+from hvintegration.guest_models import GuestChange
 from hvintegration.host import Host
+from hvintegration.models import ServiceChange
 from hvintegration.values import Failure, Rows
 from hvintegration.vm import VM
 
-__all__ = ["audit", "diagnose"]
+__all__ = ["apply", "audit", "diagnose", "diagnose_guest"]
 
 MOST_CHARACTERS: Final = 64 * 1024 * 1024
 """Length that a file of an earlier audit may have; that of 500 virtual machines with their guests is some 6,000,000."""
@@ -38,15 +41,85 @@ def diagnose(options: Options) -> int:
     """``diagnose``."""
     accepted = _acceptances(options)
     with _shower(options) as show:
-        who = credential_of(options.user)
-        inside = credential_of(options.inside, GUEST_PASSWORD_VARIABLE)
-        with way(options, who) as transport:
-            with progress(f"Asking {options.host} ..."), Host(transport) as host:
-                info = host.info(timeout=options.deadline)
-                vm = host.vms.get(options.vm, timeout=options.deadline)
-                with _guest_of(vm, options.guest, inside, options) or contextlib.nullcontext() as guest:
-                    found = vm.diagnose(guest, host_info=info, accepted=accepted, timeout=options.deadline)
-            return show(found)
+
+        def ask(host: Host, vm: VM, guest: Guest | None) -> Diagnosis:
+            info = host.info(timeout=options.deadline)
+            return vm.diagnose(guest, host_info=info, accepted=accepted, timeout=options.deadline)
+
+        return _ask(options, ask, show)
+
+
+def diagnose_guest(options: Options) -> int:
+    """``guest diagnose``."""
+    accepted = _acceptances(options)
+    with _shower(options) as show:
+
+        def ask(guest: Guest) -> Diagnosis:
+            return guest.diagnose(accepted=accepted, timeout=options.deadline)
+
+        return ask_guest(options, ask, show)
+
+
+def apply(options: Options) -> int:
+    """``apply``."""
+
+    def ask(host: Host, vm: VM, guest: Guest | None) -> Result:
+        info = host.info(timeout=options.deadline)
+        found = vm.diagnose(guest, host_info=info, timeout=options.deadline).findings
+        fix = _fix_of(found, options)
+        change = vm.apply(fix, guest=guest, confirm=options.yes, timeout=options.deadline)
+        if isinstance(change, GuestChange):
+            return made(Rows(GuestChange, [change]), _complaint)
+        return made(Rows(ServiceChange, [change]), _complaint)
+
+    return _ask(options, ask, shower(options))
+
+
+def _complaint(change: ServiceChange | GuestChange, error: Failure) -> str:
+    return f"{change.kind.label} is not as it should be: {error.message or error.error_id}"
+
+
+def _fix_of(found: Rows[Finding], options: Options) -> Fix:
+    """What the finding that the command line names offers.
+
+    Raises:
+        ConfigurationError: There is no such finding, or several, or it offers nothing.
+    """
+    named = [each for each in found if each.id == options.finding]
+    fitting = [each for each in named if each.kind in options.kinds or not options.kinds]
+    if not fitting:
+        ids = ", ".join(dict.fromkeys(each.id for each in found if each.fix is not None))
+        raise ConfigurationError(
+            f"{options.finding} was not found of {options.vm}. Nothing was changed.",
+            hint=f"Findings that offer something: {ids}." if ids else None,
+        )
+    if len(fitting) > 1:
+        kinds = ", ".join(each.kind.key for each in fitting if each.kind is not None)
+        raise ConfigurationError(
+            f"{options.finding} was found of several services of {options.vm}. Nothing was changed.",
+            hint=f"Name one of them after it: {kinds}.",
+        )
+    if fitting[0].fix is None:
+        raise ConfigurationError(
+            f"{options.finding} offers nothing that could be done from here. Nothing was changed.",
+            hint=fitting[0].remedy,
+        )
+    return fitting[0].fix
+
+
+F = TypeVar("F")
+
+
+def _ask(options: Options, question: Callable[[Host, VM, Guest | None], F], show: Callable[[F], int]) -> int:
+    """Ask a virtual machine, and what runs in it if the command line says how; show what came of it."""
+    who = credential_of(options.user)
+    inside = credential_of(options.inside, GUEST_PASSWORD_VARIABLE)
+    with way(options, who) as transport:
+        with progress(f"Asking {options.host} ..."), Host(transport) as host:
+            vm = host.vms.get(options.vm, timeout=options.deadline)
+            with _guest_of(vm, options.guest, inside, options) or contextlib.nullcontext() as guest:
+                result = question(host, vm, guest)
+        return show(result)
 
 
 def audit(options: Options) -> int:

@@ -48,6 +48,7 @@ class Options(argparse.Namespace):
     address: str | None = None
     accept: Path | None = None
     since: Path | None = None
+    finding: str
     saved: Path | None = None
     output: Path | None = None
     fail_on: Severity = Severity.ERROR

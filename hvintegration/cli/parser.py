@@ -159,7 +159,25 @@ def _add_findings(command: _Adding) -> None:
     )
     diagnosing.add_argument("vm", metavar="VM", help="name or id")
     _take_report(diagnosing)
-    diagnosing.add_argument("--guest", metavar="ADDRESS", help="the guest, such as ssh://root@web, by its own address")
+    _take_way_in(diagnosing)
+    applying = command(
+        "apply",
+        findings.apply,
+        "do what a finding of diagnose offers",
+        "It is diagnosed again first, and nothing is done unless the finding is still there.",
+    )
+    applying.add_argument("vm", metavar="VM", help="name or id")
+    applying.add_argument("finding", metavar="FINDING", help="id of the finding, such as guest-service-not-running")
+    applying.add_argument(
+        "services",
+        nargs="?",
+        default=[],
+        type=lambda text: [text],
+        metavar="SERVICE",
+        help=f"where several have it: {SERVICE}",
+    )
+    _take_way_in(applying)
+    _take_yes(applying)
     auditing = command(
         "audit",
         findings.audit,
@@ -169,6 +187,7 @@ def _add_findings(command: _Adding) -> None:
     )
     auditing.add_argument("address", nargs="?", metavar="ADDRESS", help="the Hyper-V host, as --host takes it")
     _take_report(auditing)
+    _take_insider(auditing)
     auditing.add_argument(
         "--guest",
         dest="guests",
@@ -190,8 +209,13 @@ def _add_findings(command: _Adding) -> None:
     )
 
 
-def _take_report(parser: argparse.ArgumentParser) -> None:
-    """What the commands take that find things."""
+def _take_way_in(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--guest", metavar="ADDRESS", help="the guest, such as ssh://root@web, by its own address")
+    _take_insider(parser)
+
+
+def _take_insider(parser: argparse.ArgumentParser) -> None:
+    """Who asks in guests, and how those are reached that have addresses."""
     parser.add_argument(
         "--guest-user",
         dest="inside",
@@ -206,6 +230,10 @@ def _take_report(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="as --option, of the transport of --guest; may be repeated",
     )
+
+
+def _take_report(parser: argparse.ArgumentParser) -> None:
+    """What the commands take that find things."""
     parser.add_argument("--accept", type=Path, metavar="FILE", help="what somebody lives with: acceptances in JSON")
     parser.add_argument(
         "--fail-on",
@@ -224,13 +252,21 @@ def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
     guest = _added(adding, "guest", about, detail, _common_options(collected), _guest_options())
     actions = guest.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    def action(name: str, run: Callable[[Options], int], summary: str, detail: str = "") -> argparse.ArgumentParser:
-        added = _added(actions.add_parser, name, summary, detail, _common_options(collected), _guest_options())
-        added.set_defaults(run=run)
+    def action(
+        name: str,
+        run: Callable[[Options], int],
+        summary: str,
+        detail: str = "",
+        formats: Sequence[str] = TABLE_FORMATS,
+    ) -> argparse.ArgumentParser:
+        added = _added(actions.add_parser, name, summary, detail, _common_options(collected, formats), _guest_options())
+        added.set_defaults(run=run, formats=formats)
         return added
 
     action("info", guests.show_info, "show the guest itself")
     action("services", guests.show_services, "list its integration services")
+    summary = "say what is wrong with its integration services, as far as it can tell alone"
+    _take_report(action("diagnose", findings.diagnose_guest, summary, formats=REPORT_FORMATS))
     _take_services(action("start", guests.start, "start integration services", "Only what differs is touched."))
     stopping = action(
         "stop",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hvintegration import Audit, Diagnosis, World
+from hvintegration import Audit, World
 from hvintegration.display import clean
 from hvintegration.simulator import Fault, Machine, demo_world
 from hvintegration.testing import HOSTILE_NAMES, machine_id
@@ -79,6 +79,14 @@ def test_a_guest_is_asked_by_an_address_of_its_own(on: Command, world_file: Path
     assert on("audit", "--guest", f"web=sim:{world_file}", *guest[2:]).out.count("In the guest, hv_") == 1
 
 
+def test_a_guest_alone_can_be_asked(on: Command) -> None:
+    shown = on("guest", "diagnose", "--option", "guest=web")
+    assert shown.status == 6
+    assert shown.out.startswith("Diagnosis of web, ")
+    assert "ERROR  web  VSS  guest-service-not-running" in shown.out
+    assert on("guest", "diagnose", "--vm", "demovm", *INSIDE, "--format", "junit").out.startswith("<?xml")
+
+
 def test_guests_of_an_audit_that_cannot_be_asked_are_named(on: Command) -> None:
     shown = on("audit", *INSIDE, "--format", "json")
     audit = Audit.from_dict(shown.json["result"])
@@ -105,16 +113,16 @@ def test_every_format_says_what_was_found(on: Command, command: tuple[str, ...],
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
-def test_names_are_text_in_every_format(world: World, on: Command, form: str, name: str) -> None:
-    world.machines[:] = [Machine(id=machine_id(1), name=name)]
-    shown = on("diagnose", "--format", form, "--", name)
+def test_names_are_text_in_every_format(world: World, on: Command, form: str) -> None:
+    world.machines[:] = [Machine(id=machine_id(number), name=name) for number, name in enumerate(HOSTILE_NAMES, 1)]
+    shown = on("audit", "--format", form)
     assert shown.status == 0
     assert form == "csv" or "\x1b" not in shown.out  # A file of CSV has all texts as they are.
     if form == "json":
-        assert Diagnosis.from_dict(shown.json["result"]).vm_name == name
+        assert {each.vm_name for each in Audit.from_dict(shown.json["result"]).diagnoses} == set(HOSTILE_NAMES)
     elif form == "junit":
-        assert ET.fromstring(shown.out.encode())[0].get("name") == clean(name)
+        names = {suite.get("name") for suite in ET.fromstring(shown.out.encode())}
+        assert names == set(map(clean, HOSTILE_NAMES))
     elif form == "html":
         assert "<script>alert" not in shown.out
 
@@ -261,6 +269,49 @@ def test_audits_of_other_hosts_are_not_compared(on: Command, tmp_path: Path) -> 
     shown = on("audit", "--since", str(before))
     assert shown.status == 2
     assert "the earlier one of sim:" in shown.err
+
+
+# -- doing something about it ----------------------------------------------------------------------------------------
+
+
+def test_what_a_finding_offers_is_done_in_the_guest(on: Command, world_file: Path) -> None:
+    shown = on("apply", "backup", "guest-service-not-running", *INSIDE, "--format", "json")
+    assert shown.status == 0
+    assert [change["outcome"] for change in shown.json["result"]] == ["changed"]
+    again = run("--host", f"sim:{world_file}", "diagnose", "backup", *INSIDE)
+    assert "guest-service-not-running" not in again.out
+
+
+def test_what_a_finding_offers_is_done_on_the_host(on: Command, world_file: Path) -> None:
+    assert on("apply", "demovm", "file-copy-off").status == 0
+    assert World.load(world_file).journal == ["enable demovm guest_service_interface"]
+
+
+def test_of_several_findings_of_an_id_one_is_meant(world: World, on: Command, world_file: Path) -> None:
+    for name in ("vmickvpexchange", "vmicvss"):
+        service = next(each for each in world.machine("backup").guest_services if each.name == name)
+        service.status = "Stopped"
+    shown = on("apply", "backup", "guest-service-not-running", *INSIDE)
+    assert (shown.status, World.load(world_file).journal) == (2, [])
+    assert "Name one of them after it: kvp, vss." in shown.err
+    assert on("apply", "backup", "guest-service-not-running", "vmicvss", *INSIDE).status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nonsense",), "Findings that offer something: file-copy-off."),
+        (("file-copy-off", "vss"), "was not found of backup"),
+        (("backup-silent",), "See to it that the service"),
+        (("guest-service-not-running",), "was not found of backup"),  # The guest was not asked.
+    ],
+)
+def test_what_no_finding_offers_is_refused(
+    on: Command, world_file: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    shown = on("apply", "backup", *arguments)
+    assert (shown.status, World.load(world_file).journal) == (2, [])
+    assert said in shown.err
 
 
 # -- files ---------------------------------------------------------------------------------------------------------

@@ -65,6 +65,15 @@ def test_a_guest_that_knows_no_machine_has_a_name_all_the_same(form: str) -> Non
     assert "None" not in said
 
 
+def test_a_guest_that_knows_its_machine_by_id_only_goes_by_its_own_name() -> None:
+    guest = hv.connect_guest("sim:", options={"guest": "web"})
+    alone = guest.diagnose()
+    assert alone.vm_name is None
+    assert "Diagnosis of web, " in alone.to_text()
+    assert "ERROR  web  VSS" in alone.to_text()
+    assert str(alone.findings[0]).startswith(f"ERROR  {alone.vm_id}  VSS")
+
+
 def test_a_report_has_the_worst_first_and_what_is_accepted_last() -> None:
     said = sample_audit().to_text()
     marks = ("ERROR  backup", "WARNING  web", "NOTE  backup", "NOTE  spare", "Accepted\n", "ERROR  web")
