@@ -15,11 +15,11 @@ from hvintegration.reports.content import Entry, Machine, Report, counts, is_lin
 __all__ = ["escaped_markdown", "report_as_markdown"]
 
 _WORD_JOINER: Final = "\u2060"
-"""Takes no room, and keeps apart what sites make a link of even where it is escaped: mentions, issues, addresses."""
+"""Takes no room, and keeps apart what some make a link or mathematics of even where it is escaped."""
 
-_MARKUP = re.compile(r"[\\`*_{}\[\]<>()#!|~&$^]")
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&$^]")
 _BLOCK = re.compile(r"^([-+=:]|\d+(?=[.)]))")
-_LINKED = re.compile(r"[@#](?=\w)|:(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+_LINKED = re.compile(r"[@#](?=\w)|:(?=//)|(?<=www)(?=\.)|\\(?=[(\[])", re.IGNORECASE)
 
 
 def report_as_markdown(report: Report) -> str:
