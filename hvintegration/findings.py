@@ -392,5 +392,13 @@ def _entry_of(finding: Finding, where: str, *, new: bool = False) -> Entry:
 
 def _sentences_of(fix: Fix) -> str:
     place = "on the host" if fix.end is End.HOST else "in the guest"
-    undone = f"undone by {fix.undo}" if fix.undo is not None else "cannot be undone"
-    return f"{fix.action.capitalize()} {fix.kind.label} {place} ({undone}). {fix.cost}"
+    done = f"{_doing(fix.action, fix.kind.label)} {place}"
+    undone = f"to undo it: {_doing(fix.undo, 'it')}" if fix.undo is not None else "it cannot be undone"
+    return f"{done[0].upper()}{done[1:]} ({undone}). {fix.cost}"
+
+
+_STARTUPS: Final = frozenset({"automatic", "manual", "disabled"})
+
+
+def _doing(action: str, what: str) -> str:
+    return f"set the startup of {what} to {action}" if action in _STARTUPS else f"{action} {what}"

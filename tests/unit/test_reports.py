@@ -92,7 +92,7 @@ def test_a_finding_shows_itself_as_in_the_report() -> None:
         "    Evidence:   On the host it is enabled and reports LostCommunication.",
         "                In the guest it is stopped.",
         "    What to do: Start it.",
-        "    Fix:        Start VSS in the guest (undone by stop). Nothing.",
+        "    Fix:        Start VSS in the guest (to undo it: stop it). Nothing.",
         f"    Source:     {SOURCE}",
     ]
 
