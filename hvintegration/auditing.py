@@ -117,7 +117,7 @@ class _Asking:
 
     def _ask_one(self, vm: VMInfo) -> GuestInventory | Failure | None:
         try:
-            guest = self._way_in(VM(self._session, vm.id, vm.name))
+            guest: object = self._way_in(VM(self._session, vm.id, vm.name))
         except HvError as error:
             return _failure(error, self._session.address, vm)
         if guest is None:
