@@ -9,7 +9,7 @@ from typing import Final
 from hvintegration.diagnosis.facts import Facts, InapplicableError, LackError
 from hvintegration.diagnosis.rule import Rule, Seen
 from hvintegration.diagnosis.table import ANOTHER_MACHINE, RULES
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, one_line
 from hvintegration.findings import Acceptance, Diagnosis, Finding, Severity
 from hvintegration.guest_models import GuestChange, GuestInventory
 from hvintegration.models import HostInfo, ServiceChange, VMInventory
@@ -113,7 +113,7 @@ def _finding(judged: _Judged, vm_id: str | None, vm_name: str | None, accepted: 
         vm_id=vm_id,
         vm_name=vm_name,
         kind=kind,
-        evidence=seen.evidence,
+        evidence=tuple(map(one_line, seen.evidence)),
         cause=rule.say(rule.cause, kind),
         remedy=rule.say(rule.remedy, kind),
         source=rule.source,
