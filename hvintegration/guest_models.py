@@ -241,7 +241,7 @@ class GuestChange(Value):
     Attributes:
         address: How the guest was reached.
         kind: Which service.
-        action: What was asked for: ``start``, ``stop``, ``automatic``, ``manual`` or ``disabled``.
+        action: What was asked for: ``start``, ``stop``, ``restart``, ``automatic``, ``manual`` or ``disabled``.
         outcome: What became of it.
         before: How it was before: ``Running`` or the like, or how it came to run; None if that is not known.
         state: The state after, or None if it could not be read.

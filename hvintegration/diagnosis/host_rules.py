@@ -265,6 +265,14 @@ def _two_set_the_time(facts: Facts, kind: ServiceKind) -> Seen | None:
     )
 
 
+# -- rights ------------------------------------------------------------------------------------------------------------
+
+
+def _lacks_rights(facts: Facts, _: object) -> Seen | None:
+    refused = [error for error in facts.host_errors if error.category == "PermissionDenied"]
+    return Seen(tuple(f"The host refused: {excerpt(error.message)}" for error in refused)) if refused else None
+
+
 HOST_RULES: Final = (
     Rule(
         id="machine-not-running",
@@ -276,6 +284,17 @@ HOST_RULES: Final = (
         remedy="Start the virtual machine to learn how its services are.",
         source=sources.REPORTS,
         look=_is_not_running,
+    ),
+    Rule(
+        id="rights-missing-on-host",
+        severity=Severity.WARNING,
+        title="The user who asks the host lacks rights",
+        kinds=OF_THE_MACHINE,
+        needs=_HOST,
+        cause="Without the right to manage Hyper-V nothing is known of the host's end, and nothing can be switched.",
+        remedy="Ask as a member of the group Hyper-V Administrators (S-1-5-32-578) of the host.",
+        source=sources.REPORTS,
+        look=_lacks_rights,
     ),
     Rule(
         id="no-contact-yet",

@@ -29,7 +29,7 @@ from hvintegration import (
     VirtualClock,
     World,
 )
-from hvintegration.errors import ConfigurationError, InvalidStateError, VMNotFoundError
+from hvintegration.errors import ConfigurationError, InvalidStateError, PermissionDeniedError, VMNotFoundError
 from hvintegration.simulator import Fault, demo_world
 from tests.support.time_limit import within
 
@@ -84,6 +84,15 @@ def test_it_can_be_diagnosed_from_its_host_alone_and_from_inside_alone(world: Wo
 def test_a_virtual_machine_that_is_gone_is_an_error(host: Host) -> None:
     with pytest.raises(VMNotFoundError):
         host.vm(BACKUP.replace("2", "9")).diagnose()
+
+
+def test_where_the_host_shows_nothing_the_guest_is_judged_alone(world: World, host: Host) -> None:
+    world.access = "denied"
+    diagnosis = host.vm(BACKUP).diagnose(guest_of(world, "web", vm_id=None))
+    assert diagnosis.host is None
+    assert {one.id for one in diagnosis.findings} >= {"rights-missing-on-host", "guest-service-not-running"}
+    with pytest.raises(PermissionDeniedError):
+        host.vm(BACKUP).diagnose()
 
 
 def test_both_ends_have_one_deadline(world: World) -> None:

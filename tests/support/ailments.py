@@ -40,6 +40,7 @@ class Ailment:
         ends: Which ends are asked: the host, the guest, or both.
         inside_only: Whether *ill* is so by the time the guest is asked, and was not when its host was.
         asked: The machine whose guest answers where the world is ill.
+        denied: Whether the host lets this user see nothing where the world is ill.
         switched: A service that is switched on before the host is asked, where the world is ill.
     """
 
@@ -50,6 +51,7 @@ class Ailment:
     ends: str = BOTH
     inside_only: bool = False
     asked: str = VM
+    denied: bool = False
     switched: ServiceKind | None = None
 
 
@@ -85,6 +87,9 @@ def diagnosed(ailment: Ailment, *, ill: bool) -> Diagnosis:
         changes += host.set_services([(VM, ailment.switched, True)])
     machine = None if ailment.ends == GUEST else host.inventory().vms[0]
     guest = Guest(Simulator(inside, guest=ailment.asked if ill else VM, clock=VirtualClock()))
+    if ailment.denied and ill:
+        outside.access = "denied"
+        return host.vm(machine_id(1)).diagnose(guest)
     return diagnose(
         machine,
         None if ailment.ends == HOST else guest.inventory(),
@@ -203,6 +208,7 @@ AILMENTS: Final = (
     Ailment("guest-is-another-machine", asked=OTHER),
     # What the host says.
     Ailment("machine-not-running", machine(state="Off"), ends=HOST),
+    Ailment("rights-missing-on-host", denied=True),
     Ailment("no-contact-yet", machine(uptime=30), before=status(KVP, "NoContact"), ends=HOST),
     Ailment("no-contact-after-a-change", before=status(KVP, "LostCommunication"), ends=HOST, switched=KVP),
     Ailment("no-contact", status(KVP, "NoContact"), ends=HOST),
