@@ -185,7 +185,7 @@ class Guest(SessionOwner):
         try:
             return self._session.run(operation, timeout)
         finally:
-            target.family = checked.family
+            _learn(target, checked)
 
     def close(self) -> None:
         """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.
@@ -193,6 +193,13 @@ class Guest(SessionOwner):
         The connection of a host that it is reached through stays open: it is the host's.
         """
         self._session.close()
+
+
+def _learn(target: GuestTarget, checked: GuestTarget) -> None:
+    """Note for *target* what was learned of the guest meanwhile, such as its family."""
+    for field in attrs.fields(GuestTarget):
+        if field.name != "vm_id":
+            setattr(target, field.name, getattr(checked, field.name))
 
 
 def refuse_no_fix(fix: object) -> None:

@@ -22,6 +22,7 @@ from hvintegration import (
     Fix,
     Guest,
     GuestChange,
+    GuestFamily,
     Host,
     ServiceChange,
     ServiceKind,
@@ -31,9 +32,10 @@ from hvintegration import (
 )
 from hvintegration.errors import ConfigurationError, InvalidStateError, PermissionDeniedError, VMNotFoundError
 from hvintegration.simulator import Fault, demo_world
+from hvintegration.testing import machine_id
 from tests.support.time_limit import within
 
-BACKUP = "3f1b1a52-0000-4000-8000-000000000002"
+DEMOVM, BACKUP, WEB = map(machine_id, (1, 2, 3))
 CLOCK = VirtualClock()
 
 
@@ -83,7 +85,7 @@ def test_it_can_be_diagnosed_from_its_host_alone_and_from_inside_alone(world: Wo
 
 def test_a_virtual_machine_that_is_gone_is_an_error(host: Host) -> None:
     with pytest.raises(VMNotFoundError):
-        host.vm(BACKUP.replace("2", "9")).diagnose()
+        host.vm(machine_id(9)).diagnose()
 
 
 def test_where_the_host_shows_nothing_the_guest_is_judged_alone(world: World, host: Host) -> None:
@@ -133,6 +135,12 @@ def fix_of(action: str, kind: ServiceKind = ServiceKind.VSS, vm_id: str | None =
     return Fix(end=end, vm_id=vm_id, kind=kind, action=action, cost="", undo=None)
 
 
+def test_applying_learns_what_kind_of_system_it_is(world: World) -> None:
+    guest = guest_of(world, "web")
+    assert guest.apply(fix_of("start", vm_id=WEB)).outcome is ChangeOutcome.CHANGED
+    assert guest.family is GuestFamily.LINUX
+
+
 def test_a_restart_is_a_change_too(world: World) -> None:
     made = guest_of(world, "backup").apply(fix_of("restart", ServiceKind.KVP))
     assert (made.action, made.outcome) == ("restart", ChangeOutcome.CHANGED)
@@ -140,7 +148,7 @@ def test_a_restart_is_a_change_too(world: World) -> None:
 
 
 def test_what_is_for_another_virtual_machine_is_refused(world: World, host: Host) -> None:
-    other = host.vm(BACKUP.replace("2", "1"))
+    other = host.vm(DEMOVM)
     for fix in (fix_of("enable", end=End.HOST), fix_of("start")):
         with pytest.raises(ConfigurationError, match="Nothing was changed"):
             other.apply(fix, guest=guest_of(world, "demovm"))
