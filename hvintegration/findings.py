@@ -216,6 +216,9 @@ NOWHERE: Final = "the guest"
 class Diagnosis(_Reported):
     """What is wrong with the integration services of one virtual machine.
 
+    ``print()`` and notebooks show a report of it; ``to_text()``, ``to_markdown()``, ``to_junit()`` and ``to_html()``
+    make them.
+
     Attributes:
         vm_id: GUID of the virtual machine, lower case without braces; None as in :class:`Finding`.
         vm_name: Its name, likewise.
@@ -255,6 +258,8 @@ class Diagnosis(_Reported):
 @attrs.frozen(kw_only=True)
 class Audit(_Reported):
     """What is wrong with the integration services of a host's virtual machines.
+
+    It has the same reports as a :class:`Diagnosis`.
 
     Attributes:
         address: The host.

@@ -130,10 +130,16 @@ def _row(entry: Entry) -> str:
         f'<tr><td class="severity"><span class="badge {severity}">{severity}</span>{accepted}</td>'
         f'<td class="vm">{_text(entry.machine)}{machine_id}</td>'
         f'<td class="service">{_text(entry.service or "")}</td>'
-        f'<td class="finding"><span class="cause">{_text(entry.cause)}</span>{new}'
+        f'<td class="finding"><span class="title">{_text(_title(entry.rule))}</span>{new}'
         f"<small><code>{escaped(entry.rule)}</code></small>"
+        f"<p>{_text(entry.cause)}</p>"
         f'<p class="remedy"><span>What to do:</span> {_text(entry.remedy)}</p>{_details(entry)}</td></tr>'
     )
+
+
+def _title(rule: str) -> str:
+    words = rule.replace("-", " ")
+    return words[:1].upper() + words[1:]
 
 
 def _details(entry: Entry) -> str:
