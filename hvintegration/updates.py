@@ -16,6 +16,7 @@ from hvintegration.errors import ConfigurationError, Hint, excerpt
 from hvintegration.guest_models import GuestFamily, GuestInfo, GuestServiceState
 from hvintegration.linux_distributions import DAEMON_KINDS, KERNEL, Distribution, distribution_of
 from hvintegration.models import HostInfo
+from hvintegration.operations.data_exchange import ToldSystem
 from hvintegration.system_names import FREEBSD, LINUX, System, systems_of
 from hvintegration.update_tables import (
     AFTER_SETUP,
@@ -185,7 +186,7 @@ def generation_of(generation: UpdateGeneration | str) -> UpdateGeneration:
 
 def advice_from_facts(
     host: HostInfo,
-    guest: GuestInfo | str | None,
+    guest: GuestInfo | ToldSystem | str | None,
     services: Iterable[GuestServiceState] = (),
     generation: UpdateGeneration = UpdateGeneration.CURRENT,
 ) -> UpdateAdvice:
@@ -193,11 +194,13 @@ def advice_from_facts(
 
     Args:
         host: The host.
-        guest: The guest; a name of its system; None if nothing is known of it.
+        guest: The guest; what it has told its host; a name of its system; None if nothing is known of it.
         services: Its integration services, for the packages of a Linux guest.
         generation: Which of the two published tables is asked.
     """
     on_host = _Asked(host.os_caption or host.os_version, _both(host.os_caption, host.os_version))
+    if isinstance(guest, ToldSystem):
+        return _advice(on_host, _told(guest), generation)
     if not isinstance(guest, GuestInfo):
         return _advice(on_host, _Asked(guest, systems_of(guest or "")), generation)
     if guest.family is GuestFamily.WINDOWS:
@@ -208,6 +211,18 @@ def advice_from_facts(
     found = attrs.evolve(found, version=guest.os_version or found.version)
     inside = _Asked(guest.caption, (found,), kernel=guest.os_build, packages=_reported(services))
     return _advice(on_host, inside, generation)
+
+
+def _told(guest: ToldSystem) -> _Asked:
+    """What a guest has told its host. Versions of other systems than Windows are those of their kernels."""
+    named = systems_of(guest.name or "")
+    if named and named[0].name in {LINUX, FREEBSD}:
+        return _Asked(guest.name, (attrs.evolve(named[0], version=guest.major),), kernel=guest.build)
+    of_windows = guest.name is None or "windows" in guest.name[:_LONGEST_NAME].casefold()
+    return _Asked(guest.name or guest.version, _both(guest.name, guest.version if of_windows else None))
+
+
+_LONGEST_NAME: Final = 512
 
 
 def _both(caption: str | None, version: str | None) -> tuple[System, ...]:

@@ -18,7 +18,7 @@ from hvintegration.guest import Guest, meant_for_another, refuse_no_fix
 from hvintegration.guest_models import GuestChange, GuestFamily
 from hvintegration.integration_service import IntegrationService
 from hvintegration.models import HostInfo, ServiceChange, ServiceState, VMInfo, VMInventory
-from hvintegration.operations import hosts, inventory, services, vms
+from hvintegration.operations import data_exchange, hosts, inventory, services, vms
 from hvintegration.operations.guest_systems import GuestTarget, another_machine
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
@@ -190,12 +190,13 @@ class VM(OfThisProcess):
     ) -> UpdateAdvice:
         """How the integration services of its guest are kept current. Changes nothing.
 
-        One round trip to the host, which says what it is, and one to the guest, if it is given. The host is not asked
-        what the guest is: without a guest and without a name for its system, the advice is ``unknown``, and its steps
-        say so.
+        One round trip to the host, which says what it is, and one to the guest, if it is given. Without a guest, and
+        without a name for its system, the host is asked once more, what the guest has told it over Data Exchange. If
+        that is nothing, as where it is off, the advice is ``unknown``, and its steps say what is needed.
 
         Args:
-            guest: What runs inside, as :meth:`guest` answers it; it stays open.
+            guest: What runs inside, as :meth:`guest` answers it; it stays open. It alone says of Linux which packages
+                are installed.
             guest_os: The guest's system, as :func:`~hvintegration.update_advice` takes it, instead of asking it.
             generation: Which of the two published tables is asked, ``current`` or ``2015``.
             timeout: Seconds for both ends together, or a :class:`~hvintegration.Deadline`; 60 if None.
@@ -203,6 +204,7 @@ class VM(OfThisProcess):
         Raises:
             ConfigurationError: Both a guest and a name for its system are given, or that is empty; or there is no such
                 generation. Nothing was sent.
+            VMNotFoundError: There is no guest, no name, and no such virtual machine on the host.
             InvalidStateError: The guest is another virtual machine, or does not run.
             RemoteError: The host or the guest refused otherwise.
             AuthenticationError: The guest does not take the credential.
@@ -216,8 +218,11 @@ class VM(OfThisProcess):
         chosen = generation_of(generation)
         deadline = self._session.deadline(timeout)
         host = self._session.run(hosts.read_host(), deadline)
-        if guest is None:
+        if guest_os is not None:
             return advice_from_facts(host, guest_os, generation=chosen)
+        if guest is None:
+            told = self._session.run(data_exchange.read_told_system(self._id), deadline)
+            return advice_from_facts(host, told, generation=chosen)
         inside = guest.inventory(timeout=guest.session.rest_of(deadline))
         if inside.info.vm_id not in {None, self._id}:
             raise another_machine(guest.address, inside.info.vm_id, GuestTarget(vm_id=self._id))

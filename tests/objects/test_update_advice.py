@@ -88,3 +88,48 @@ def test_another_guest_than_that_of_the_virtual_machine_is_refused() -> None:
     host = host_of(demo_world())
     with pytest.raises(InvalidStateError, match="is not the virtual machine"):
         host.vms["demovm"].update_advice(host.vms["backup"].guest(credential=INSIDE))
+
+
+@pytest.mark.parametrize(
+    ("told", "systems", "needs", "packages"),
+    [
+        ({"OSName": "Windows Server 2012 Standard", "OSVersion": "6.2.9200"}, ("Windows Server 2012",), True, []),
+        ({"OSVersion": "6.3.9600"}, ("Windows 8.1", "Windows Server 2012 R2"), False, []),
+        (
+            {
+                "OSName": "Ubuntu",
+                "OSVersion": "6.8.0",
+                "OSMajorVersion": "24.04",
+                "OSBuildNumber": "6.8.0-49-generic",
+            },
+            ("Linux",),
+            False,
+            ["linux-cloud-tools-common", "linux-cloud-tools-6.8.0-49-generic"],
+        ),
+        ({"OSName": "Some Other OS", "OSVersion": "6.1"}, (), None, []),
+        ({"OSName": "FreeBSD", "OSVersion": "14.1"}, ("FreeBSD",), False, []),
+        ({}, (), None, []),
+    ],
+)
+def test_without_a_guest_the_host_says_what_it_was_told(
+    told: dict[str, str | None], systems: tuple[str, ...], *, needs: bool | None, packages: list[str]
+) -> None:
+    world = demo_world()
+    world.machine("demovm").intrinsic = told
+    host = host_of(world)
+    vm = host.vms["demovm"]
+    before = host.session.stats.round_trips
+
+    advice = vm.update_advice()
+
+    assert (advice.guest_os, advice.needs_data_exchange) == (systems, needs)
+    assert [package.name for package in advice.packages] == packages
+    assert host.session.stats.round_trips - before == 2
+
+
+def test_where_data_exchange_is_off_the_host_knows_nothing() -> None:
+    world = demo_world()
+    world.machine("demovm").intrinsic = {"OSName": "Windows 8"}
+    vm = host_of(world).vms["demovm"]
+    vm.services["kvp"].disable()
+    assert vm.update_advice().notes == ("The system of the guest is not known.",)
