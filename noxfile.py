@@ -195,8 +195,8 @@ def soak(session: nox.Session) -> None:
     tests = ("tests/faults/test_interruptions.py", "tests/faults/test_threads.py")
     env: dict[str, str | None] = INSTALLED_ONLY | amounts | {"HVINTEGRATION_SEED": seed}
     session.run("pytest", *WORKERS, *UNLIMITED, *tests, *session.posargs, env=env)
-    others = ("tests/faults/test_interrupts.py", "tests/property")
-    env |= {"HVINTEGRATION_INTERRUPTIONS": "2000", "HVINTEGRATION_EXAMPLES": "2000"}
+    others = ("tests/faults/test_interrupts.py", "tests/property", "tests/ssh/test_known_hosts.py")
+    env |= {"HVINTEGRATION_INTERRUPTIONS": "2000", "HVINTEGRATION_EXAMPLES": "2000", "HVINTEGRATION_THOROUGH": "1"}
     session.run("pytest", *WORKERS, *UNLIMITED, *others, *session.posargs, env=env)
 
 

@@ -26,6 +26,9 @@ pytest_plugins = ["hvintegration.testing"]
 MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Environment variables by which coverage measures the processes that a measured one starts."""
 
+MEASURED: Final = frozenset({"unit", "objects", "cli", "winrm", "ssh", "kerberos"})
+"""Folders of tests that reach, between them and on the simulator, what all reach."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, in one of several processes, the tests that share a PowerShell: it takes a while to start."""
@@ -42,7 +45,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Let coverage rest where tests do the same over and over: it would learn little there, and costs as much again."""
     measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
     folder, on_simulator = item.path.parent.name, "simul" in item.nodeid.lower()
-    if measuring is None or not (folder == "faults" or (folder == "contract" and not on_simulator)):
+    if measuring is None or folder in MEASURED or (folder == "contract" and on_simulator):
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for name in MEASURING:
