@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from hvintegration.clock import Timeout
+from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.operations import guests
@@ -34,9 +35,20 @@ class Guest(SessionOwner):
             that is not there, or has no integration services, a shell.
         vm_id: GUID of the virtual machine that it has to be, in any case, with or without braces; any if None.
         carrier: The service that the transport itself runs on, which is not stopped over it; none if None.
+        sudo_password: What ``sudo`` asks for in a Linux guest before this user may start and stop services: the user's
+            password, or that of root where ``targetpw`` or ``rootpw`` is set. It is tried once for each question; one
+            that is refused is not tried again. None if it asks for none, or for root.
 
     Raises:
-        ConfigurationError: There is no such family, or the id is no GUID.
+        ConfigurationError: There is no such family, the id is no GUID, or nobody could type that password.
+
+    >>> import hvintegration as hv
+    >>> world = hv.simulator.demo_world()
+    >>> linux = world.machine("web").linux
+    >>> linux.rights, linux.sudo_password = "sudo with a password", "correct horse"
+    >>> guest = hv.Guest(hv.Simulator(world, guest="web"), sudo_password="correct horse")
+    >>> guest.services["kvp"].stop().running
+    False
     """
 
     __slots__ = ("_target",)
@@ -48,8 +60,10 @@ class Guest(SessionOwner):
         family: GuestFamily | str | None = None,
         vm_id: str | None = None,
         carrier: ServiceKind | None = None,
+        sudo_password: str | None = None,
     ) -> None:
         self._target = GuestTarget(vm_id=_guid(vm_id), carrier=carrier, family=_family(family))
+        self._target.sudo = _sudo(sudo_password, self._target.family)
         self._session = transport if isinstance(transport, Session) else Session(transport)
 
     @property
@@ -147,6 +161,19 @@ def _family(family: GuestFamily | str | None) -> GuestFamily | None:
     except ValueError:
         known = " or ".join(GuestFamily)
         raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=f"It is {known}.") from None
+
+
+def _sudo(password: object, family: GuestFamily | None) -> Credential | None:
+    if password is None:
+        return None
+    if family is GuestFamily.WINDOWS:
+        raise ConfigurationError("Windows has no sudo that asks for a password: sudo_password is for Linux guests.")
+    if not isinstance(password, str):
+        raise ConfigurationError(f"Invalid sudo_password: it is no text, but of the type {type(password).__name__}.")
+    if not password or "\n" in password:
+        why = "it has a line break, which ends it" if password else "it is empty"
+        raise ConfigurationError(f"Invalid sudo_password: {why}.")
+    return Credential("", password)
 
 
 def _guid(vm_id: str | None) -> str | None:

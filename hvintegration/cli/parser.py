@@ -13,7 +13,7 @@ from hvintegration.cli import guests, hosts, offline
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import FORMATS
 from hvintegration.cli.screen import write
-from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, PASSWORD_VARIABLE
+from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, PASSWORD_VARIABLE, SUDO_PASSWORD_VARIABLE
 from hvintegration.clock import MOST_SECONDS
 from hvintegration.display import clean
 from hvintegration.service_kind import ServiceKind
@@ -197,6 +197,12 @@ def _guest_options() -> argparse.ArgumentParser:
         "--guest-user",
         metavar="USER",
         help=f"who asks in the guest; the password is that of the variable {GUEST_PASSWORD_VARIABLE}, or is asked for",
+    )
+    guest.add_argument(
+        "--sudo",
+        action="store_true",
+        help="sudo in the Linux guest asks for a password; it is that of the variable "
+        f"{SUDO_PASSWORD_VARIABLE}, or is asked for",
     )
     return guest
 

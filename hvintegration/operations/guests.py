@@ -82,6 +82,11 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
             raise
         try:
             records = yield from LINUX_GUESTS.read(target, info=info)
+        except AuthenticationError as refused:
+            if target.sudo_refusal is None:
+                raise no_windows from None
+            target.family = GuestFamily.LINUX
+            raise refused from None
         except HvError:
             raise no_windows from None
         target.family = GuestFamily.LINUX

@@ -23,7 +23,9 @@ from hvintegration.calls.decoding import (
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import failure_of, remote_error, result_of
 from hvintegration.errors import (
+    AuthenticationError,
     DecodeError,
+    Hint,
     HvError,
     InvalidStateError,
     PermissionDeniedError,
@@ -58,7 +60,7 @@ from hvintegration.operations.guest_systems import (
     windows_only,
 )
 from hvintegration.operations.vms import normal_guid
-from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
+from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES, SUDO_SECRET, WITH_SUDO, Script
 from hvintegration.service_kind import ServiceKind
 
 __all__ = ["DRIVER_KINDS", "LINUX_GUESTS", "LinuxFacts", "decode_facts", "states_of"]
@@ -128,7 +130,8 @@ class LinuxFacts:
         units: What the init system says of each unit or script that it knows, by its name.
         wanted: Units that are started when their device comes.
         vm_id: The virtual machine that it takes itself for: GUID, lower case without braces.
-        rights: How this user can become root: ``root``, ``sudo``, ``doas``, one of these ``with a password``, ``none``.
+        rights: How this user can become root: ``root``, ``sudo``, ``doas``, one of these ``with a password``, ``sudo on
+            a terminal``, or ``none``. With the password that sudo asks for, ``sudo``.
     """
 
     kernel: str | None
@@ -170,15 +173,46 @@ def _document() -> dict[str, Json]:
     return {key: " ".join(dict.fromkeys(" ".join(names[key] for names in of_each).split())) for key in of_each[0]}
 
 
+def _ask(script: Script, document: JsonObject, target: GuestTarget, *, dry_run: bool = False) -> Operation[Answer]:
+    """What the guest answers; with the password that sudo asks for there, if that is known.
+
+    Raises:
+        AuthenticationError: sudo refuses the password, now or before: then nothing is sent.
+    """
+    if target.sudo_refusal is not None:
+        raise target.sudo_refusal.judged(may_have_run=False, fenced=True)
+    if target.sudo is None:
+        answer = yield Call(script, document, dry_run=dry_run)
+    else:
+        answer = yield Call(WITH_SUDO[script], document, secrets={SUDO_SECRET: target.sudo}, dry_run=dry_run)
+    assert isinstance(answer, Answer)
+    for entry in answer.errors:
+        if entry.id == _SUDO_REFUSED:
+            target.sudo_refusal = AuthenticationError(
+                f"sudo of {answer.address} does not take the password: {excerpt(entry.message)}",
+                address=answer.address,
+                host_message=entry.message,
+                hint=_SUDO_HINT,
+            )
+            raise target.sudo_refusal.judged(may_have_run=False, fenced=True)
+    return answer
+
+
+_SUDO_REFUSED: Final = "SudoRefused"
+_SUDO_HINT: Final = Hint.of(
+    "It is not tried again, for that could lock the account. Connect once more with the password that sudo asks for: "
+    "this user's, or root's where targetpw or rootpw is set: {}.",
+    Hint("sudo_password=...", "--sudo"),
+)
+
+
 class _LinuxGuests:
     """The family of Linux: :class:`~hvintegration.operations.guest_systems.GuestSystem`."""
 
     family = GuestFamily.LINUX
 
     def read(self, target: GuestTarget, *, info: bool) -> Operation[GuestRecords]:
-        del target
-        answer = yield Call(SH_GET_GUEST, _document())
-        assert isinstance(answer, Answer)
+        answer = yield from _ask(SH_GET_GUEST, _document(), target)
         facts = decode_facts(result_of(answer, "read the guest", remote_error), "$.result")
         if facts.kernel != "Linux":
             raise UnsupportedError(
@@ -197,8 +231,7 @@ class _LinuxGuests:
         for kind in DAEMON_KINDS:
             names = _names(kind) | {"executables": " ".join(known_names(kind).executables)}
             document |= {f"{kind.key}_{key}": text for key, text in names.items()}
-        answer = yield Call(SH_SET_GUEST_SERVICES, document, dry_run=dry_run)
-        assert isinstance(answer, Answer)
+        answer = yield from _ask(SH_SET_GUEST_SERVICES, document, target, dry_run=dry_run)
         try:
             return _told(answer, changes, target)
         except DecodeError as error:
@@ -610,9 +643,14 @@ def _cannot_stop(state: GuestServiceState, facts: LinuxFacts) -> str | None:
 def _without_rights(facts: LinuxFacts) -> str | None:
     if facts.rights is None or facts.rights in _WITH_RIGHTS:
         return None
-    if facts.rights == "none":
-        return "This user is not root."
-    return f"This user is not root, and {facts.rights.partition(' ')[0]} asks for a password."
+    return f"This user is not root{_WITHOUT_RIGHTS.get(facts.rights, '')}."
+
+
+_WITHOUT_RIGHTS: Final = {
+    "sudo with a password": ", and sudo asks for a password",
+    "sudo on a terminal": ", and sudo works on a terminal only (requiretty)",
+    "doas with a password": ", and doas asks for a password, which it takes on a terminal only",
+}
 
 
 LINUX_GUESTS: Final[GuestSystem] = _LinuxGuests()

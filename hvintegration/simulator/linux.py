@@ -41,6 +41,8 @@ _FIRST_PROCESS: Final = 410
 _SIGNALS: Final = {"signal": 11, "exit-code": 1}
 """The ``ExecMainStatus`` that goes with a ``Result`` here: of a segmentation fault, or of an end in good order."""
 _USER: Final = 1000
+_SUDO_ASKS: Final = "sudo with a password"
+_WRONG_PASSWORD: Final = "Sorry, try again.\nsudo: no password was provided\nsudo: 1 incorrect password attempt"  # noqa: S105 - what is said of one
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +87,8 @@ class Linux:
         self._find = find
         self.sleep = pause
         """``sleep``."""
+        self.sudo_password: str | None = None
+        """What ``sudo`` is given; None if nothing."""
 
     # -- what is found ---------------------------------------------------------------------------------------------
 
@@ -106,6 +110,18 @@ class Linux:
     def name(self) -> str:
         """``uname -n``."""
         return self._machine().name
+
+    @property
+    def rights(self) -> str:
+        """How this user becomes root."""
+        system = self.system
+        by_password = system.rights == _SUDO_ASKS and self.sudo_password == system.sudo_password
+        return "sudo" if by_password and self.sudo_password is not None else system.rights
+
+    @property
+    def sudo_refusal(self) -> str | None:
+        """What ``sudo`` says of the password; None if it takes it, or is not given one."""
+        return None if self.sudo_password is None or self.rights != _SUDO_ASKS else _WRONG_PASSWORD
 
     @property
     def user_id(self) -> int:

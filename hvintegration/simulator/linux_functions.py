@@ -40,9 +40,18 @@ def _stop_process(_linux: Linux, _request: Request, _failures: Failures) -> Resu
     return {"gone": True}  # Nothing goes on running in a simulator after its answer.
 
 
-def _get_guest(linux: Linux, request: Request, _failures: Failures) -> Result:
+def _get_guest(linux: Linux, request: Request, failures: Failures) -> Result:
     linux.begin()
+    _look_at_sudo(linux, failures)
     return _facts(linux, request)
+
+
+def _look_at_sudo(linux: Linux, failures: Failures) -> bool:
+    """Note a password that is refused; whether one is."""
+    refusal = linux.sudo_refusal
+    if refusal is not None:
+        failures.append(_failure("SudoRefused", "AuthenticationError", refusal, None))
+    return refusal is not None
 
 
 def _facts(linux: Linux, request: Request) -> Result:
@@ -68,7 +77,7 @@ def _facts(linux: Linux, request: Request) -> Result:
         if system.init == _SYSTEMD
         else None,
         "vm_id": linux.pool_record("VirtualMachineId"),
-        "rights": system.rights,
+        "rights": linux.rights,
     }
 
 
@@ -95,7 +104,9 @@ def _set_guest_services(linux: Linux, request: Request, failures: Failures) -> R
     linux.begin()
     changes: list[dict[str, Any]] = []
     known = (linux.pool_record("VirtualMachineId") or "").lower()
-    if request["vm_id"] and known and known != request["vm_id"]:
+    if _look_at_sudo(linux, failures):
+        pass
+    elif request["vm_id"] and known and known != request["vm_id"]:
         failures.append(_failure(ANOTHER_MACHINE, "InvalidOperation", known, None))
     else:
         for index, change in enumerate(request["changes"].split()):
@@ -246,7 +257,7 @@ class _Changing:
         return next(filter(self._linux.has, self._named("programs")), "")
 
     def _as_root(self, command: tuple[str, ...]) -> bool:
-        if self._linux.system.rights not in {"root", "sudo", "doas"}:
+        if self._linux.rights not in {"root", "sudo", "doas"}:
             self._fail("RightsMissing", "PermissionDenied", " ".join(command))
             return False
         self.begun = True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from hvintegration.errors import (
+    AuthenticationError,
     HvError,
     InvalidStateError,
     OutcomeUnknownError,
@@ -289,6 +291,61 @@ def test_a_sudo_that_is_of_no_help_is_like_no_rights(start_linux: StartLinux, su
     with guest_of(machine, "admin") as mine:
         assert mine.services[VSS].state().running is True
         assert mine.info().administrator is False
+
+
+@pytest.mark.parametrize(
+    ("defaults", "password"),
+    [
+        ("", "guest-password"),
+        ("use_pty", "guest-password"),
+        ("lecture=always", "guest-password"),
+        ("targetpw", "root's"),
+    ],
+)
+def test_with_the_password_that_sudo_asks_for_a_user_may_what_root_may(
+    start_linux: StartLinux, defaults: str, password: str
+) -> None:
+    machine = start_linux("--init", "systemd", "--sudo", "password")
+    with configured(machine, defaults), Guest(machine.ssh("admin"), family="linux", sudo_password=password) as mine:
+        assert mine.info().administrator is True
+        assert mine.services[VSS].state().cannot_stop is None
+        before = pids(machine, "hv_vss_daemon")
+        assert mine.services[VSS].restart().running
+        assert pids(machine, "hv_vss_daemon") != before
+        assert mine.services[VSS].set_startup("automatic").startup is Startup.AUTOMATIC
+
+
+def test_a_password_that_sudo_refuses_is_tried_once(start_linux: StartLinux) -> None:
+    machine = start_linux("--init", "systemd", "--sudo", "password")
+    with Guest(machine.ssh("admin"), family="linux", sudo_password="wrong") as mine:
+        for verb in (mine.services[VSS].stop, mine.info):
+            with pytest.raises(AuthenticationError, match="incorrect password"):
+                verb()
+        assert mine.session.stats.round_trips == 1
+    with Guest(machine.ssh("plain"), family="linux", sudo_password="wrong") as mine:
+        assert mine.info().administrator is False
+
+
+def test_a_sudo_that_wants_a_terminal_is_told(start_linux: StartLinux) -> None:
+    machine = start_linux("--init", "systemd", "--sudo", "password")
+    with (
+        configured(machine, "requiretty"),
+        Guest(machine.ssh("admin"), family="linux", sudo_password="guest-password") as mine,
+    ):
+        assert "requiretty" in (mine.services[VSS].state().cannot_stop or "")
+        with pytest.raises(PermissionDeniedError):
+            mine.services[VSS].stop()
+
+
+@contextlib.contextmanager
+def configured(machine: LinuxGuest, defaults: str) -> Iterator[None]:
+    """A guest whose sudo is configured so; root's password is ``root's``."""
+    file = "/etc/sudoers.d/of-a-test"
+    machine.shell(f"echo \"root:root's\" | chpasswd; echo '{defaults and 'Defaults '}{defaults}' > {file}")
+    try:
+        yield
+    finally:
+        machine.shell(f"rm {file}")
 
 
 # -- other machines ------------------------------------------------------------------------------------------------

@@ -286,7 +286,11 @@ def test_units_that_could_not_be_asked_for_make_nothing_absent() -> None:
     [
         ("none", "This user is not root."),
         ("sudo with a password", "This user is not root, and sudo asks for a password."),
-        ("doas with a password", "This user is not root, and doas asks for a password."),
+        (
+            "doas with a password",
+            "This user is not root, and doas asks for a password, which it takes on a terminal only.",
+        ),
+        ("sudo on a terminal", "This user is not root, and sudo works on a terminal only (requiretty)."),
         ("sudo", None),
         (None, None),
     ],

@@ -72,27 +72,14 @@ program() {
     done
 }
 
-# with_rights COMMAND...: runs it as root, if there is any way without a password.
-with_rights() {
-    case $rights in
-        root) "$@" ;;
-        sudo*) sudo -n -- "$@" ;;
-        doas*) doas -n "$@" ;;
-        *) return 1 ;;
-    esac 2>&1 < /dev/null
-}
-
-# as_root COMMAND...: likewise, for a change; sets begun, said and status. It fails if that may not be.
+# as_root COMMAND...: runs it as root, for a change; sets begun, said and status. It fails if that may not be.
 as_root() {
     said=$(with_rights "$@")
     status=$?
-    # Single commands may be allowed without a password.
-    case $rights:$status:$said in
-        none:* | sudo*:1:*'sudo: '* | doas*:1:*'doas: '*)
-            failure RightsMissing PermissionDenied "$*" "$index"
-            return 1
-            ;;
-    esac
+    if is_refusal "$status" "$said"; then
+        failure RightsMissing PermissionDenied "$*" "$index"
+        return 1
+    fi
     begun=true
 }
 
@@ -289,7 +276,9 @@ wanted_id=$(document_text vm_id)
 known_id=$(pool_record VirtualMachineId | tr ABCDEF abcdef)
 changes=
 index=0
-if [ -n "$wanted_id" ] && [ -n "$known_id" ] && [ "$wanted_id" != "$known_id" ]; then
+if [ -n "$refused" ]; then
+    : # Nothing is tried after a password that was refused.
+elif [ -n "$wanted_id" ] && [ -n "$known_id" ] && [ "$wanted_id" != "$known_id" ]; then
     failure AnotherVirtualMachine InvalidOperation "$known_id" ''
 else
     for change in $(document_text changes); do
