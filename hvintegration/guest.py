@@ -31,8 +31,8 @@ class Guest(SessionOwner):
     Args:
         transport: The way into it, such as :class:`~hvintegration.WinRM`, :class:`~hvintegration.SSH`, or
             :class:`~hvintegration.Local` inside the guest itself; or a session over one.
-        family: What kind of system it is: ``windows`` or ``linux``. If None it is asked: PowerShell first, and where
-            that is not there, or has no integration services, a shell.
+        family: What kind of system it is: ``windows``, ``linux`` or ``freebsd``. If None it is asked: PowerShell first,
+            and where that is not there, or has no integration services, a shell.
         vm_id: GUID of the virtual machine that it has to be, in any case, with or without braces; any if None.
         carrier: The service that the transport itself runs on, which is not stopped over it; none if None.
         sudo_password: What ``sudo`` asks for in a Linux guest before this user may start and stop services: the user's
@@ -159,8 +159,9 @@ def _family(family: GuestFamily | str | None) -> GuestFamily | None:
     try:
         return GuestFamily(family)
     except ValueError:
-        known = " or ".join(GuestFamily)
-        raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=f"It is {known}.") from None
+        *others, last = GuestFamily
+        known = f"It is {', '.join(others)} or {last}."
+        raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=known) from None
 
 
 def _sudo(password: object, family: GuestFamily | None) -> Credential | None:

@@ -99,8 +99,8 @@ class VM(OfThisProcess):
             address: Where the guest is, as :func:`~hvintegration.connect_guest` takes it; None for PowerShell Direct.
             credential: Who asks, in the guest; needed for PowerShell Direct.
             options: Other arguments of the address's transport class, as far as they are texts, by name.
-            family: What kind of system it is, ``windows`` or ``linux``; it is asked if None. Over PowerShell Direct it
-                is Windows.
+            family: What kind of system it is, ``windows``, ``linux`` or ``freebsd``; it is asked if None. Over
+                PowerShell Direct it is Windows.
             sudo_password: What ``sudo`` asks for in a Linux guest, as :class:`~hvintegration.Guest` takes it.
             timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`; 60 if None.
 

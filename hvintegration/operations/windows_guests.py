@@ -270,6 +270,7 @@ def _records(answer: Answer, result: JsonObject, target: GuestTarget, *, info: b
     vm_id = normal_guid(vm_id or "")
     return GuestRecords(
         answer,
+        GuestFamily.WINDOWS,
         vm_id,
         (*known, *others),
         (*said, *unread),

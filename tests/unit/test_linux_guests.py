@@ -66,7 +66,10 @@ def test_everything_is_one_call_that_names_what_to_look_for() -> None:
     assert "hv_kvp_daemon" in call.document["names"].split()
     assert "hv_fcopy_uio_da" in call.document["names"].split()
     assert "/usr/sbin/hypervvssd" in call.document["programs"].split()
-    assert set(call.document) == {"devices", "programs", "names", "units", "scripts"}
+    assert set(call.document) == {
+        *("devices", "programs", "names", "units", "scripts"),
+        *("pools", "available", "apt", "apk", "pacman", "rpm"),
+    }
     assert call.document["devices"].split() == [device for *_, device in sorted(DAEMONS.values(), key=lambda _: 0)]
 
 
@@ -310,8 +313,10 @@ def test_who_cannot_become_root_is_told_so(rights: str | None, reason: str | Non
         ({}, True, Health.OK),
         ({"module": False}, True, Health.OK),
         ({"channels": None}, True, Health.OK),
-        ({"driver": None}, None, Health.UNKNOWN),
-        ({"driver": None, "channels": None}, None, Health.UNKNOWN),
+        ({"driver": None}, True, Health.OK),
+        ({"driver": None, "channels": None}, True, Health.OK),
+        ({"driver": None, "module": False}, None, Health.UNKNOWN),
+        ({"driver": None, "module": None, "channels": None}, None, Health.UNKNOWN),
         ({"driver": False}, False, Health.PROBLEM),
         ({"driver": False, "channels": None}, False, Health.DISABLED),
         ({"channels": []}, False, Health.DISABLED),
