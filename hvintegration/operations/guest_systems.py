@@ -21,6 +21,7 @@ from hvintegration.values import Failure
 
 __all__ = [
     "ANOTHER_MACHINE",
+    "CHANGE_UNDER_WAY",
     "FREEBSD",
     "LINUX",
     "WINDOWS",
@@ -46,6 +47,9 @@ __all__ = [
 
 ANOTHER_MACHINE: Final = "AnotherVirtualMachine"
 """Error id of the package's own scripts: the guest is not the virtual machine that it should be."""
+
+CHANGE_UNDER_WAY: Final = "ChangeUnderWay"
+"""Likewise: nothing was done, since another change is being made there; perhaps that of a call that got lost."""
 
 
 WINDOWS: Final = "a Windows guest of Hyper-V"

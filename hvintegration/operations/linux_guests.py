@@ -8,14 +8,11 @@ from typing import Final
 import attrs
 
 from hvintegration.calls.answer import Answer, ErrorEntry
-from hvintegration.calls.call import Call
-from hvintegration.calls.decoding import Json, JsonObject, as_object, flag, optional_flag
+from hvintegration.calls.decoding import Json, as_object, flag, optional_flag
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import remote_error, result_of
 from hvintegration.errors import (
-    AuthenticationError,
     DecodeError,
-    Hint,
     HvError,
     InvalidStateError,
     PermissionDeniedError,
@@ -27,6 +24,7 @@ from hvintegration.guest_models import GuestChange, GuestFamily, GuestServiceSta
 from hvintegration.linux_distributions import DAEMON_KINDS, known_names
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
+    CHANGE_UNDER_WAY,
     FREEBSD,
     LINUX,
     WINDOWS,
@@ -44,44 +42,12 @@ from hvintegration.operations.guest_systems import (
     switch_it,
     windows_only,
 )
+from hvintegration.operations.linux_calls import ask_linux
 from hvintegration.operations.linux_facts import decode_facts, looked_for, names_of
 from hvintegration.operations.linux_states import DRIVER_KINDS, FAMILIES, NOT_INSTALLED, records_of
-from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES, SUDO_SECRET, WITH_SUDO, Script
+from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
 
 __all__ = ["FREEBSD_GUESTS", "LINUX_GUESTS"]
-
-
-def _ask(script: Script, document: JsonObject, target: GuestTarget, *, dry_run: bool = False) -> Operation[Answer]:
-    """What the guest answers; with the password that sudo asks for there, if that is known.
-
-    Raises:
-        AuthenticationError: sudo refuses the password, now or before: then nothing is sent.
-    """
-    if target.sudo_refusal is not None:
-        raise target.sudo_refusal.judged(may_have_run=False, fenced=True)
-    if target.sudo is None:
-        answer = yield Call(script, document, dry_run=dry_run)
-    else:
-        answer = yield Call(WITH_SUDO[script], document, secrets={SUDO_SECRET: target.sudo}, dry_run=dry_run)
-    assert isinstance(answer, Answer)
-    for entry in answer.errors:
-        if entry.id == _SUDO_REFUSED:
-            target.sudo_refusal = AuthenticationError(
-                f"sudo of {answer.address} does not take the password: {excerpt(entry.message)}",
-                address=answer.address,
-                host_message=entry.message,
-                hint=_SUDO_HINT,
-            )
-            raise target.sudo_refusal.judged(may_have_run=False, fenced=True)
-    return answer
-
-
-_SUDO_REFUSED: Final = "SudoRefused"
-_SUDO_HINT: Final = Hint.of(
-    "It is not tried again, for that could lock the account. Connect once more with the password that sudo asks for: "
-    "this user's, or root's where targetpw or rootpw is set: {}.",
-    Hint("sudo_password=...", "--sudo"),
-)
 
 
 class _LinuxGuests:
@@ -90,7 +56,7 @@ class _LinuxGuests:
     family = GuestFamily.LINUX
 
     def read(self, target: GuestTarget, *, info: bool) -> Operation[GuestRecords]:
-        answer = yield from _ask(SH_GET_GUEST, looked_for(available=info), target)
+        answer = yield from ask_linux(SH_GET_GUEST, looked_for(available=info), target)
         facts = decode_facts(result_of(answer, "read the guest", remote_error), "$.result")
         family = FAMILIES.get(facts.kernel or "")
         if family is None or target.family not in {None, family}:
@@ -110,7 +76,7 @@ class _LinuxGuests:
         for kind in DAEMON_KINDS:
             names = names_of(kind) | {"executables": " ".join(known_names(kind).executables)}
             document |= {f"{kind.key}_{key}": text for key, text in names.items()}
-        answer = yield from _ask(SH_SET_GUEST_SERVICES, document, target, dry_run=dry_run)
+        answer = yield from ask_linux(SH_SET_GUEST_SERVICES, document, target, dry_run=dry_run)
         try:
             return _told(answer, changes, target)
         except DecodeError as error:
@@ -135,8 +101,8 @@ class _LinuxGuests:
         return None if state.running is None else not state.running
 
     def is_under_way(self, state: GuestServiceState) -> bool:
-        del state
-        return False
+        status = state.status or ""
+        return status.startswith(("activating (", "deactivating (")) and "auto-restart" not in status
 
     def why_not(self, change: Change, state: GuestServiceState) -> str:
         if change.action is GuestAction.START:
@@ -165,6 +131,17 @@ class _LinuxGuests:
                 category=error.category,
                 hint=error.message,
             )
+        if error.error_id == CHANGE_UNDER_WAY:
+            busy = InvalidStateError(
+                f"{made.address} cannot {change} now: {_in_a_sentence(error.message)}",
+                address=made.address,
+                action=str(change),
+                error_id=error.error_id,
+                category=error.category,
+                hint="Ask again once that is over.",
+            )
+            busy.retryable = True
+            return busy
         if error.error_id == _NO_STARTUP:
             return UnsupportedError(
                 f"{made.address} cannot {change}: {_in_a_sentence(error.message)}",
@@ -231,6 +208,8 @@ def _said(error: ErrorEntry | None) -> ErrorEntry | None:
         return None
     if error.id == _RIGHTS_MISSING:
         return attrs.evolve(error, message=f"As root, run: {error.message}")
+    if error.id == CHANGE_UNDER_WAY:
+        return attrs.evolve(error, message=f"Process {excerpt(error.message)} there is making another change.")
     if error.id == _DAEMON_ENDED:
         return attrs.evolve(error, message=f"Its daemon was started, and ended: {excerpt(error.message)}")
     return error

@@ -171,7 +171,7 @@ SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
 _LINUX: Final = ("rights", "linux_facts")
 
 SH_GET_GUEST: Final = Script("get_guest", Effect.READ, Language.SH, libraries=_LINUX)
-SH_SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, Language.SH, libraries=_LINUX)
+SH_SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, Language.SH, libraries=("detached", *_LINUX))
 
 SUDO_SECRET: Final = "Sudo"  # noqa: S105 - a name
 """What scripts for Linux guests call the password that sudo asks for there."""

@@ -3,17 +3,9 @@
 sudo_password=${3-}
 sudo_password=${sudo_password#:}
 
-# say_password: writes it, with what is built in: arguments of programs can be seen by all.
-say_password() {
-    case $(command -v printf) in
-        printf) printf '%s\n' "$sudo_password" ;;
-        *) print -r -- "$sudo_password" ;;
-    esac
-}
-
 # by_password ARGUMENT...: sudo with the password, which is tried once: then its input is at the end.
 by_password() {
-    say_password | sudo -S -p '' "$@" 2>&1
+    say "$sudo_password$json_newline" | sudo -S -p '' "$@" 2>&1
 }
 
 # look_at_sudo: finds out what it does for this user. A password that it refuses is an error.

@@ -3,7 +3,8 @@
 #   -> facts after all changes, and changes: [{was, begun}], in order
 # changes: KIND:ACTION, with spaces between; action: start, stop, automatic, manual or disabled, or stop_to_start, which
 # leaves alone what could not be started again. vm_id: which virtual machine this must be, or null. was: whether its
-# daemon ran before, null if that cannot be seen.
+# daemon ran before, null if that cannot be seen. Where another process makes changes, nothing is done, and its number is
+# the error of each.
 # The exit statuses of what starts and stops daemons say nothing: what is so is looked at.
 
 # pause: waits for a tenth of a second, or a second where sleep knows no fractions; adds to waited, in tenths.
@@ -269,15 +270,37 @@ make() {
     esac
 }
 
+# find_another: sets another to the number of a process that makes changes, of this user or root, as anybody can give a
+# process a name; and to nothing if there is none.
+find_another() {
+    another=
+    set +f
+    set -- /proc/[0-9]*
+    set -f
+    for path do
+        [ "$path" != "/proc/$$" ] && look_at_process "$path" ' hv-changing hv-installing ' || continue
+        case $state:$owner in
+            [ZX]:*) ;;
+            *:0 | *:"$user_id") another=${path#/proc/} ;;
+        esac
+    done
+}
+
 cd /
-dry_run=true
-case $document in *'"dry_run": false'* | *'"dry_run":false'*) dry_run=false ;; esac
+find_another
 wanted_id=$(document_text vm_id)
 known_id=$(pool_record VirtualMachineId | tr ABCDEF abcdef)
 changes=
 index=0
 if [ -n "$refused" ]; then
     : # Nothing is tried after a password that was refused.
+elif [ -n "$another" ]; then
+    # Each of two that have found one another leaves it to the next try.
+    for change in $(document_text changes); do
+        failure ChangeUnderWay ResourceBusy "$another" "$index"
+        changes=${changes:+$changes,}'{"was":null,"begun":false}'
+        index=$((index + 1))
+    done
 elif [ -n "$wanted_id" ] && [ -n "$known_id" ] && [ "$wanted_id" != "$known_id" ]; then
     failure AnotherVirtualMachine InvalidOperation "$known_id" ''
 else
