@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -247,6 +248,32 @@ def test_how_a_daemon_comes_to_run_is_set(guest: Guest, linux_guest: LinuxGuest)
         with pytest.raises(UnsupportedError, match="cannot keep a service from being started"):
             service.set_startup("disabled")
         assert service.state().startup is Startup.AUTOMATIC
+
+
+# -- lost writes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+@pytest.mark.parametrize("verb", ["start", "stop"])
+def test_where_the_connection_is_lost_a_change_goes_on_and_is_read_back_when_it_is_over(
+    start_linux: StartLinux, verb: str, user: str
+) -> None:
+    machine = start_linux("--init", "systemd")
+    folder, step = "/run/systemd/system/hv-vss-daemon.service.d", {"start": "StartPre", "stop": "Stop"}[verb]
+    slow = f"[Service]\nExec{step}=/bin/sh -c 'echo {verb} >> /run/begun; sleep 3'\n"
+    with guest_of(machine, user) as guest, ThreadPoolExecutor(1) as pool:
+        guest.services[VSS].start() if verb == "stop" else guest.services[VSS].stop()
+        machine.shell(
+            f'mkdir -p {folder}; printf "{slow}" > {folder}/slow.conf; systemctl daemon-reload; rm -f /run/begun'
+        )
+        try:
+            made = pool.submit(getattr(guest.services[VSS], verb))
+            machine.shell("until [ -e /run/begun ]; do sleep 0.1; done")
+            machine.shell(f"pkill -9 -f 'sshd: {user}@notty' -u {user} || pkill -9 -n -f 'sshd: {user} '", check=False)
+            assert made.result().running is (verb == "start")
+            assert machine.shell("cat /run/begun").split() == [verb]
+        finally:
+            machine.shell(f"rm -r {folder}; systemctl daemon-reload")
 
 
 # -- rights --------------------------------------------------------------------------------------------------------
