@@ -9,7 +9,7 @@ from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
-from hvintegration.operations import guests
+from hvintegration.operations import guests, installing
 from hvintegration.operations.guests import GuestAction, GuestTarget
 from hvintegration.operations.vms import normal_guid
 from hvintegration.processes import OfThisProcess
@@ -20,6 +20,8 @@ from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
 __all__ = ["Guest", "GuestService", "GuestServices"]
+
+INSTALL_TIMEOUT = 600.0
 
 
 class Guest(SessionOwner):
@@ -144,6 +146,46 @@ class Guest(SessionOwner):
         wanted = _wanted(changes)
         operation = guests.set_guest_services(self._target, wanted, dry_run=dry_run, confirm=confirm)
         return Rows(GuestChange, self._session.run(operation, timeout))
+
+    def install(
+        self, service: str | ServiceKind, *, dry_run: bool = False, timeout: Timeout = INSTALL_TIMEOUT
+    ) -> GuestChange:
+        """Install the daemon of a service in a Linux guest, and see that it runs.
+
+        The package manager of its distribution does that; nothing happens if the daemon is there. It asks nothing, runs
+        without the connection, and is never ended: not by a time-out, not by Ctrl-C. While it runs, asking again waits
+        for it and begins no second one. A daemon that is installed and does not run is started once. Two round trips
+        at least, and one per look, half a second to five seconds apart.
+
+        Args:
+            service: As ``guest.services[...]`` takes it.
+            dry_run: Say what would be run, as ``command`` of the result, and run nothing.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`.
+
+        Raises:
+            UnknownServiceError: No service is known by that text. Nothing was sent.
+            UnsupportedError: It is no Linux guest; no daemon serves it; or its distribution has no package of it, or is
+                not known. Nothing was run.
+            PermissionDeniedError: This user may not; the hint is the command for one who may.
+            WaitTimeoutError: It goes on; the hint names its log. Ask again to wait for its end.
+            CommandFailedError: The package manager failed, or the daemon is not there after it; with its last words.
+            InvalidStateError: It was installed and could not be started; another change is being made there; the
+                virtual machine does not run; or another one answers at this address.
+            OutcomeUnknownError: An answer got lost and looking could not settle whether it was begun.
+            AuthenticationError: The guest does not take the credential, or its ``sudo`` the password.
+            RemoteError: The guest refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+
+        >>> import hvintegration as hv
+        >>> world = hv.simulator.demo_world()
+        >>> world.machine("web").linux.programs, world.machine("web").daemons = [], []
+        >>> guest = hv.Guest(hv.Simulator(world, guest="web", clock=hv.VirtualClock()))
+        >>> guest.install("kvp").state.running
+        True
+        """
+        operation = installing.install_guest_service(self._target, ServiceKind.find(service), dry_run=dry_run)
+        return self._session.run(operation, timeout)
 
     def close(self) -> None:
         """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.

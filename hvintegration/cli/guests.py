@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator
 
+import attrs
+
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import Result, listed, made, shower
 from hvintegration.cli.screen import agrees, progress
@@ -18,13 +20,14 @@ from hvintegration.cli.ways import (
 from hvintegration.credential import Credential
 from hvintegration.errors import HvError, for_command
 from hvintegration.guest import Guest
-from hvintegration.guest_models import GuestServiceState
+from hvintegration.guest_models import GuestChange, GuestServiceState
 from hvintegration.host import Host
+from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guests import GuestAction, confirmation_for, error_of
 from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
-__all__ = ["restart", "set_startup", "show_info", "show_services", "start", "stop"]
+__all__ = ["install", "restart", "set_startup", "show_info", "show_services", "start", "stop"]
 
 
 def show_info(options: Options) -> int:
@@ -64,6 +67,19 @@ def restart(options: Options) -> int:
 
     def ask(guest: Guest) -> Result:
         return _changed(guest.services[options.kinds[0]].restart(timeout=options.deadline))
+
+    return _ask(options, ask)
+
+
+def install(options: Options) -> int:
+    """``guest install``."""
+
+    def ask(guest: Guest) -> Result:
+        change = guest.install(options.kinds[0], dry_run=options.dry_run, timeout=options.deadline)
+        table = Rows(GuestChange, [change]).table()
+        if change.command is not None:
+            table = attrs.evolve(table, notes=(*table.notes, f"As root: {change.command}"))
+        return Result(table, change.to_dict(), changed=change.outcome is ChangeOutcome.CHANGED)
 
     return _ask(options, ask)
 

@@ -150,6 +150,14 @@ def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
     _take_services(stopping)
     _take_yes(stopping)
     _take_service(action("restart", guests.restart, "stop an integration service and start it"))
+    installing = action(
+        "install",
+        guests.install,
+        "install the daemon of a service in a Linux guest",
+        "The guest's package manager goes on when --timeout is up; asking again waits for it.",
+    )
+    _take_service(installing)
+    installing.add_argument("--dry-run", action="store_true", help="show the command, and run nothing")
     setting = action("startup", guests.set_startup, "set how an integration service comes to run")
     _take_service(setting)
     setting.add_argument("startup", choices=("automatic", "manual", "disabled"), help="nobody starts a disabled one")

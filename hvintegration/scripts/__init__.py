@@ -26,6 +26,7 @@ __all__ = [
     "SET_GUEST_SERVICES",
     "SET_SERVICES",
     "SH_GET_SYSTEM",
+    "SH_INSTALL_PACKAGE",
     "SH_SCRIPTS",
     "SH_STOP_PROCESS",
     "STOP_PROCESS",
@@ -171,17 +172,21 @@ SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
 _LINUX: Final = ("rights", "linux_facts")
 
 SH_GET_GUEST: Final = Script("get_guest", Effect.READ, Language.SH, libraries=_LINUX)
-SH_SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, Language.SH, libraries=("detached", *_LINUX))
+SH_SET_GUEST_SERVICES: Final = Script(
+    "set_guest_services", Effect.WRITE, Language.SH, libraries=("detached", *_LINUX, "others")
+)
+SH_INSTALL_PACKAGE: Final = Script("install_package", Effect.WRITE, Language.SH, libraries=(*_LINUX, "others"))
 
 SUDO_SECRET: Final = "Sudo"  # noqa: S105 - a name
 """What scripts for Linux guests call the password that sudo asks for there."""
 
 WITH_SUDO: Final = {
-    script: attrs.evolve(script, secrets=(SUDO_SECRET,)) for script in (SH_GET_GUEST, SH_SET_GUEST_SERVICES)
+    script: attrs.evolve(script, secrets=(SUDO_SECRET,))
+    for script in (SH_GET_GUEST, SH_SET_GUEST_SERVICES, SH_INSTALL_PACKAGE)
 }
 """The same scripts with that password."""
 
-SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES)
+SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES, SH_INSTALL_PACKAGE)
 """All of POSIX sh."""
 
 

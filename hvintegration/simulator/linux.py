@@ -272,6 +272,37 @@ class Linux:
             case _:
                 raise AssertionError(command)
 
+    def install(self, command: list[str]) -> tuple[int, str]:
+        """Have the package manager of *command* run: its exit status, and what it wrote.
+
+        A fault of the name of its program, such as ``apt-get``, is one that fails; one of ``udevadm`` keeps what it
+        installed from being started.
+        """
+        words = command[2:] if command[:1] == ["env"] else command
+        try:
+            self._strike(words[0])
+        except CmdletError as error:
+            return 100, error.message
+        row = distribution_of(parse_os_release(self.system.os_release))
+        kernel = self.system.kernel
+        found = [] if row is None else [one for one in row.daemons if set(one.packages_for(kernel) or ()) & set(words)]
+
+        def install(machine: Machine) -> str | None:
+            programs = [path for daemon in found for path in daemon.programs or ()]
+            machine.linux.programs[:] = list(dict.fromkeys([*machine.linux.programs, *programs]))
+            return f"guest-install {machine.name} {words[-1]}"
+
+        self._change(install)
+        try:
+            self._strike("udevadm")
+        except CmdletError:
+            return 0, ""
+        if self.system.init == "systemd":
+            for daemon in found:
+                for path in daemon.programs or ():
+                    self._start_program(path)
+        return 0, ""
+
     def _start(self, name: str) -> None:
         machine = self._machine()
         kind = _kind_of(name, machine)

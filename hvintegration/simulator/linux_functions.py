@@ -178,6 +178,26 @@ def _set_guest_services(linux: Linux, request: Request, failures: Failures) -> R
     return _facts(linux, request) | {"changes": changes}
 
 
+def _install_package(linux: Linux, request: Request, failures: Failures) -> Result:
+    linux.begin()
+    known = (linux.pool_record("VirtualMachineId") or "").lower()
+    ended: int | None = None
+    said = ""
+    if _look_at_sudo(linux, failures):
+        pass
+    elif request["vm_id"] and known and known != request["vm_id"]:
+        failures.append(_failure(ANOTHER_MACHINE, "InvalidOperation", known, None))
+    elif linux.processes() is None:
+        message = "Whether something is being installed cannot be seen."
+        failures.append(_failure("ProcessesHidden", "PermissionDenied", message, None))
+    elif not request["dry_run"]:
+        if linux.rights not in {"root", "sudo", "doas"}:
+            failures.append(_failure("RightsMissing", "PermissionDenied", request["command"], None))
+        else:
+            ended, said = linux.install(request["command"].split())
+    return _facts(linux, request) | {"installing": None, "ended": ended, "said": said or None}
+
+
 class _Changing:
     """One change, and what comes of it.
 
@@ -361,6 +381,7 @@ def _failure(error_id: str, category: str, message: str, target: str | None) -> 
 LINUX_FUNCTIONS: Final[dict[str, LinuxFunction]] = {
     "get_guest": _get_guest,
     "get_system": _get_system,
+    "install_package": _install_package,
     "set_guest_services": _set_guest_services,
     "stop_process": _stop_process,
 }

@@ -173,7 +173,7 @@ def test_the_loader_means_the_same_to_every_login_shell() -> None:
 def test_every_file_is_a_script_and_every_script_a_file() -> None:
     files = sorted(item.name for item in FOLDER.iterdir())
     libraries = {name for script in SH_SCRIPTS for name in script.libraries}
-    assert libraries == {"detached", "rights", "linux_facts"}
+    assert libraries == {"detached", "rights", "linux_facts", "others"}
     assert files == sorted(f"{name}.sh" for name in ("frame", "loader", *libraries, *NAMES))
 
 

@@ -270,24 +270,8 @@ make() {
     esac
 }
 
-# find_another: sets another to the number of a process that makes changes, of this user or root, as anybody can give a
-# process a name; and to nothing if there is none.
-find_another() {
-    another=
-    set +f
-    set -- /proc/[0-9]*
-    set -f
-    for path do
-        [ "$path" != "/proc/$$" ] && look_at_process "$path" ' hv-changing hv-installing ' || continue
-        case $state:$owner in
-            [ZX]:*) ;;
-            *:0 | *:"$user_id") another=${path#/proc/} ;;
-        esac
-    done
-}
-
 cd /
-find_another
+find_another ' hv-changing hv-installing '
 wanted_id=$(document_text vm_id)
 known_id=$(pool_record VirtualMachineId | tr ABCDEF abcdef)
 changes=
