@@ -64,7 +64,8 @@ class GuestInfo(Value):
         on_hyperv: Whether the machine runs on Hyper-V, as far as its kernel and its firmware tell; None on Windows.
         uptime: Seconds since it was started.
         domain_controller: Whether it is one; None on Linux.
-        time_sources: What sets its clock besides its host, as that system calls it, such as ``chronyd`` or ``NTP``.
+        time_sources: What sets its clock, as that system calls it, such as ``chronyd`` or ``NTP``; also where that has
+            the time from the host: ``chronyd (PTP hyperv)``, ``VMICTimeProvider``.
         helper_scripts: Paths of the scripts that are there by which the daemon of Data Exchange reads and sets
             addresses; None on Windows.
         readable_pools: Paths of the files of Data Exchange that everybody on that system may read; None on Windows.

@@ -19,13 +19,31 @@ from hvintegration.linux_distributions import (
 from hvintegration.operations.vms import normal_guid
 from hvintegration.service_kind import ServiceKind
 
-__all__ = ["HELPERS", "POOLS", "Channel", "LinuxFacts", "Process", "decode_facts", "looked_for", "names_of"]
+__all__ = [
+    "BSD_DEVICES",
+    "HELPERS",
+    "POOLS",
+    "TIME_DAEMONS",
+    "Channel",
+    "LinuxFacts",
+    "Process",
+    "decode_facts",
+    "looked_for",
+    "names_of",
+]
 
 HELPERS: Final = tuple(f"{folder}/{name}" for folder in HELPER_FOLDERS for name in HELPER_SCRIPTS)
 """Every path at which a script of Data Exchange can lie."""
 
-POOLS: Final = tuple(f"/var/lib/hyperv/.kvp_pool_{number}" for number in range(5))
-"""The files of Data Exchange."""
+_FOLDERS_OF_POOLS: Final = ("/var", "/var/lib", "/var/lib/hyperv", "/var/db", "/var/db/hyperv", "/var/db/hyperv/pool")
+
+POOLS: Final = tuple(
+    f"{folder}/.kvp_pool_{number}" for folder in ("/var/lib/hyperv", "/var/db/hyperv/pool") for number in range(5)
+)
+"""The files of Data Exchange, on Linux and on FreeBSD."""
+
+BSD_DEVICES: Final = {ServiceKind.KVP: "/dev/hv_kvp_dev", ServiceKind.VSS: "/dev/hv_fsvss_dev"}
+"""The devices of daemons on FreeBSD."""
 
 TIME_DAEMONS: Final = {
     "chronyd": "chronyd",
@@ -36,7 +54,6 @@ TIME_DAEMONS: Final = {
 }
 """Programs that set the clock, by the names of their processes, which are cut at 15 characters."""
 
-_FOLDERS_OF_POOLS: Final = ("/var", "/var/lib", "/var/lib/hyperv")
 _DEAD: Final = frozenset({"Z", "X"})
 _LONGEST_NUMBER: Final = 10
 _MANAGERS: Final = {"apt": "apt", "apk": "apk", "pacman": "pacman"}
@@ -78,19 +95,21 @@ class LinuxFacts:
     """What a Linux guest says. What could not be read is None.
 
     Attributes:
-        kernel: ``Linux``.
+        kernel: ``Linux`` or ``FreeBSD``.
         kernel_release: As ``uname -r`` says it.
         machine: Architecture.
         name: Host name.
         user_id: Number of the user who asks.
-        init: ``systemd``, ``openrc``, ``sysvinit``, or None where there is no init system with services.
+        init: ``systemd``, ``openrc``, ``sysvinit``, FreeBSD's ``rc``, or None where there is no init system with
+            services.
         os_release: What it says of its distribution.
         vendor: Vendor of the machine, from its firmware.
         product: Name of the machine, likewise.
-        hypervisor: What the kernel calls the hypervisor, where it is one of those that it has a name for, such as
-            ``xen``.
+        hypervisor: What the kernel calls the hypervisor, where it is one of those that it has a name for: such as
+            ``xen`` on Linux, and ``hv`` on FreeBSD.
         vmbus: Whether the kernel has found Hyper-V's bus.
         uptime: Seconds since it was started.
+        bus: What FreeBSD has found on Hyper-V's bus, such as ``hvkvp0``, and the bus itself; None on Linux.
         driver: Whether the driver of integration services is there, as a module or built in.
         module: Whether it is a module that is loaded.
         channels: What the host offers, by class id.
@@ -125,6 +144,7 @@ class LinuxFacts:
     hypervisor: str | None
     vmbus: bool | None
     uptime: int | None
+    bus: frozenset[str] | None
     driver: bool | None
     module: bool | None
     channels: Mapping[str, Channel] | None
@@ -165,6 +185,7 @@ def looked_for(*, available: bool = False) -> dict[str, Json]:
     of_each = [names_of(kind) for kind in DAEMON_KINDS]
     document = {key: " ".join(dict.fromkeys(" ".join(names[key] for names in of_each).split())) for key in of_each[0]}
     document["programs"] += f" {' '.join(HELPERS)}"
+    document["devices"] += f" {' '.join(BSD_DEVICES.values())}"
     document["names"] += f" {' '.join(TIME_DAEMONS)}"
     document["pools"] = " ".join((*_FOLDERS_OF_POOLS, *POOLS))
     document |= {manager: " ".join(dict.fromkeys(_packages(manager))) for manager in (*_MANAGERS, "rpm")}
@@ -218,9 +239,10 @@ def decode_facts(result: JsonObject, path: str) -> LinuxFacts:
 
     channels, devices, processes, units = (lines(name) for name in ("channels", "devices", "processes", "units"))
     programs, wanted, pools = lines("programs") or (), lines("wanted"), lines("pools")
-    clocks, packages = lines("clocks") or (), lines("packages")
+    clocks, packages, bus = lines("clocks") or (), lines("packages"), lines("bus")
     return LinuxFacts(
         **plain,
+        bus=None if bus is None else frozenset(bus),
         os_release=parse_os_release(os_release or ""),
         channels=None if channels is None else _channels(channels),
         devices=None if devices is None else frozenset(devices),

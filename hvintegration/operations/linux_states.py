@@ -16,6 +16,7 @@ from hvintegration.guest_models import GuestFamily, GuestInfo, GuestServiceState
 from hvintegration.linux_distributions import DAEMON_KINDS, Distribution, PackagedDaemon, distribution_of, known_names
 from hvintegration.operations.guest_systems import GuestRecords, own
 from hvintegration.operations.linux_facts import (
+    BSD_DEVICES,
     HELPERS,
     POOLS,
     TIME_DAEMONS,
@@ -41,6 +42,15 @@ _DRIVER: Final = "hv_utils"
 _DRIVERS: Final = frozenset({"hv_utils", "hv_util", "uio_hv_generic"})
 _WITH_RIGHTS: Final = frozenset({"root", "sudo", "doas"})
 _SYSTEMD: Final = "systemd"
+_FREEBSD: Final = "FreeBSD"
+_BSD_DRIVERS: Final = {
+    ServiceKind.HEARTBEAT: "hvheartbeat",
+    ServiceKind.KVP: "hvkvp",
+    ServiceKind.SHUTDOWN: "hvshutdown",
+    ServiceKind.TIME_SYNC: "hvtimesync",
+    ServiceKind.VSS: "hvvss",
+}
+"""FreeBSD's drivers, whose devices have a number after that."""
 _NOT_ON_HYPERV: Final = "This machine does not run on Hyper-V."
 
 
@@ -93,7 +103,7 @@ def _info(facts: LinuxFacts, answer: Answer, family: GuestFamily) -> GuestInfo:
 
 def on_hyperv(facts: LinuxFacts) -> bool | None:
     """Whether the machine runs on Hyper-V; None where neither its kernel nor its firmware tells."""
-    if facts.vmbus or facts.driver or facts.channels:
+    if facts.vmbus or facts.driver or facts.channels or facts.bus or facts.hypervisor == "hv":
         return True
     if facts.vmbus is None or (facts.vendor is None and facts.hypervisor is None):
         return None
@@ -172,6 +182,8 @@ _IN_THE_KERNEL: Final = "It is part of the kernel's driver; the host's switch is
 
 
 def _driver_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: datetime) -> GuestServiceState:
+    if facts.kernel == _FREEBSD:
+        return _bsd_driver_state(kind, facts, address, read_at)
     offered = _offered(kind, facts)
     channel = (facts.channels or {}).get(kind.vmbus_class_id)
     installed = running = has_driver(facts)
@@ -186,6 +198,23 @@ def _driver_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
         running=running,
         version=facts.kernel_release,
         offered=offered,
+        cannot_start=_IN_THE_KERNEL,
+        cannot_stop=_IN_THE_KERNEL,
+        read_at=read_at,
+    )
+
+
+def _bsd_driver_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: datetime) -> GuestServiceState:
+    """What FreeBSD has found is there and works; of what it has not, nobody knows why."""
+    found = _offered(kind, facts)
+    return GuestServiceState(
+        address=address,
+        kind=kind,
+        name=_BSD_DRIVERS[kind],
+        installed=found,
+        running=found,
+        version=facts.kernel_release if found else None,
+        offered=found,
         cannot_start=_IN_THE_KERNEL,
         cannot_stop=_IN_THE_KERNEL,
         read_at=read_at,
@@ -210,7 +239,7 @@ def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
         installed=installed,
         running=running,
         status=_status(unit, running),
-        startup=_startup(unit_name, unit, facts),
+        startup=_startup(kind, unit_name, unit, facts),
         pid=process.pid if process is not None else None,
         program=(process.program if process is not None else None) or (programs[0] if programs else None),
         version=(facts.versions or {}).get(package or ""),
@@ -279,7 +308,7 @@ def _last_words(unit: Mapping[str, str], facts: LinuxFacts) -> str | None:
         "signal": f"It was ended by signal {status}.",
         "core-dump": f"It was ended by signal {status}.",
     }.get(unit.get("Result", ""), f"Its unit failed: {unit.get('Result')}.")
-    said = excerpt(facts.last_words[unit["Id"]])
+    said = excerpt(facts.last_words[unit["Id"]]).strip()
     return f"{how} It said: {said}" if said else how
 
 
@@ -326,7 +355,10 @@ def install_command(kind: ServiceKind, facts: LinuxFacts) -> tuple[str, ...] | N
     return row.manager.install_command(packages) if row is not None and row.manager is not None and packages else None
 
 
-def _startup(name: str | None, unit: Mapping[str, str], facts: LinuxFacts) -> Startup | None:
+def _startup(kind: ServiceKind, name: str | None, unit: Mapping[str, str], facts: LinuxFacts) -> Startup | None:
+    if facts.kernel == _FREEBSD:
+        starts = {name, *known_names(kind).programs} & (facts.wanted or frozenset())
+        return Startup.TRIGGERED if starts else None
     if name is None:
         return None
     if facts.init != _SYSTEMD:
@@ -342,6 +374,8 @@ def _startup(name: str | None, unit: Mapping[str, str], facts: LinuxFacts) -> St
 
 
 def _device(kind: ServiceKind, facts: LinuxFacts) -> bool | None:
+    if facts.kernel == _FREEBSD:
+        return True if BSD_DEVICES.get(kind) in (facts.devices or ()) else None
     channel = (facts.channels or {}).get(kind.vmbus_class_id)
     if channel is not None and channel.uio is not None:
         return True
@@ -351,6 +385,8 @@ def _device(kind: ServiceKind, facts: LinuxFacts) -> bool | None:
 
 
 def _offered(kind: ServiceKind, facts: LinuxFacts) -> bool | None:
+    if facts.kernel == _FREEBSD:
+        return True if f"{_BSD_DRIVERS.get(kind)}0" in (facts.bus or ()) else None
     return None if facts.channels is None else kind.vmbus_class_id in facts.channels
 
 

@@ -166,7 +166,6 @@ GUEST_SCRIPTS: Final = tuple(DIRECT)
 SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS, *GUEST_SCRIPTS, *DIRECT.values())
 """All of PowerShell."""
 
-SH_GET_SYSTEM: Final = Script("get_system", Effect.READ, Language.SH)
 SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
 
 _LINUX: Final = ("rights", "linux_facts")
@@ -186,7 +185,7 @@ WITH_SUDO: Final = {
 }
 """The same scripts with that password."""
 
-SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES, SH_INSTALL_PACKAGE)
+SH_SCRIPTS: Final = (SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES, SH_INSTALL_PACKAGE)
 """All of POSIX sh."""
 
 

@@ -24,18 +24,6 @@ _UNTIL_IT_STAYS: Final = 5
 _SYSTEMD: Final = "systemd"
 
 
-def _get_system(linux: Linux, _request: Request, _failures: Failures) -> Result:
-    system = linux.system
-    return {
-        "kernel": "Linux",
-        "kernel_release": system.kernel,
-        "machine": "x86_64",
-        "host_name": linux.name,
-        "distribution": parse_os_release(system.os_release).get("PRETTY_NAME"),
-        "user_id": linux.user_id,
-    }
-
-
 def _stop_process(_linux: Linux, _request: Request, _failures: Failures) -> Result:
     return {"gone": True}  # Nothing goes on running in a simulator after its answer.
 
@@ -118,7 +106,7 @@ def _last_words(linux: Linux, request: Request) -> list[str]:
 
 def _pools(linux: Linux, request: Request) -> list[str]:
     mode = "-rw-r--r--" if linux.system.readable_pools else "-rw-------"
-    paths: list[str] = request["pools"].split()
+    paths = [path for path in request["pools"].split() if "/db" not in path]  # That is where FreeBSD has them.
     shown = (f"{mode if '/.kvp_pool_' in path else 'drwxr-xr-x'} 1 0 0 0 Nov 27 10:54 {path}" for path in paths)
     return ["\n".join(shown)]
 
@@ -380,7 +368,6 @@ def _failure(error_id: str, category: str, message: str, target: str | None) -> 
 
 LINUX_FUNCTIONS: Final[dict[str, LinuxFunction]] = {
     "get_guest": _get_guest,
-    "get_system": _get_system,
     "install_package": _install_package,
     "set_guest_services": _set_guest_services,
     "stop_process": _stop_process,

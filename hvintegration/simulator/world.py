@@ -42,13 +42,21 @@ MOST_CHARACTERS: Final = 16 * 1024 * 1024
 
 @attrs.define(kw_only=True)
 class OperatingSystem:
-    """An operating system, of the host or of a guest."""
+    """An operating system, of the host or of a guest.
+
+    Attributes:
+        product_type: As in ``Win32_OperatingSystem``: 2 for a domain controller, 3 for another server.
+        uptime: Seconds since it was started; None if it does not say. For the simulator only.
+        time_sources: What sets its clock, such as ``NTP`` and ``VMICTimeProvider``; likewise.
+    """
 
     caption: str = "Microsoft Windows Server 2022 Datacenter"
     version: str = "10.0.20348"
     build: str = "20348"
     product_type: int = 3
     domain_role: int = 3
+    uptime: int | None = None
+    time_sources: list[str] | None = None
 
 
 @attrs.define(kw_only=True)

@@ -289,7 +289,6 @@ _WORLD_KEYS: Final = {
         "caption": "Its name, as the host shows it.",
         "version": "Such as `10.0.20348`.",
         "build": "Such as `20348`.",
-        "product_type": "As in `Win32_OperatingSystem`; for the engine only.",
         "domain_role": "As in `Win32_ComputerSystem`; for the engine only.",
     },
     "Machine": {

@@ -36,8 +36,11 @@ target_of() {
 }
 
 command -v readlink > /dev/null 2>&1 && has_readlink=1 || has_readlink=
+kernel=$(uname -s)
 
-if [ -d /run/systemd/system ] && command -v systemctl > /dev/null 2>&1; then
+if [ "$kernel" = FreeBSD ]; then
+    init=rc
+elif [ -d /run/systemd/system ] && command -v systemctl > /dev/null 2>&1; then
     init=systemd
 elif [ -d /run/openrc ] && command -v rc-service > /dev/null 2>&1; then
     init=openrc
@@ -169,10 +172,32 @@ look_for_keeper() {
     esac
 }
 
+# Those of FreeBSD, likewise, without programs. There ps escapes what is in names.
+bsd_processes() {
+    fact=$(ps -axww -o pid= -o state= -o uid= -o jid= -o ucomm= 2> /dev/null)
+    names=" $(document_text names) "
+    sees_first=
+    IFS=$json_newline
+    set -- $fact
+    unset IFS
+    for fact do
+        set -- $fact
+        [ "$1" != 1 ] || sees_first=1
+        # One of another jail is not the guest's.
+        [ "$4:$#" = 0:5 ] || continue
+        case $names in *" $5 "*) add "$1 ${2%"${2#?}"} $3 $5 " ;; esac
+    done
+    [ -n "$sees_first" ]
+}
+
 # process lines of daemons: number, state, owner, name, and program. It fails where processes of others are hidden.
 # Sets keepers to a list of what they belong to: number, and keeper.
 processes() {
     keepers=
+    if [ "$kernel" = FreeBSD ]; then
+        bsd_processes
+        return
+    fi
     sees_processes || return
     names=" $(document_text names) "
     look_at_notes
@@ -218,12 +243,24 @@ units() {
                 add "$name $enabled"
             done
             ;;
+        rc)
+            for name in $(document_text scripts); do
+                [ ! -x "/etc/rc.d/$name" ] || add "$name"
+            done
+            ;;
         *) return 1 ;;
     esac
 }
 
-# Of those units, the ones that udev starts when a device comes.
+# Of those units, the ones that udev starts when a device comes; of FreeBSD's scripts and programs, those that devd does.
 wanted() {
+    if [ "$init" = rc ]; then
+        fact=$(beginning /etc/devd/hyperv.conf)
+        for name in $(document_text scripts) $(document_text programs); do
+            case $fact in *"$name"*) add "$name" ;; esac
+        done
+        return 0
+    fi
     [ "$init" = systemd ] || return
     set +f
     for path in /etc/udev/rules.d/*hyperv* /lib/udev/rules.d/*hyperv* /usr/lib/udev/rules.d/*hyperv* \
@@ -335,8 +372,10 @@ available() {
 # pool_record KEY: its value in the pool of what the host says of itself. Records are 512 and 2048 bytes; what follows a
 # null character in either is of no meaning.
 pool_record() {
-    [ -r /var/lib/hyperv/.kvp_pool_3 ] && command -v awk > /dev/null 2>&1 || return
-    dd if=/var/lib/hyperv/.kvp_pool_3 bs=2560 count=64 2> /dev/null | od -An -v -tx1 | awk -v "wanted=$1" '
+    pool=/var/lib/hyperv/.kvp_pool_3
+    [ "$kernel" != FreeBSD ] || pool=/var/db/hyperv/pool/.kvp_pool_3
+    [ -r "$pool" ] && command -v awk > /dev/null 2>&1 || return
+    dd if="$pool" bs=2560 count=64 2> /dev/null | od -An -v -tx1 | awk -v "wanted=$1" '
         function byte(hex) { return index(digits, substr(hex, 1, 1)) * 16 + index(digits, substr(hex, 2, 1)) - 17 }
         BEGIN { digits = "0123456789abcdef"; for (i = 32; i < 127; i++) character[i] = sprintf("%c", i) }
         {
@@ -353,10 +392,46 @@ pool_record() {
         }'
 }
 
+# What the machine says of itself: vendor, product and hypervisor.
+firmware() {
+    if [ "$kernel" = FreeBSD ]; then
+        vendor=$(kenv -q smbios.system.maker 2> /dev/null)
+        product=$(kenv -q smbios.system.product 2> /dev/null)
+        hypervisor=$(sysctl -n kern.vm_guest 2> /dev/null)
+    else
+        vendor=$(line /sys/class/dmi/id/sys_vendor)
+        product=$(line /sys/class/dmi/id/product_name)
+        hypervisor=$(line /sys/hypervisor/type)
+    fi
+}
+
+# uptime: writes for how many seconds it has run.
+uptime() {
+    if [ "$kernel" = FreeBSD ]; then
+        fact=$(sysctl -n kern.boottime 2> /dev/null)
+        fact=${fact#*sec = }
+        fact=${fact%%,*}
+        case $fact in '' | *[!0-9]*) ;; *) printf %s "$(($(date +%s) - fact))" ;; esac
+    else
+        fact=$(line /proc/uptime)
+        printf %s "${fact%%.*}"
+    fi
+}
+
+# What FreeBSD has found on Hyper-V's bus.
+bus() {
+    [ "$kernel" = FreeBSD ] || return
+    lines=$(devinfo 2> /dev/null)
+    [ -n "$lines" ] || return
+    for name in $lines; do
+        case $name in vmbus[0-9]* | hv[a-z]*[0-9]) add "$name" ;; esac
+    done
+}
+
 # facts: writes all of them, as the inside of a JSON object.
 facts() {
     printf '"kernel":'
-    json_text "$(uname -s)"
+    json_text "$kernel"
     printf ',"kernel_release":'
     json_text "$(uname -r)"
     printf ',"machine":'
@@ -371,12 +446,13 @@ facts() {
     release=$(beginning /etc/os-release)
     [ -n "$release" ] || release=$(beginning /usr/lib/os-release)
     json_text "$release"
+    firmware
     printf ',"vendor":'
-    json_text "$(line /sys/class/dmi/id/sys_vendor)"
+    json_text "$vendor"
     printf ',"product":'
-    json_text "$(line /sys/class/dmi/id/product_name)"
+    json_text "$product"
     printf ',"hypervisor":'
-    json_text "$(line /sys/hypervisor/type)"
+    json_text "$hypervisor"
     printf ',"vmbus":'
     if [ ! -d /sys/bus ]; then
         printf null
@@ -386,8 +462,9 @@ facts() {
         printf false
     fi
     printf ',"uptime":'
-    fact=$(line /proc/uptime)
-    json_number "${fact%%.*}"
+    json_number "$(uptime)"
+    printf ',"bus":'
+    list bus
     printf ',"driver":'
     if [ ! -d /sys/bus ]; then
         printf null
