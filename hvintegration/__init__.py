@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hvintegration.clock import Clock, Deadline, SystemClock, Timeout, VirtualClock
     from hvintegration.connecting import connect, connect_guest
     from hvintegration.credential import Credential
+    from hvintegration.diagnosis import RULES, Rule, diagnose
+    from hvintegration.findings import Acceptance, Audit, AuditChanges, Diagnosis, End, Finding, Fix, Severity
     from hvintegration.guest import Guest, GuestService, GuestServices
     from hvintegration.guest_models import (
         GuestChange,
@@ -60,8 +62,12 @@ if TYPE_CHECKING:
     from hvintegration.vm import VM, VMServices
 
 __all__ = [
+    "RULES",
     "SSH",
     "VM",
+    "Acceptance",
+    "Audit",
+    "AuditChanges",
     "Call",
     "ChangeOutcome",
     "CheckOutcome",
@@ -70,7 +76,11 @@ __all__ = [
     "Clock",
     "Credential",
     "Deadline",
+    "Diagnosis",
+    "End",
     "Failure",
+    "Finding",
+    "Fix",
     "Guest",
     "GuestChange",
     "GuestFamily",
@@ -93,12 +103,14 @@ __all__ = [
     "RequestedChange",
     "RequestedChanges",
     "Rows",
+    "Rule",
     "Script",
     "ServiceChange",
     "ServiceKind",
     "ServiceState",
     "Session",
     "SessionStats",
+    "Severity",
     "Simulator",
     "Startup",
     "SystemClock",
@@ -113,12 +125,16 @@ __all__ = [
     "World",
     "connect",
     "connect_guest",
+    "diagnose",
     "errors",
     "simulator",
     "transport_for",
 ]
 
 _HOMES = {
+    "Acceptance": "hvintegration.findings",
+    "Audit": "hvintegration.findings",
+    "AuditChanges": "hvintegration.findings",
     "Call": "hvintegration.calls.call",
     "ChangeOutcome": "hvintegration.models",
     "CheckOutcome": "hvintegration.models",
@@ -127,7 +143,11 @@ _HOMES = {
     "Clock": "hvintegration.clock",
     "Credential": "hvintegration.credential",
     "Deadline": "hvintegration.clock",
+    "Diagnosis": "hvintegration.findings",
+    "End": "hvintegration.findings",
     "Failure": "hvintegration.values",
+    "Finding": "hvintegration.findings",
+    "Fix": "hvintegration.findings",
     "Guest": "hvintegration.guest",
     "GuestChange": "hvintegration.guest_models",
     "GuestFamily": "hvintegration.guest_models",
@@ -150,13 +170,16 @@ _HOMES = {
     "RequestedChange": "hvintegration.requested_changes",
     "RequestedChanges": "hvintegration.requested_changes",
     "SSH": "hvintegration.transports.ssh.transport",
+    "RULES": "hvintegration.diagnosis",
     "Rows": "hvintegration.values",
+    "Rule": "hvintegration.diagnosis",
     "Script": "hvintegration.scripts",
     "ServiceChange": "hvintegration.models",
     "ServiceKind": "hvintegration.service_kind",
     "ServiceState": "hvintegration.models",
     "Session": "hvintegration.session",
     "SessionStats": "hvintegration.session",
+    "Severity": "hvintegration.findings",
     "Simulator": "hvintegration.simulator",
     "Startup": "hvintegration.guest_models",
     "SystemClock": "hvintegration.clock",
@@ -172,6 +195,7 @@ _HOMES = {
     "World": "hvintegration.simulator",
     "connect": "hvintegration.connecting",
     "connect_guest": "hvintegration.connecting",
+    "diagnose": "hvintegration.diagnosis",
     "transport_for": "hvintegration.addresses",
 }
 """Where each public name lives. It is loaded when it is first used: importing the package loads nothing."""

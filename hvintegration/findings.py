@@ -10,12 +10,13 @@ from typing import ClassVar
 import attrs
 
 from hvintegration.display import Cell, Table
+from hvintegration.errors import ConfigurationError
 from hvintegration.guest_models import GuestInventory
 from hvintegration.models import VMInventory
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure, Rows, Value
 
-__all__ = ["Acceptance", "Audit", "Diagnosis", "End", "Finding", "Fix", "Severity"]
+__all__ = ["Acceptance", "Audit", "AuditChanges", "Diagnosis", "End", "Finding", "Fix", "Severity"]
 
 
 class Severity(enum.StrEnum):
@@ -45,10 +46,10 @@ class Fix(Value):
 
     Attributes:
         end: Where it is done.
-        vm_id: GUID of the virtual machine, lower case without braces.
+        vm_id: GUID of the virtual machine, lower case without braces; None as in :class:`Finding`.
         kind: Which service.
-        action: ``enable`` or ``disable`` on the host; ``start``, ``stop``, ``restart``, ``automatic``, ``manual`` or
-            ``install`` in the guest.
+        action: ``enable`` or ``disable`` on the host; ``start``, ``stop``, ``restart``, ``automatic``, ``manual``,
+            ``disabled`` or ``install`` in the guest.
         cost: What it costs meanwhile, in a sentence.
         undo: What undoes it: an action at the same end; None if nothing does.
     """
@@ -56,7 +57,7 @@ class Fix(Value):
     table_columns: ClassVar[tuple[str, ...]] = ("Where", "Service", "Action", "Costs", "Undone by")
 
     end: End
-    vm_id: str
+    vm_id: str | None
     kind: ServiceKind
     action: str
     cost: str
@@ -126,6 +127,11 @@ class Finding(Value):
     fix: Fix | None = None
     acceptance: Acceptance | None = None
 
+    @property
+    def key(self) -> tuple[str, str | None, ServiceKind | None]:
+        """What it is about: two findings with the same key are the same one at different times."""
+        return self.id, self.vm_id, self.kind
+
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
         kind = None if self.kind is None else self.kind.label
@@ -147,6 +153,7 @@ class Diagnosis(Value):
     """
 
     table_columns: ClassVar[tuple[str, ...]] = ("VM", "Errors", "Warnings", "Notes", "Facts missing")
+    """Findings that were accepted do not count."""
 
     vm_id: str | None
     vm_name: str | None
@@ -158,7 +165,7 @@ class Diagnosis(Value):
 
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
-        counts = (sum(finding.severity is severity for finding in self.findings) for severity in Severity)
+        counts = (sum(one.severity is severity for one in self.findings if not one.acceptance) for severity in Severity)
         return (self.vm_name or self.vm_id, *counts, len(self.missing))
 
     def table(self) -> Table:
@@ -173,7 +180,7 @@ class Audit(Value):
 
     Attributes:
         address: The host.
-        diagnoses: One for each virtual machine that could be read.
+        diagnoses: One for each virtual machine that could be read, the worst first.
         errors: One entry for each machine or guest that could not.
         read_at: When it was finished, in UTC.
     """
@@ -190,6 +197,34 @@ class Audit(Value):
         found = sorted(self._all(), key=lambda finding: (order.index(finding.severity), finding.vm_name or ""))
         return Rows(Finding, found, self.errors)
 
+    def since(self, earlier: Audit) -> AuditChanges:
+        """What is new since an earlier audit of the same host, and what is gone. No round trip.
+
+        New is what was not found then, or was accepted and is not any more. What is accepted now is not new. Gone is
+        only what was looked for again: of a virtual machine that could not be read, or whose guest was asked then and
+        is not now, nothing is said to be gone.
+
+        Args:
+            earlier: The audit before; perhaps read from JSON.
+
+        Raises:
+            ConfigurationError: It is of another host.
+        """
+        if earlier.address != self.address:
+            raise ConfigurationError(f"The audit is of {self.address}, and the earlier one of {earlier.address}.")
+        before = {finding.key for finding in earlier._all() if finding.acceptance is None}
+        now = {finding.key for finding in self._all()}
+        asked = {diagnosis.vm_id: diagnosis.guest is not None for diagnosis in self.diagnoses}
+        looked_for = {
+            diagnosis.vm_id
+            for diagnosis in earlier.diagnoses
+            if diagnosis.vm_id in asked and (asked[diagnosis.vm_id] or diagnosis.guest is None)
+        }
+        return AuditChanges(
+            new=self.findings.where(lambda finding: finding.acceptance is None and finding.key not in before),
+            gone=earlier.findings.where(lambda finding: finding.vm_id in looked_for and finding.key not in now),
+        )
+
     def _all(self) -> Iterator[Finding]:
         for diagnosis in self.diagnoses:
             yield from diagnosis.findings
@@ -197,3 +232,21 @@ class Audit(Value):
     def table(self) -> Table:
         """One row per finding; errors are notes below it."""
         return self.findings.table()
+
+
+@attrs.frozen(kw_only=True)
+class AuditChanges(Value):
+    """What has changed from one audit to the next.
+
+    Attributes:
+        new: Findings that were not there before, or were accepted until now.
+        gone: Findings that were there, and are not any more.
+    """
+
+    new: Rows[Finding]
+    gone: Rows[Finding]
+
+    def table(self) -> Table:
+        """One row per finding that is new; how many are gone is a note below it."""
+        table = self.new.table()
+        return attrs.evolve(table, notes=(*table.notes, f"{len(self.gone)} findings are gone."))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
+
+import attrs
 
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
+from hvintegration.diagnosis import diagnose
 from hvintegration.errors import ConfigurationError, excerpt
+from hvintegration.findings import Acceptance, Diagnosis, End, Fix
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.operations import guests, installing
 from hvintegration.operations.guests import GuestAction, GuestTarget
@@ -19,7 +23,7 @@ from hvintegration.session_owner import SessionOwner
 from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
-__all__ = ["Guest", "GuestService", "GuestServices"]
+__all__ = ["Guest", "GuestService", "GuestServices", "meant_for_another", "refuse_no_fix"]
 
 INSTALL_TIMEOUT = 600.0
 
@@ -187,12 +191,85 @@ class Guest(SessionOwner):
         operation = installing.install_guest_service(self._target, ServiceKind.find(service), dry_run=dry_run)
         return self._session.run(operation, timeout)
 
+    def diagnose(
+        self,
+        *,
+        changes: Iterable[GuestChange] = (),
+        accepted: Iterable[Acceptance] = (),
+        timeout: Timeout = None,
+    ) -> Diagnosis:
+        """What is wrong with its integration services, as far as the guest alone can tell. One round trip.
+
+        ``vm.diagnose(guest=...)`` judges both ends.
+
+        Raises as :meth:`info`.
+
+        Args:
+            changes: What was changed before, as :meth:`apply` and :meth:`set_services` answer it.
+            accepted: Findings that somebody lives with.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+        """
+        inside = self.inventory(timeout=timeout)
+        return diagnose(None, inside, changes=changes, accepted=accepted, at=self._session.now())
+
+    def apply(self, fix: Fix, *, confirm: bool = False, timeout: Timeout = None) -> GuestChange:
+        """Do what a finding offers, in this guest. What became of it, with the state after.
+
+        Costs, and raises, as the verb does that the fix names: :meth:`GuestService.start`, :meth:`GuestService.stop`,
+        :meth:`GuestService.restart` or :meth:`GuestService.set_startup`.
+
+        Args:
+            fix: The ``fix`` of a finding.
+            confirm: Whether to stop or disable also what a guest is severely limited without.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: It is done on the host; it is for another virtual machine; or it needs to be confirmed,
+                or would cut the connection that it is made over. Nothing was sent.
+        """
+        refuse_no_fix(fix)
+        if fix.end is not End.GUEST:
+            raise ConfigurationError(
+                "This is done on the host, not in the guest. Nothing was changed.", hint="vm.apply(fix) does it."
+            )
+        target = self._target
+        if fix.vm_id is not None and target.vm_id not in {None, fix.vm_id}:
+            raise meant_for_another(fix, str(target.vm_id))
+        # The guest itself refuses where it takes itself for another one.
+        checked = attrs.evolve(target, vm_id=target.vm_id or fix.vm_id)
+        operation = guests.apply_action(checked, fix.kind, fix.action, confirm=confirm)
+        try:
+            return self._session.run(operation, timeout)
+        finally:
+            _learn(target, checked)
+
     def close(self) -> None:
         """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.
 
         The connection of a host that it is reached through stays open: it is the host's.
         """
         self._session.close()
+
+
+def _learn(target: GuestTarget, checked: GuestTarget) -> None:
+    """Note for *target* what was learned of the guest meanwhile, such as its family."""
+    for field in attrs.fields(GuestTarget):
+        if field.name != "vm_id":
+            setattr(target, field.name, getattr(checked, field.name))
+
+
+def refuse_no_fix(fix: object) -> None:
+    """Raise ConfigurationError where a finding offers nothing to be done."""
+    if not isinstance(fix, Fix):
+        raise ConfigurationError(
+            f"Invalid fix {excerpt(repr(fix))}. Nothing was changed.",
+            hint="It is the fix of a finding; where that is None, its remedy says what to do by hand.",
+        )
+
+
+def meant_for_another(fix: Fix, vm_id: str) -> ConfigurationError:
+    """The refusal of what another virtual machine needs."""
+    return ConfigurationError(f"This is for the virtual machine {fix.vm_id}, not for {vm_id}. Nothing was changed.")
 
 
 def _family(family: GuestFamily | str | None) -> GuestFamily | None:

@@ -135,6 +135,7 @@ class GuestServiceState(Value):
             on Windows.
         last_words: What it said last before it failed; None if it did not, or if that is not known.
         package: The package that it is from, or would be; None on Windows.
+        packaged: Whether its system has a package of it, or has it itself; None if that is not known, as on Windows.
         available_version: What could be installed of that package, as far as its manager knows without asking the net;
             only where the guest itself was asked for as well, for that may take a second.
         cannot_start: Why it cannot be started here, in a sentence; None if nothing is known to be against it.
@@ -164,6 +165,7 @@ class GuestServiceState(Value):
     by_hand: bool | None = None
     last_words: str | None = None
     package: str | None = None
+    packaged: bool | None = None
     available_version: str | None = attrs.field(default=None, eq=False)
     cannot_start: str | None = None
     cannot_stop: str | None = None
@@ -239,7 +241,8 @@ class GuestChange(Value):
     Attributes:
         address: How the guest was reached.
         kind: Which service.
-        action: What was asked for: ``start``, ``stop``, ``automatic``, ``manual``, ``disabled`` or ``install``.
+        action: What was asked for: ``start``, ``stop``, ``restart``, ``automatic``, ``manual``, ``disabled`` or
+            ``install``.
         outcome: What became of it.
         before: How it was before: ``Running`` or the like, or how it came to run; None if that is not known.
         state: The state after, or None if it could not be read.

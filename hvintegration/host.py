@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from hvintegration.auditing import MOST_AT_ONCE, WayIn, audit
 from hvintegration.clock import Timeout
 from hvintegration.errors import ConfigurationError, excerpt
+from hvintegration.findings import Acceptance, Audit
+from hvintegration.guest_models import GuestChange
 from hvintegration.models import HostCheck, HostInfo, Inventory, ServiceChange
 from hvintegration.operations import hosts, inventory, named_changes, vms
 from hvintegration.processes import OfThisProcess
@@ -114,6 +119,40 @@ class Host(SessionOwner):
             DecodeError: The answer has an unknown shape.
         """
         return self._session.run(inventory.read_inventory(), timeout)
+
+    def audit(
+        self,
+        guests: WayIn | None = None,
+        *,
+        changes: Iterable[ServiceChange | GuestChange] = (),
+        accepted: Iterable[Acceptance] = (),
+        parallel: int = MOST_AT_ONCE,
+        timeout: Timeout = None,
+    ) -> Audit:
+        """What is wrong with the integration services of every virtual machine, the worst first. Changes nothing.
+
+        One round trip for all of them; with *guests* one more to the host, and one to each guest that there is a way
+        into. Guests are asked beside each other, in threads; those by PowerShell Direct take turns on the host's
+        connection. A guest that fails is an entry in ``errors``, and its virtual machine is judged from the host's end.
+
+        Args:
+            guests: Is called with the handle of each virtual machine that runs, in a thread of its own, and answers a
+                guest (``lambda vm: vm.guest(...)``), or None where there is no way in. An error of the package that it
+                raises is an entry in ``errors``; any other is raised. Each guest that it answers is closed by this.
+            changes: What was changed before, as ``apply`` and ``set_services`` answer it.
+            accepted: Findings that somebody lives with.
+            parallel: How many guests are asked at once, 1 to 64.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None. What has not answered by
+                then is an entry in ``errors``.
+
+        Raises:
+            ConfigurationError: *parallel* is no such number.
+            PermissionDeniedError: The caller may not see virtual machines there, which is not the same as none.
+            RemoteError: The host refused otherwise.
+            TransportError: There is no usable answer of the host.
+            DecodeError: The host's answer has an unknown shape.
+        """
+        return audit(self._session, guests, changes=changes, accepted=accepted, parallel=parallel, timeout=timeout)
 
     def set_services(
         self, changes: RequestedChanges, *, dry_run: bool = False, timeout: Timeout = None

@@ -17,6 +17,7 @@ from hvintegration.service_kind import ServiceKind
 from hvintegration.values import NOT_KNOWN, Failure, Rows, Value, plain
 
 __all__ = [
+    "STATES_WITHOUT_GUEST",
     "ChangeOutcome",
     "CheckOutcome",
     "CheckStep",
@@ -169,6 +170,8 @@ class VMInfo(Value):
         clustered: Whether it is a clustered role.
         integration_services_version: Version of the guest's integration services; None also if the host does not know
             it, as is the case on Windows Server 2016 and later, where Hyper-V always shows ``0.0``.
+        checkpoint_type: Member name of ``CheckpointType``: ``Production``, ``ProductionOnly``, ``Standard`` or
+            ``Disabled``; None if the host gave no value.
         read_at: When it was read, in UTC.
     """
 
@@ -189,6 +192,7 @@ class VMInfo(Value):
     addresses: tuple[str, ...] | None
     clustered: bool | None
     integration_services_version: str | None
+    checkpoint_type: str | None = None
     read_at: datetime = attrs.field(eq=False)
 
     def table_row(self) -> tuple[Cell, ...]:
@@ -209,7 +213,8 @@ class VMInfo(Value):
         return super()._shown(name, value)
 
 
-_STATES_WITHOUT_GUEST = frozenset({"Off", "Saved", "FastSaved", "Paused", "Hibernated"})
+STATES_WITHOUT_GUEST = frozenset({"Off", "Saved", "FastSaved", "Paused", "Hibernated"})
+"""Member names of ``VMState`` in which nothing runs inside; they can be followed by ``Critical``."""
 
 _HEALTH: dict[str | None, Health] = {
     OperationalStatus.OK: Health.OK,
@@ -295,7 +300,7 @@ class ServiceState(Value):
             return Health.UNKNOWN
         if not self.enabled:
             return Health.DISABLED
-        if self.vm_state.removesuffix("Critical") in _STATES_WITHOUT_GUEST:
+        if self.vm_state.removesuffix("Critical") in STATES_WITHOUT_GUEST:
             return Health.NOT_RUNNING
         primary = _HEALTH.get(self.primary, Health.UNKNOWN)
         if primary is Health.OK and _HEALTH.get(self.secondary) is Health.PROBLEM:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
@@ -132,7 +133,7 @@ class Session(OfThisProcess):
             TransportTimeoutError: The time was up.
             ReentrantCallError: This thread is asking over this transport already.
         """
-        deadline = self._deadline(timeout)
+        deadline = self.deadline(timeout)
         outer = sys.exception()
         try:
             return self._drive(operation, deadline)
@@ -140,7 +141,12 @@ class Session(OfThisProcess):
             _forget_frames(error, outer)
             raise error.with_traceback(None) from error.__cause__
 
-    def _deadline(self, timeout: Timeout) -> Deadline:
+    def deadline(self, timeout: Timeout) -> Deadline:
+        """*timeout*, which starts now unless it has been made before.
+
+        Raises:
+            ConfigurationError: It is no time-out, or a deadline that goes by another clock.
+        """
         if isinstance(timeout, Deadline):
             if timeout.clock != self._clock:
                 raise ConfigurationError(f"Invalid deadline: it goes by another clock than {self.address}.")
@@ -152,6 +158,16 @@ class Session(OfThisProcess):
                 f" it is not a number of seconds above zero and up to {MOST_SECONDS}."
             )
         return Deadline(seconds, self._clock)
+
+    def rest_of(self, deadline: Deadline) -> Deadline:
+        """What is left of a deadline of another session, by the clock of this one."""
+        rest = Deadline(deadline.left(), self._clock)
+        rest.given = deadline.given
+        return rest
+
+    def now(self) -> datetime:
+        """The time, in UTC, by the clock of this session."""
+        return self._clock.now()
 
     def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
         try:
@@ -189,7 +205,7 @@ class Session(OfThisProcess):
             ConfigurationError: The session is closed, or the time-out is none.
             TransportTimeoutError: The turn did not come in time.
         """
-        deadline = self._deadline(timeout)
+        deadline = self.deadline(timeout)
         steps = self._alone(self._steps, deadline)
         ways: list[Step] = [(name, partial(self._look, look)) for name, look in steps]
         taken = take([*ways, *HostSteps(self.run).steps()], deadline, self._clock)

@@ -6,14 +6,18 @@ Two values are equal when they say the same; when they were read (``read_at``) d
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+import functools
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast, overload
 
 import attrs
 
 from hvintegration.display import Cell, Table
-from hvintegration.errors import Hint
+from hvintegration.errors import DecodeError, Hint
 from hvintegration.plain import SCHEMA_VERSION, Plain
 
 if TYPE_CHECKING:
@@ -76,6 +80,22 @@ class Value:
         """
         return {"schema": SCHEMA_VERSION} | {name: plain(item) for name, item in self._fields().items()}
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Self:
+        """The value that :meth:`to_dict` made *data* of, also after JSON; and any that lies within such data.
+
+        Keys that this version does not know are passed over, as are those that follow from others, such as ``health``.
+
+        Args:
+            data: What ``to_dict()`` answered, or a parser made of its JSON.
+
+        Raises:
+            DecodeError: It is no such value, or one of another version; ``path`` says where.
+        """
+        _refuse_another_version(data)
+        value: Self = _reader_of(cls)(data, "$")
+        return value
+
     def table(self) -> Table:
         """Attribute and value, one row each."""
         return Table(
@@ -110,6 +130,121 @@ def _cell(value: Plain) -> Cell:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items())
     return ", ".join(str(_cell(item)) for item in value)
+
+
+# -- from plain data -------------------------------------------------------------------------------------------------
+
+_Reader: TypeAlias = Callable[[object, str], Any]
+"""Makes a value of plain data that stands at a path."""
+
+
+def _misplaced(found: object, path: str, expected: str) -> NoReturn:
+    hint = "It is read from what to_dict() of the same class and version wrote."
+    raise DecodeError(path=path, expected=expected, found=reprlib.repr(found), hint=hint)
+
+
+def _refuse_another_version(data: object) -> None:
+    record: Mapping[str, object] = cast("Mapping[str, object]", data) if isinstance(data, Mapping) else {}
+    version = record.get("schema", SCHEMA_VERSION)
+    if type(version) is not int or version != SCHEMA_VERSION:
+        _misplaced(version, "$.schema", f"{SCHEMA_VERSION}, the version that this package reads,")
+
+
+_KNOWN_READERS: Final[dict[type[Any], _Reader]] = {}
+
+
+def _reader_of(cls: type[Any]) -> _Reader:
+    """What makes values of *cls*, which is one of ours; made once."""
+    if cls not in _KNOWN_READERS:
+        _KNOWN_READERS[cls] = _reader_of_fields(cls)
+    return _KNOWN_READERS[cls]
+
+
+def _reader_of_fields(cls: type[Any]) -> _Reader:
+    """What makes values of *cls* by the types of their attributes."""
+    kinds = typing.get_type_hints(cls)
+    fields = [(field.name, _reader(kinds[field.name]), field.default is attrs.NOTHING) for field in attrs.fields(cls)]
+
+    def read(data: object, path: str) -> object:
+        if not isinstance(data, Mapping):
+            _misplaced(data, path, f"a {cls.__name__}")
+        record = cast("Mapping[str, object]", data)
+        missing = [name for name, _, needed in fields if needed and name not in record]
+        if missing:
+            _misplaced(None, f"{path}.{missing[0]}", "a value")
+        return cls(**{name: reader(record[name], f"{path}.{name}") for name, reader, _ in fields if name in record})
+
+    return read
+
+
+def _reader(kind: Any) -> _Reader:  # noqa: ANN401 - whatever an attribute is annotated with
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        (inner,) = (argument for argument in arguments if argument is not types.NoneType)
+        some = _reader(inner)
+        return lambda data, path: None if data is None else some(data, path)
+    if origin is Rows:
+        items = _items(_reader_of(arguments[0]))
+        return lambda data, path: Rows(arguments[0], items(data, path))
+    if origin is tuple:
+        return _items(_reader(arguments[0]))
+    if issubclass(kind, enum.Enum):
+        return functools.partial(_member, kind)
+    if issubclass(kind, Value):
+        return _reader_of(kind)
+    return _READERS[kind]
+
+
+def _items(read: _Reader) -> _Reader:
+    def items(data: object, path: str) -> tuple[Any, ...]:
+        if not isinstance(data, list | tuple):
+            _misplaced(data, path, "a list")
+        return tuple(read(item, f"{path}[{index}]") for index, item in enumerate(cast("Sequence[object]", data)))
+
+    return items
+
+
+def _member(kind: type[enum.Enum], data: object, path: str) -> enum.Enum:
+    try:
+        return kind(data)
+    except ValueError:
+        _misplaced(data, path, f"one of {', '.join(str(member.value) for member in kind)}")
+
+
+def _exactly(expected: str, *kinds: type) -> _Reader:
+    def read(data: object, path: str) -> object:
+        if type(data) not in kinds:
+            _misplaced(data, path, expected)
+        return data
+
+    return read
+
+
+def _date(data: object, path: str) -> date:
+    try:
+        return date.fromisoformat(data if type(data) is str else "")
+    except ValueError:
+        _misplaced(data, path, "a date in ISO 8601")
+
+
+def _time(data: object, path: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(data if type(data) is str else "")
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        _misplaced(data, path, "a time in ISO 8601 with its zone")
+    return found
+
+
+_READERS: Final[dict[type, _Reader]] = {
+    str: _exactly("a text", str),
+    int: _exactly("a whole number", int),
+    float: _exactly("a number", int, float),
+    bool: _exactly("true or false", bool),
+    date: _date,
+    datetime: _time,
+}
 
 
 @attrs.frozen(kw_only=True)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from hvintegration.addresses import guest_transport_for
+from hvintegration.calls.refusals import failure_from
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
+from hvintegration.diagnosis import diagnose
 from hvintegration.display import Cell
-from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, excerpt
-from hvintegration.guest import Guest
-from hvintegration.guest_models import GuestFamily
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, PermissionDeniedError, excerpt
+from hvintegration.findings import Acceptance, Diagnosis, End, Fix
+from hvintegration.guest import Guest, meant_for_another, refuse_no_fix
+from hvintegration.guest_models import GuestChange, GuestFamily
 from hvintegration.integration_service import IntegrationService
-from hvintegration.models import ServiceState, VMInfo
-from hvintegration.operations import services, vms
+from hvintegration.models import HostInfo, ServiceChange, ServiceState, VMInfo, VMInventory
+from hvintegration.operations import inventory, services, vms
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
 from hvintegration.session_owner import opened
 from hvintegration.transports.base import Transport
-from hvintegration.values import Rows
+from hvintegration.values import Failure, Rows
 
 __all__ = ["VM", "VMServices"]
 
@@ -75,6 +78,104 @@ class VM(OfThisProcess):
             DecodeError: The answer has an unknown shape.
         """
         return self._session.run(vms.read_vm(self._id), timeout)
+
+    def inventory(self, *, timeout: Timeout = None) -> VMInventory:
+        """What the host says of it and of its services now: the facts of a diagnosis. One round trip.
+
+        Raises as :meth:`info`.
+
+        Args:
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+        """
+        return self._session.run(inventory.read_vm_inventory(self._id), timeout)
+
+    def diagnose(
+        self,
+        guest: Guest | None = None,
+        *,
+        host_info: HostInfo | None = None,
+        changes: Iterable[ServiceChange | GuestChange] = (),
+        accepted: Iterable[Acceptance] = (),
+        timeout: Timeout = None,
+    ) -> Diagnosis:
+        """What is wrong with its integration services, why, and what to do. One round trip at each end.
+
+        Without a guest it is judged from the host's end alone. A rule that lacks a fact says nothing; ``missing`` of
+        the answer says which facts were lacked. Where a guest is given and the host lets this user see nothing, a
+        finding says so, and the guest's end is judged. Changes nothing.
+
+        Args:
+            guest: What runs inside, as :meth:`guest` answers it; it stays open.
+            host_info: The host itself, as ``host.info()`` answers it, whose version is compared with the guest's.
+            changes: What was changed before, as :meth:`apply` and ``set_services`` answer it: a service may need a
+                while then.
+            accepted: Findings that somebody lives with.
+            timeout: Seconds for both ends together, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            VMNotFoundError: It is gone.
+            PermissionDeniedError: The caller may not see it on the host, and no guest is given.
+            InvalidStateError: It does not run, so there is no guest to be asked.
+            RemoteError: The host or the guest refused otherwise.
+            AuthenticationError: The guest does not take the credential.
+            TransportError: There is no usable answer.
+            DecodeError: An answer has an unknown shape.
+        """
+        deadline = self._session.deadline(timeout)
+        machine: VMInventory | None = None
+        refused: tuple[Failure, ...] = ()
+        try:
+            machine = self.inventory(timeout=deadline)
+        except PermissionDeniedError as denied:
+            if guest is None:
+                raise
+            refused = (failure_from(denied, address=self._session.address, vm_id=self._id, vm_name=self._name),)
+        inside = None if guest is None else guest.inventory(timeout=guest.session.rest_of(deadline))
+        return diagnose(
+            machine,
+            inside,
+            host_info=host_info,
+            host_errors=refused,
+            changes=changes,
+            accepted=accepted,
+            at=self._session.now(),
+        )
+
+    def apply(
+        self, fix: Fix, *, guest: Guest | None = None, confirm: bool = False, timeout: Timeout = None
+    ) -> ServiceChange | GuestChange:
+        """Do what a finding offers. What became of it, with the state after.
+
+        Costs, and raises, as the verb does that the fix names: :meth:`IntegrationService.enable` or
+        :meth:`IntegrationService.disable` on the host, else as :meth:`Guest.apply`.
+
+        Args:
+            fix: The ``fix`` of a finding.
+            guest: What runs inside; needed for what is done there.
+            confirm: As for :meth:`Guest.apply`; the host's switches ask for none.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: It is for another virtual machine; or it is done in the guest, and none is given, or
+                that refuses it. Nothing was sent.
+        """
+        refuse_no_fix(fix)
+        if fix.vm_id != self._id:
+            raise meant_for_another(fix, self._id)
+        if fix.end is End.GUEST:
+            if guest is None:
+                raise ConfigurationError(
+                    "This is done in the guest, and none is given. Nothing was changed.",
+                    hint="Pass guest=vm.guest(...).",
+                )
+            return guest.apply(fix, confirm=confirm, timeout=timeout)
+        if fix.action not in _SWITCHES or not fix.kind.managed_by_host:
+            raise ConfigurationError(
+                f"{excerpt(repr(fix.action))} is nothing that can be done with {fix.kind.label} on a host."
+                " Nothing was changed."
+            )
+        change = services.ResolvedChange(self._id, self._name, fix.kind, _SWITCHES[fix.action])
+        return self._session.run(services.make_change(change), timeout)
 
     def guest(
         self,
@@ -159,6 +260,9 @@ class VM(OfThisProcess):
 
     def __repr__(self) -> str:
         return f"<VM {self._name!r} {self._id}>" if self._name != self._id else f"<VM {self._id}>"
+
+
+_SWITCHES: Final = {"enable": True, "disable": False}
 
 
 def _direct(host: Transport, *, vm_id: str, credential: Credential) -> Transport:

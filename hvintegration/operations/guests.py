@@ -19,6 +19,7 @@ from hvintegration.errors import (
     UnsupportedError,
     UntrustedHostError,
     WaitTimeoutError,
+    excerpt,
 )
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
@@ -46,6 +47,7 @@ from hvintegration.values import Failure, Rows
 __all__ = [
     "GuestAction",
     "GuestTarget",
+    "apply_action",
     "change_guest_service",
     "confirmation_for",
     "error_of",
@@ -57,6 +59,9 @@ __all__ = [
     "set_guest_services",
     "wait_until_running",
 ]
+
+RESTART: Final = "restart"
+"""What a change says that is a stop and a start."""
 
 _SYSTEMS: Final = {system.family: system for system in (WINDOWS_GUESTS, LINUX_GUESTS, FREEBSD_GUESTS)}
 
@@ -179,10 +184,37 @@ def change_guest_service(
 
 
 def _make_one(target: GuestTarget, change: Change, *, confirm: bool) -> Operation[GuestServiceState]:
+    made = yield from _made(target, change, confirm=confirm)
+    assert made.state is not None
+    return made.state
+
+
+def _made(target: GuestTarget, change: Change, *, confirm: bool) -> Operation[GuestChange]:
     (made,) = yield from _make(target, (change,), dry_run=False, confirm=confirm)
     if made.outcome is not ChangeOutcome.FAILED and made.state is not None:
-        return made.state
+        return made
     raise _system(target.family).error(change, made)
+
+
+def apply_action(target: GuestTarget, kind: ServiceKind, action: str, *, confirm: bool) -> Operation[GuestChange]:
+    """As :func:`change_guest_service`, or :func:`restart_guest_service` for ``restart``. What became of it.
+
+    Raises:
+        ConfigurationError: There is no such action. Nothing is sent.
+    """
+    if action == RESTART:
+        state = yield from restart_guest_service(target, kind)
+        return attrs.evolve(
+            failed(Change(kind, GuestAction.START), state.address),
+            action=RESTART,
+            outcome=ChangeOutcome.CHANGED,
+            state=state,
+        )
+    try:
+        change = Change(kind, GuestAction(action))
+    except ValueError:
+        raise ConfigurationError(f"Invalid action {excerpt(repr(action))} in a guest. Nothing was changed.") from None
+    return (yield from _made(target, change, confirm=confirm))
 
 
 def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[GuestServiceState]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hvintegration.calls.operation import Operation
 from hvintegration.models import Inventory, ServiceState, VMInventory
-from hvintegration.operations.vms import read_vms
+from hvintegration.operations.vms import VMRecord, read_one, read_vms
 from hvintegration.values import Failure, Rows
 
-__all__ = ["read_inventory"]
+__all__ = ["read_inventory", "read_vm_inventory"]
 
 
 def read_inventory() -> Operation[Inventory]:
@@ -19,12 +19,18 @@ def read_inventory() -> Operation[Inventory]:
     return Inventory(
         vms=Rows(
             VMInventory,
-            [
-                VMInventory(info=vm.info, services=Rows(ServiceState, vm.services))
-                for vm in records.vms
-                if vm.info is not None and vm.services is not None
-            ],
+            [_inventory(vm) for vm in records.vms if vm.info is not None and vm.services is not None],
         ),
         errors=Rows(Failure, records.failures),
         read_at=records.answer.received_at,
     )
+
+
+def read_vm_inventory(vm_id: str) -> Operation[VMInventory]:
+    """Everything about one virtual machine: one round trip."""
+    return _inventory((yield from read_one(vm_id, info=True, services=True)))
+
+
+def _inventory(vm: VMRecord) -> VMInventory:
+    assert vm.info is not None
+    return VMInventory(info=vm.info, services=Rows(ServiceState, vm.services or ()))

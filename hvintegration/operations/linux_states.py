@@ -249,6 +249,7 @@ def _daemon_state(kind: ServiceKind, facts: LinuxFacts, address: str, read_at: d
         by_hand=_by_hand(process, unit_name, unit, facts),
         last_words=_last_words(unit, facts),
         package=package,
+        packaged=None if (daemon := _packaged(kind, facts)) is None else daemon.packaged,
         available_version=facts.available.get(package or ""),
         read_at=read_at,
     )

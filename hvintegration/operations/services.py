@@ -31,6 +31,7 @@ from hvintegration.values import Failure, Rows
 __all__ = [
     "ResolvedChange",
     "list_services",
+    "make_change",
     "read_service",
     "set_services",
     "switch_service",
@@ -130,10 +131,17 @@ def switch_service(change: ResolvedChange) -> Operation[ServiceState]:
     Raises:
         RemoteError: The host refused, or could not read the state after.
     """
+    made = yield from make_change(change)
+    assert made.state is not None
+    return made.state
+
+
+def make_change(change: ResolvedChange) -> Operation[ServiceChange]:
+    """Make one change: one round trip. What became of it, with the state after; otherwise as :func:`switch_service`."""
     (made,) = yield from set_services((change,), dry_run=False)
     failed = made.outcome is ChangeOutcome.FAILED
     if made.state is not None and not failed:
-        return made.state
+        return made
     error = made.error
     assert error is not None
     refusal = Refusal(

@@ -320,6 +320,7 @@ _INFO = OptionalFields(
     notes=str,
     clustered=bool,
     integration_services_version=str,
+    checkpoint_type=str,
 )
 
 
@@ -327,7 +328,9 @@ def _info(entry: JsonObject, path: str, about: _About, read_at: datetime) -> VMI
     vm_id, name, state = about
     info = object_field(entry, "info", path)
     path = f"{path}.info"
-    status, heartbeat, generation, version, uptime, notes, clustered, services_version = _INFO.read(info, path)
+    status, heartbeat, generation, version, uptime, notes, clustered, services_version, checkpoints = _INFO.read(
+        info, path
+    )
     return VMInfo(
         id=vm_id,
         name=name,
@@ -341,6 +344,7 @@ def _info(entry: JsonObject, path: str, about: _About, read_at: datetime) -> VMI
         addresses=optional_texts(info, "addresses", path),
         clustered=clustered,
         integration_services_version=None if services_version in {"", "0.0"} else services_version,
+        checkpoint_type=checkpoints,
         read_at=read_at,
     )
 

@@ -143,6 +143,7 @@ def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: F
                 "addresses": None if vm.addresses is None else list(vm.addresses),
                 "clustered": vm.is_clustered,
                 "integration_services_version": vm.integration_services_version,
+                "checkpoint_type": vm.checkpoint_type,
             }
         if request["services"]:
             entry["services"] = list(map(_service_record, hyperv.get_vm_integration_service(vm)))

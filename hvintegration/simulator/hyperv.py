@@ -57,6 +57,7 @@ class VirtualMachine:
     addresses: tuple[str, ...] | None
     is_clustered: bool | None
     integration_services_version: str | None
+    checkpoint_type: str | None
 
 
 STATUS_NUMBERS: Final = {
@@ -121,7 +122,6 @@ _HEARTBEATS: Final = {
     PAUSED: "Paused",
 }
 _APPLICATIONS: Final = {"Ok": "OkApplicationsHealthy", "ApplicationCritical": "OkApplicationsCritical"}
-_UPTIME_SECONDS: Final = 93784
 
 
 class HyperV:
@@ -281,11 +281,12 @@ class HyperV:
             heartbeat=None if machine.state == "Off" else self._heartbeat(machine),
             generation=machine.generation,
             version=machine.version,
-            uptime_seconds=_UPTIME_SECONDS if running else 0,
+            uptime_seconds=machine.uptime if running else 0,
             notes=machine.notes,
             addresses=tuple(machine.addresses) if reports else (),
             is_clustered=machine.is_clustered,
             integration_services_version="0.0",
+            checkpoint_type=machine.checkpoint_type,
         )
 
     def _heartbeat(self, machine: Machine) -> str:
@@ -349,6 +350,7 @@ _PROPERTIES: Final = {
     "NetworkAdapters": "addresses",
     "IsClustered": "is_clustered",
     "IntegrationServicesVersion": "integration_services_version",
+    "CheckpointType": "checkpoint_type",
     "Enabled": "enabled",
     "PrimaryOperationalStatus": "primary",
     "PrimaryStatusDescription": "primary_text",

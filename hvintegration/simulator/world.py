@@ -133,6 +133,9 @@ class Machine:
         name: Its name.
         state: Member name of ``VMState``.
         guest: ``windows``, ``linux`` or ``none``.
+        checkpoint_type: Member name of ``CheckpointType``: ``Production``, ``ProductionOnly``, ``Standard`` or
+            ``Disabled``.
+        uptime: Seconds since it was started; only the simulator knows it.
         delay_ms: Milliseconds that reading its integration services takes.
         services: The host's side of each integration service, by key.
         guest_services: The Windows services inside; the usual eight if none is given for a Windows guest.
@@ -154,6 +157,8 @@ class Machine:
     version: str = "10.0"
     notes: str = ""
     is_clustered: bool = False
+    checkpoint_type: str = "Production"
+    uptime: int = 93784
     delay_ms: int = 0
     addresses: list[str] = attrs.field(factory=list[str])
     services: dict[str, ServiceSetting] = attrs.field(factory=dict[str, ServiceSetting])

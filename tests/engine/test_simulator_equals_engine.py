@@ -68,6 +68,7 @@ MACHINES = st.lists(
         version=st.sampled_from(["5.0", "9.0", "12.0"]),
         notes=TEXTS,
         is_clustered=st.booleans(),
+        checkpoint_type=st.sampled_from(["Production", "ProductionOnly", "Standard", "Disabled"]),
         addresses=st.lists(st.sampled_from(["192.0.2.5", "2001:db8::1"]), max_size=2),
         services=st.dictionaries(st.sampled_from([kind.key for kind in HOST_MANAGED]), SETTINGS, max_size=3),
         guest_services=GUEST_SERVICES,

@@ -116,6 +116,7 @@ def info_json(**changes: object) -> dict[str, Any]:
         "addresses": ["192.0.2.10"],
         "clustered": False,
         "integration_services_version": "0.0",
+        "checkpoint_type": "Production",
     }
     return plain | changes
 

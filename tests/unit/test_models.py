@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from hvintegration.errors import DecodeError
 from hvintegration.models import (
     ChangeOutcome,
     Health,
@@ -486,3 +487,59 @@ def test_only_what_is_off_has_no_heartbeat(vm_state: str, shown: str | None) -> 
 def test_an_inventory_counts_switches_that_were_not_read_apart() -> None:
     services = Rows(ServiceState, [state(), state(enabled=None)])
     assert VMInventory(info=info(), services=services).table_row()[3] == "1 of 2, 1 unknown"
+
+
+# -- from plain data -----------------------------------------------------------------------------------------------
+
+
+def inventory() -> Inventory:
+    machine = VMInventory(info=info(), services=Rows(ServiceState, [state()]))
+    return Inventory(vms=Rows(VMInventory, [machine]), errors=Rows(Failure), read_at=READ_AT)
+
+
+def test_what_follows_from_other_keys_and_what_later_versions_may_add_is_passed_over() -> None:
+    document = state().to_dict() | {"health": "unknown", "from_the_future": [1]}
+    assert ServiceState.from_dict(document) == state()
+
+
+def test_a_value_within_others_can_be_read_alone() -> None:
+    document: Any = inventory().to_dict()
+    assert VMInventory.from_dict(document["vms"][0]).info == info()
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(DecodeError, match=r"2 at \$\.schema, where 1, the version") as caught:
+        Inventory.from_dict(inventory().to_dict() | {"schema": 2})
+    assert caught.value.hint is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "expected"),
+    [
+        ({"kind": "takt"}, "$.kind", "one of guest_service_interface"),
+        ({"enabled": 1}, "$.enabled", "true or false"),
+        ({"vm_id": None}, "$.vm_id", "a text"),
+        ({"read_at": "yesterday"}, "$.read_at", "a time in ISO 8601"),
+        ({"read_at": "2026-01-02T03:04:05"}, "$.read_at", "a time in ISO 8601 with its zone"),
+        ({"schema": "1"}, "$.schema", "1, the version"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(changes: dict[str, Any], path: str, expected: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        ServiceState.from_dict(state().to_dict() | changes)
+    assert caught.value.path == path
+    assert caught.value.expected.startswith(expected)
+
+
+def test_a_place_deep_inside_is_named() -> None:
+    document: Any = json.loads(json.dumps(inventory().to_dict()))
+    del document["vms"][0]["services"][0]["name"]
+    with pytest.raises(DecodeError) as caught:
+        Inventory.from_dict(document)
+    assert caught.value.path == "$.vms[0].services[0].name"
+
+
+@pytest.mark.parametrize("document", [None, [], "text", {"vms": {}, "errors": [], "read_at": "2026-01-02T03:04:05Z"}])
+def test_what_is_no_object_or_no_list_is_refused(document: Any) -> None:  # noqa: ANN401 - that is the question
+    with pytest.raises(DecodeError):
+        Inventory.from_dict(document)

@@ -220,6 +220,7 @@ def test_details_are_read_in_one_round_trip() -> None:
         addresses=("192.0.2.10",),
         clustered=False,
         integration_services_version=None,
+        checkpoint_type="Production",
         read_at=READ_AT,
     )
 

@@ -34,6 +34,7 @@ $result = @{
                         version                      = $vm.Version
                         notes                        = $vm.Notes
                         integration_services_version = $vm.IntegrationServicesVersion
+                        checkpoint_type              = $vm.CheckpointType
                     }
                     $generation = $vm.Generation
                     $uptime = $vm.Uptime

@@ -32,6 +32,7 @@ _KEPT: Final = frozenset(
         *("id", "vm_id", "component_id", "name", "state", "heartbeat", "primary", "secondary", "category"),
         *("target", "target_object"),
         *("version", "integration_services_version", "os_caption", "os_version", "os_build", "language"),
+        *("checkpoint_type",),
         *("module_version", "powershell_version", "powershell_edition", "language_mode"),
         *("address", "error_id", "needs", "action", "current", "expected", "offered", "candidates"),
         *("caption", "host_name", "reason", "requires", "start_type", "vm_name"),

@@ -1,0 +1,122 @@
+"""From facts to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from hvintegration.diagnosis.facts import Facts, InapplicableError, LackError
+from hvintegration.diagnosis.rule import Rule, Seen
+from hvintegration.diagnosis.table import ANOTHER_MACHINE, RULES
+from hvintegration.errors import ConfigurationError, one_line
+from hvintegration.findings import Acceptance, Diagnosis, Finding, Severity
+from hvintegration.guest_models import GuestChange, GuestInventory
+from hvintegration.models import HostInfo, ServiceChange, VMInventory
+from hvintegration.service_kind import ServiceKind
+from hvintegration.values import Failure, Rows
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    host: VMInventory | None = None,
+    guest: GuestInventory | None = None,
+    *,
+    host_info: HostInfo | None = None,
+    host_errors: Iterable[Failure] = (),
+    changes: Iterable[ServiceChange | GuestChange] = (),
+    accepted: Iterable[Acceptance] = (),
+    at: datetime | None = None,
+) -> Diagnosis:
+    """What is wrong with the integration services of a virtual machine, as far as the given facts say. Asks nobody.
+
+    A rule that lacks a fact says nothing; ``missing`` says which facts were lacked. Where the guest is not the virtual
+    machine, one finding says so and nothing else is judged.
+
+    Args:
+        host: What the host says: an item of ``host.inventory().vms``, perhaps read from JSON.
+        guest: What the guest says: ``guest.inventory()``.
+        host_info: The host itself, ``host.info()``, whose version is compared with the guest's.
+        host_errors: What the host said in place of facts, such as ``host.inventory().errors``.
+        changes: What was changed before, as ``apply`` and ``set_services`` answer it: a service may need a while then.
+        accepted: Findings that somebody lives with.
+        at: When it is judged, which decides what acceptances hold; now if None.
+
+    Raises:
+        ConfigurationError: There is neither a host's side nor a guest's.
+    """
+    if host is None and guest is None:
+        raise ConfigurationError("There is nothing to judge: neither what a host nor what a guest says is given.")
+    at = datetime.now(UTC) if at is None else at
+    facts = Facts(machine=host, inside=guest, host=host_info, changes=tuple(changes), host_errors=tuple(host_errors))
+    vm_id = host.id if host is not None else guest.info.vm_id if guest is not None else None
+    vm_name = host.name if host is not None else guest.info.vm_name if guest is not None else None
+    seen, missing = _judged(facts)
+    holding = [acceptance for acceptance in accepted if at.date() <= acceptance.until]
+    findings = [_finding(judged, vm_id, vm_name, holding) for judged in seen]
+    return Diagnosis(
+        vm_id=vm_id,
+        vm_name=vm_name,
+        findings=Rows(Finding, sorted(findings, key=_order)),
+        missing=missing,
+        host=host,
+        guest=guest,
+        read_at=at,
+    )
+
+
+_Judged = tuple[Rule, ServiceKind | None, Seen]
+
+_SEVERITIES: Final = list(Severity)
+_KINDS: Final = [None, *ServiceKind]
+
+
+def _order(finding: Finding) -> tuple[int, int]:
+    return _SEVERITIES.index(finding.severity), _KINDS.index(finding.kind)
+
+
+def _judged(facts: Facts) -> tuple[list[_Judged], tuple[str, ...]]:
+    missing: dict[str, None] = {}
+    another = list(_apply(ANOTHER_MACHINE, facts, missing))
+    if another:
+        return another, ()
+    if facts.inside is not None and facts.inside.info.vm_id is None:
+        missing["Which virtual machine the guest is: Data Exchange has not told it."] = None
+    return [judged for rule in RULES for judged in _apply(rule, facts, missing)], tuple(missing)
+
+
+def _apply(rule: Rule, facts: Facts, missing: dict[str, None]) -> Iterator[_Judged]:
+    """What a rule has to say; which facts it lacks is added to *missing*."""
+    for kind in rule.kinds:
+        try:
+            seen = rule.look(facts, kind)
+        except LackError as lack:
+            missing[str(lack)] = None
+        except InapplicableError:
+            continue
+        else:
+            if seen is not None:
+                yield rule, kind, seen
+
+
+def _finding(judged: _Judged, vm_id: str | None, vm_name: str | None, accepted: Sequence[Acceptance]) -> Finding:
+    rule, kind, seen = judged
+    fitting = (
+        acceptance
+        for acceptance in accepted
+        if acceptance.finding == rule.id and acceptance.vm_id == vm_id and acceptance.kind in {None, kind}
+    )
+    return Finding(
+        id=rule.id,
+        severity=rule.severity,
+        vm_id=vm_id,
+        vm_name=vm_name,
+        kind=kind,
+        evidence=tuple(map(one_line, seen.evidence)),
+        cause=rule.say(rule.cause, kind),
+        remedy=rule.say(rule.remedy, kind),
+        source=rule.source,
+        fix=None if seen.act is None else seen.act.of(vm_id),
+        acceptance=next(fitting, None),
+    )
