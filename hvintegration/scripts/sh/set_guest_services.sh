@@ -32,6 +32,8 @@ running() {
             *) continue ;;
         esac
         program=${program%' (deleted)'}
+        # What is no path was said by a program that says anything.
+        case $program in /*) ;; *) program= ;; esac
         case $executables in *" ${program##*/} "*) ;; *) [ -z "$program" ] || continue ;; esac
         printf '%s ' "${path#/proc/}"
     done
