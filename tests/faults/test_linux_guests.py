@@ -1,47 +1,36 @@
 """The table of faults of Linux guests: what comes of reading, and of stopping the daemon of key-value pairs, in time.
 
-The table is ``linux_faults.json``; the documentation shows it. Most rows have a simulated guest behind an SSH server of
-ours, which says and does anything. Those with ``guest`` are of real ones, whose surroundings are made so.
+The table is ``linux_faults.json``; the documentation shows it. These rows have a simulated guest behind an SSH server
+of ours, which says and does anything. Those with ``guest`` are of real ones: ``tests/linux/test_surroundings.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
 
 import hvintegration as hv
-from hvintegration.errors import HvError
 from hvintegration.guest import Guest
-from hvintegration.guest_models import GuestInventory
 from hvintegration.service_kind import ServiceKind
 from hvintegration.simulator import Machine, ServiceSetting, World
 from hvintegration.testing import machine_id
 from tests.faults.test_interrupts import interrupt_after
 from tests.support.closing import Closing
 from tests.support.endpoints import wait_until
-from tests.support.fault_table import LONG, Table
-from tests.support.linux_guest import HOSTILE, LinuxGuest
-from tests.support.secrets import PASSWORD, USERNAME, Records, assert_clean_error
+from tests.support.fault_table import LONG
+from tests.support.linux_fault_table import KVP, TABLE, read, stop
+from tests.support.secrets import PASSWORD, USERNAME, Records
 from tests.support.ssh_server import SSHServer
 from tests.support.time_limit import GRACE, within
 
-TABLE: Final = Table(Path(__file__).with_name("linux_faults.json"))
 SERVED: Final = [name for name, row in TABLE.rows.items() if "guest" not in row]
-REAL: Final = [name for name, row in TABLE.rows.items() if "guest" in row]
 
 SHORT: Final = {"read": 1.0, "write": 3.0}
 """Seconds for what waits until its time is up."""
-
-SHORT_OVER_THERE: Final = {"read": 2.0, "write": 4.0}
-"""Likewise, at real guests: a connection takes its time."""
-
-KVP: Final = ServiceKind.KVP
 
 
 class Served(Closing):
@@ -107,52 +96,6 @@ def twisted(facts: Mapping[str, Any], answer: str) -> str:
     return json.dumps(document)
 
 
-def read(guest: Guest, timeout: float) -> str:
-    """What is said of the daemon, or the error."""
-    try:
-        inventory = guest.inventory(timeout=timeout)
-    except HvError as error:
-        return told(error)
-    assert_showable(inventory)
-    (state,) = (state for state in inventory.services if state.kind is KVP)
-    return {None: "unknown", True: "runs", False: "does not run"}[state.running]
-
-
-def stop(guest: Guest, timeout: float) -> str:
-    """What is said of stopping it, or the error."""
-    try:
-        (made,) = guest.set_services({KVP: False}, timeout=timeout)
-    except HvError as error:
-        return told(error)
-    return made.outcome.value
-
-
-def stop_it(guest: Guest, timeout: float) -> str:
-    """What becomes of stopping it alone, or the error."""
-    try:
-        state = guest.services[KVP].stop(timeout=timeout)
-    except HvError as error:
-        return told(error)
-    return "stopped" if state.running is False else "unknown"
-
-
-def told(error: HvError) -> str:
-    """Its class; checked to be fit for showing, and to tell no secret."""
-    assert_clean_error(error)
-    assert all(character.isprintable() for character in f"{error}{error.hint}"), str(error)
-    assert len(str(error)) < LONGEST_SENTENCE
-    return type(error).__name__
-
-
-LONGEST_SENTENCE: Final = 1000
-
-
-def assert_showable(inventory: GuestInventory) -> None:
-    """Fail if what a terminal is sent has anything in it that it would obey."""
-    for text in (inventory.table().to_text(), inventory.info.table().to_text()):
-        assert all(character.isprintable() or character == "\n" for character in text)
-
-
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("name", SERVED)
 def test_a_guest_that_says_and_does_anything(name: str, verb: str, records: Records) -> None:
@@ -187,51 +130,3 @@ def test_ctrl_c_in_a_change_ends_it_at_once_and_says_that_it_may_have_been_made(
         assert interruption is not None
         assert "may have been made" in interruption.__notes__[0]
         assert (read(guest, LONG), served.made) == ("does not run" if wanted else "runs", made)
-
-
-# -- real guests ---------------------------------------------------------------------------------------------------
-
-
-class Surroundings:
-    """A real guest whose surroundings are as a row says, until :meth:`mend`."""
-
-    def __init__(self, machine: LinuxGuest) -> None:
-        self._machine = machine
-
-    @contextlib.contextmanager
-    def being(self, row: Mapping[str, Any]) -> Iterator[None]:
-        """Be as a row says."""
-        self._machine.shell(START)
-        self._machine.shell(row["guest"])
-        try:
-            yield
-        finally:
-            self._machine.shell(row["undo"], check=False)
-
-    def pids(self) -> list[str]:
-        """The processes that serve it."""
-        return self._machine.shell("/bin/pidof /usr/sbin/hv_kvp_daemon", check=False).split()
-
-
-START: Final = "systemctl is-active --quiet hv-kvp-daemon || systemctl start hv-kvp-daemon"
-
-
-@pytest.fixture(scope="module")
-def machine(start_linux: Callable[..., LinuxGuest]) -> LinuxGuest:
-    return start_linux("systemd", *HOSTILE)
-
-
-@pytest.mark.xdist_group("linux-systemd")
-@pytest.mark.parametrize("name", REAL)
-def test_a_real_guest_in_such_surroundings(name: str, machine: LinuxGuest, records: Records) -> None:
-    row = TABLE.rows[name]
-    surroundings = Surroundings(machine)
-    for verb, ask in {"read": read, "write": stop_it}.items():
-        timeout = SHORT_OVER_THERE[verb] if verb in row.get("waits", ()) else LONG
-        with surroundings.being(row), Guest(machine.ssh(row["user"]), family="linux") as guest:
-            before = surroundings.pids()
-            with within(timeout + GRACE) as stopwatch:
-                came = ask(guest, timeout)
-            assert came in row[verb].split(" or ")
-            TABLE.note(name, verb, stopwatch.seconds())
-        assert (surroundings.pids() != before) is (verb == "write" and row["made"] == 1)
