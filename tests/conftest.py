@@ -38,6 +38,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         end_guests(tool)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, in one of several processes, tests that share a PowerShell or a Linux guest: both start slowly."""
     for item in items:

@@ -44,7 +44,7 @@ class Surroundings:
         return self._machine.shell("/bin/pidof /usr/sbin/hv_kvp_daemon", check=False).split()
 
 
-START: Final = "systemctl is-active --quiet hv-kvp-daemon || systemctl start hv-kvp-daemon"
+START: Final = "systemctl start hv-kvp-daemon; until /bin/pidof /usr/sbin/hv_kvp_daemon; do sleep 0.05; done"
 
 
 @pytest.fixture(scope="module")
