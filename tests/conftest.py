@@ -39,7 +39,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep together, in one of several processes, tests that share a PowerShell or a Linux guest: both start slowly."""
     for item in items:
         if not isinstance(item, pytest.Function):
@@ -53,8 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif "start_linux" in item.fixturenames and not item.get_closest_marker("xdist_group"):
             group = f"linux-{item.originalname}"
         else:
-            continue
-        item.add_marker(pytest.mark.xdist_group(group))
+            group = ""
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+        marker = item.get_closest_marker("xdist_group")
+        if marker is not None and getattr(config.option, "loadgroup", False) and hasattr(item, "id"):
+            # xdist 3.8 puts the group where pytest 9.2 does not look for it any more.
+            item._id = item.id.parse(f"{item.nodeid}@{marker.args[0]}")  # noqa: SLF001 - nothing else sets it
 
 
 @pytest.hookimpl(wrapper=True)
