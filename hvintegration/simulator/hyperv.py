@@ -241,7 +241,7 @@ class HyperV:
         machine = next((one for one in self._access.read().machines if one.id == vm_id), None)
         if machine is None or machine.state not in {"Running", "Paused"}:
             return None
-        if not machine.setting(ServiceKind.KVP).enabled:
+        if not machine.setting(ServiceKind.KVP).enabled or not _guest_side_runs(machine, ServiceKind.KVP):
             return []
         return [_exchange_item(name, data) for name, data in machine.intrinsic.items()]
 
@@ -469,4 +469,7 @@ _PROPAGATED: Final = dict.fromkeys(("Caption", "Description", "ElementName"), ' 
 
 
 def _value(text: str | None) -> str:
-    return "" if text is None else f"<VALUE>{escape(text)}</VALUE>"
+    return "" if text is None else f"<VALUE>{escape(text, _QUOTES)}</VALUE>"
+
+
+_QUOTES: Final = {'"': "&quot;", "'": "&apos;"}
