@@ -19,7 +19,6 @@ from hvintegration.operations.guests import GuestAction
 from hvintegration.scripts import (
     DIRECT,
     GET_GUEST,
-    GET_GUEST_SYSTEM,
     GET_HOST,
     GET_VMS,
     GUEST_SECRET,
@@ -139,7 +138,6 @@ GUEST_CALLS = st.builds(lambda info: (GET_GUEST, {"info": info}), st.booleans())
 )
 CALLS = st.one_of(
     st.just((GET_HOST, {})),
-    st.builds(lambda vm_id: (GET_GUEST_SYSTEM, {"vm_id": vm_id}), st.integers(1, 5).map(machine_id)),
     st.builds(
         lambda vm_id, name, info, services: (
             GET_VMS,
