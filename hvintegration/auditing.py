@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, TypeAlias
 
-import attrs
-
-from hvintegration.calls.refusals import own_failure
+from hvintegration.calls.refusals import failure_from, own_failure
 from hvintegration.clock import Deadline, Timeout
 from hvintegration.diagnosis import diagnose
 from hvintegration.errors import ConfigurationError, HvError, RemoteError, excerpt
@@ -118,26 +116,23 @@ class _Asking:
             yield found
 
     def _ask_one(self, vm: VMInfo) -> GuestInventory | Failure | None:
-        guest: Guest | None = None
         try:
-            guest = self._way_in(VM(self._session, vm.id, vm.name))
-            if guest is None:
-                return None
-            if not isinstance(guest, Guest):
-                raise ConfigurationError(
-                    f"The way into {vm.name} is {excerpt(repr(guest))}, which is neither a Guest nor None."
-                )
-            return guest.inventory(timeout=guest.session.rest_of(self._deadline))
+            guest: object = self._way_in(VM(self._session, vm.id, vm.name))
         except HvError as error:
-            return _failure(error, self._session.address if guest is None else guest.address, vm)
-        finally:
-            if isinstance(guest, Guest):
-                guest.close()
+            return _failure(error, self._session.address, vm)
+        if guest is None:
+            return None
+        if not isinstance(guest, Guest):
+            raise ConfigurationError(
+                f"Invalid guest {excerpt(repr(guest))} of {vm.name}: it is neither a Guest nor None."
+            )
+        with guest:
+            try:
+                return guest.inventory(timeout=guest.session.rest_of(self._deadline))
+            except HvError as error:
+                return _failure(error, guest.address, vm)
 
 
 def _failure(error: HvError, address: str, vm: VMInfo | None) -> Failure:
     vm_id, vm_name = (None, None) if vm is None else (vm.id, vm.name)
-    said = own_failure(str(error), address=address, vm_id=vm_id, vm_name=vm_name)
-    if isinstance(error, RemoteError):
-        return attrs.evolve(said, error_id=error.error_id, category=error.category)
-    return said
+    return failure_from(error, address=address, vm_id=vm_id, vm_name=vm_name)

@@ -64,8 +64,8 @@ def connect_guest(
         credential: Who asks; this user if None. ``local:``, ``sim:`` and ``replay:`` take none.
         timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`.
         options: Other arguments of the address's transport class, as far as they are texts, by name.
-        family: What kind of system it is: ``windows`` or ``linux``. If None it is asked: PowerShell first, and where
-            that is not there, or has no integration services, a shell.
+        family: What kind of system it is: ``windows``, ``linux`` or ``freebsd``. If None it is asked: PowerShell first,
+            and where that is not there, or has no integration services, a shell.
 
     Raises:
         ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.

@@ -34,8 +34,8 @@ class Guest(SessionOwner):
     Args:
         transport: The way into it, such as :class:`~hvintegration.WinRM`, :class:`~hvintegration.SSH`, or
             :class:`~hvintegration.Local` inside the guest itself; or a session over one.
-        family: What kind of system it is: ``windows`` or ``linux``. If None it is asked: PowerShell first, and where
-            that is not there, or has no integration services, a shell.
+        family: What kind of system it is: ``windows``, ``linux`` or ``freebsd``. If None it is asked: PowerShell first,
+            and where that is not there, or has no integration services, a shell.
         vm_id: GUID of the virtual machine that it has to be, in any case, with or without braces; any if None.
         carrier: The service that the transport itself runs on, which is not stopped over it; none if None.
 
@@ -185,7 +185,7 @@ class Guest(SessionOwner):
         try:
             return self._session.run(operation, timeout)
         finally:
-            target.family = checked.family
+            _learn(target, checked)
 
     def close(self) -> None:
         """Let go of the connection. Later verbs raise ConfigurationError; closing twice is no error.
@@ -193,6 +193,13 @@ class Guest(SessionOwner):
         The connection of a host that it is reached through stays open: it is the host's.
         """
         self._session.close()
+
+
+def _learn(target: GuestTarget, checked: GuestTarget) -> None:
+    """Note for *target* what was learned of the guest meanwhile, such as its family."""
+    for field in attrs.fields(GuestTarget):
+        if field.name != "vm_id":
+            setattr(target, field.name, getattr(checked, field.name))
 
 
 def refuse_no_fix(fix: object) -> None:
@@ -215,8 +222,9 @@ def _family(family: GuestFamily | str | None) -> GuestFamily | None:
     try:
         return GuestFamily(family)
     except ValueError:
-        known = " or ".join(GuestFamily)
-        raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=f"It is {known}.") from None
+        *others, last = GuestFamily
+        known = f"It is {', '.join(others)} or {last}."
+        raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=known) from None
 
 
 def _guid(vm_id: str | None) -> str | None:

@@ -21,6 +21,7 @@ class GuestFamily(enum.StrEnum):
 
     WINDOWS = "windows"
     LINUX = "linux"
+    FREEBSD = "freebsd"
 
 
 class Startup(enum.StrEnum):
@@ -60,9 +61,11 @@ class GuestInfo(Value):
         powershell_version: Version of the PowerShell that answered.
         powershell_edition: ``Desktop`` for Windows PowerShell, ``Core`` for PowerShell 7.
         language_mode: ``FullLanguage`` or ``ConstrainedLanguage``.
+        on_hyperv: Whether the machine runs on Hyper-V, as far as its kernel and its firmware tell; None on Windows.
         uptime: Seconds since it was started.
         domain_controller: Whether it is one; None on Linux.
-        time_sources: What sets its clock besides its host, as that system calls it, such as ``chronyd`` or ``NTP``.
+        time_sources: What sets its clock, as that system calls it, such as ``chronyd`` or ``NTP``; also where that has
+            the time from the host: ``chronyd (PTP hyperv)``, ``VMICTimeProvider``.
         helper_scripts: Paths of the scripts that are there by which the daemon of Data Exchange reads and sets
             addresses; None on Windows.
         readable_pools: Paths of the files of Data Exchange that everybody on that system may read; None on Windows.
@@ -88,6 +91,7 @@ class GuestInfo(Value):
     powershell_version: str | None
     powershell_edition: str | None
     language_mode: str | None
+    on_hyperv: bool | None = None
     uptime: int | None = attrs.field(default=None, eq=False)
     domain_controller: bool | None = None
     time_sources: tuple[str, ...] | None = None
@@ -132,7 +136,8 @@ class GuestServiceState(Value):
         last_words: What it said last before it failed; None if it did not, or if that is not known.
         package: The package that it is from, or would be; None on Windows.
         packaged: Whether its system has a package of it, or has it itself; None if that is not known, as on Windows.
-        available_version: What could be installed of that package, as far as its manager knows without asking the net.
+        available_version: What could be installed of that package, as far as its manager knows without asking the net;
+            only where the guest itself was asked for as well, for that may take a second.
         cannot_start: Why it cannot be started here, in a sentence; None if nothing is known to be against it.
         cannot_stop: Why it cannot be stopped here, likewise.
         read_at: When it was read, in UTC.
@@ -161,7 +166,7 @@ class GuestServiceState(Value):
     last_words: str | None = None
     package: str | None = None
     packaged: bool | None = None
-    available_version: str | None = None
+    available_version: str | None = attrs.field(default=None, eq=False)
     cannot_start: str | None = None
     cannot_stop: str | None = None
     read_at: datetime = attrs.field(eq=False)
@@ -224,7 +229,7 @@ class GuestServiceState(Value):
 _NOT_RUNNING: Final = {
     None: "Hyper-V starts it again while it is enabled on the host; where it is disabled there, it cannot run.",
     True: "The host offers it, and nothing in the guest serves it.",
-    False: "The host does not offer it: it is disabled there, and cannot run.",
+    False: "The host does not offer it, and it cannot run.",
 }
 """What it means that a service does not run, by whether the host offers it."""
 
@@ -236,7 +241,7 @@ class GuestChange(Value):
     Attributes:
         address: How the guest was reached.
         kind: Which service.
-        action: What was asked for: ``start``, ``stop``, ``automatic``, ``manual`` or ``disabled``.
+        action: What was asked for: ``start``, ``stop``, ``restart``, ``automatic``, ``manual`` or ``disabled``.
         outcome: What became of it.
         before: How it was before: ``Running`` or the like, or how it came to run; None if that is not known.
         state: The state after, or None if it could not be read.

@@ -92,7 +92,8 @@ class Value:
         Raises:
             DecodeError: It is no such value, or one of another version; ``path`` says where.
         """
-        value: Self = _reader_of(cls)(_of_this_version(data), "$")
+        _refuse_another_version(data)
+        value: Self = _reader_of(cls)(data, "$")
         return value
 
     def table(self) -> Table:
@@ -142,11 +143,11 @@ def _misplaced(found: object, path: str, expected: str) -> NoReturn:
     raise DecodeError(path=path, expected=expected, found=reprlib.repr(found), hint=hint)
 
 
-def _of_this_version(data: object) -> object:
-    version = cast("Mapping[str, object]", data).get("schema", SCHEMA_VERSION) if isinstance(data, Mapping) else None
-    if isinstance(data, Mapping) and (type(version) is not int or version != SCHEMA_VERSION):
+def _refuse_another_version(data: object) -> None:
+    record = cast("Mapping[str, object]", data) if isinstance(data, Mapping) else {}
+    version = record.get("schema", SCHEMA_VERSION)
+    if type(version) is not int or version != SCHEMA_VERSION:
         _misplaced(version, "$.schema", f"{SCHEMA_VERSION}, the version that this package reads,")
-    return data
 
 
 _KNOWN_READERS: Final[dict[type[Any], _Reader]] = {}

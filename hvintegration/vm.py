@@ -7,11 +7,12 @@ from functools import partial
 from typing import ClassVar, Final
 
 from hvintegration.addresses import guest_transport_for
+from hvintegration.calls.refusals import failure_from
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
 from hvintegration.diagnosis import diagnose
 from hvintegration.display import Cell
-from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, excerpt
+from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, PermissionDeniedError, excerpt
 from hvintegration.findings import Acceptance, Diagnosis, End, Fix
 from hvintegration.guest import Guest, meant_for_another, refuse_no_fix
 from hvintegration.guest_models import GuestChange, GuestFamily
@@ -27,7 +28,7 @@ from hvintegration.session_owner import opened
 from hvintegration.transports.base import Transport
 from hvintegration.update_tables import UpdateGeneration
 from hvintegration.updates import UpdateAdvice, advice_from_facts, generation_of, require_name
-from hvintegration.values import Rows
+from hvintegration.values import Failure, Rows
 
 __all__ = ["VM", "VMServices"]
 
@@ -103,7 +104,8 @@ class VM(OfThisProcess):
         """What is wrong with its integration services, why, and what to do. One round trip at each end.
 
         Without a guest it is judged from the host's end alone. A rule that lacks a fact says nothing; ``missing`` of
-        the answer says which facts were lacked. Changes nothing.
+        the answer says which facts were lacked. Where a guest is given and the host lets this user see nothing, a
+        finding says so, and the guest's end is judged. Changes nothing.
 
         Args:
             guest: What runs inside, as :meth:`guest` answers it; it stays open.
@@ -115,6 +117,7 @@ class VM(OfThisProcess):
 
         Raises:
             VMNotFoundError: It is gone.
+            PermissionDeniedError: The caller may not see it on the host, and no guest is given.
             InvalidStateError: It does not run, so there is no guest to be asked.
             RemoteError: The host or the guest refused otherwise.
             AuthenticationError: The guest does not take the credential.
@@ -122,10 +125,23 @@ class VM(OfThisProcess):
             DecodeError: An answer has an unknown shape.
         """
         deadline = self._session.deadline(timeout)
-        machine = self.inventory(timeout=deadline)
+        machine: VMInventory | None = None
+        refused: tuple[Failure, ...] = ()
+        try:
+            machine = self.inventory(timeout=deadline)
+        except PermissionDeniedError as denied:
+            if guest is None:
+                raise
+            refused = (failure_from(denied, address=self._session.address, vm_id=self._id, vm_name=self._name),)
         inside = None if guest is None else guest.inventory(timeout=guest.session.rest_of(deadline))
         return diagnose(
-            machine, inside, host_info=host_info, changes=changes, accepted=accepted, at=self._session.now()
+            machine,
+            inside,
+            host_info=host_info,
+            host_errors=refused,
+            changes=changes,
+            accepted=accepted,
+            at=self._session.now(),
         )
 
     def apply(
@@ -234,8 +250,8 @@ class VM(OfThisProcess):
             address: Where the guest is, as :func:`~hvintegration.connect_guest` takes it; None for PowerShell Direct.
             credential: Who asks, in the guest; needed for PowerShell Direct.
             options: Other arguments of the address's transport class, as far as they are texts, by name.
-            family: What kind of system it is, ``windows`` or ``linux``; it is asked if None. Over PowerShell Direct it
-                is Windows.
+            family: What kind of system it is, ``windows``, ``linux`` or ``freebsd``; it is asked if None. Over
+                PowerShell Direct it is Windows.
             timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:

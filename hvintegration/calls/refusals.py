@@ -16,6 +16,7 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.decoding import JsonObject
 from hvintegration.errors import (
     CommandFailedError,
+    HvError,
     InvalidStateError,
     PermissionDeniedError,
     RemoteError,
@@ -27,6 +28,7 @@ from hvintegration.values import Failure
 __all__ = [
     "Facts",
     "Refusal",
+    "failure_from",
     "failure_of",
     "is_refusal_of_scripts",
     "own_failure",
@@ -203,3 +205,11 @@ def own_failure(message: str, *, address: str, vm_id: str | None, vm_name: str |
     return Failure(
         address=address, vm_id=vm_id, vm_name=vm_name, target=None, error_id="", category="", message=message
     )
+
+
+def failure_from(error: HvError, *, address: str, vm_id: str | None, vm_name: str | None) -> Failure:
+    """A value like that of an entry, where *error* is about one of several things while the others go on."""
+    said = own_failure(str(error), address=address, vm_id=vm_id, vm_name=vm_name)
+    if isinstance(error, RemoteError):
+        return attrs.evolve(said, error_id=error.error_id, category=error.category)
+    return said

@@ -18,6 +18,7 @@ from hvintegration.models import (
     VMInventory,
 )
 from hvintegration.service_kind import ServiceKind
+from hvintegration.values import Failure
 
 __all__ = ["Facts", "InapplicableError", "LackError", "known"]
 
@@ -64,12 +65,14 @@ class Facts:
         inside: What its guest says.
         host: The host itself.
         changes: What was changed before.
+        host_errors: What the host said in place of facts.
     """
 
     machine: VMInventory | None
     inside: GuestInventory | None
     host: HostInfo | None = None
     changes: tuple[ServiceChange | GuestChange, ...] = ()
+    host_errors: tuple[Failure, ...] = ()
 
     # -- the two ends ----------------------------------------------------------------------------------------------
 

@@ -116,7 +116,7 @@ def _has_crashed(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind)
     if state is None or not _has_failed(state) or state.startup is Startup.DISABLED:
         return None
-    words = () if state.last_words is None else (f"Its last words: {excerpt(state.last_words)}",)
+    words = () if state.last_words is None else (f'Its last words: "{excerpt(state.last_words)}".',)
     act = start(kind) if state.cannot_start is None else None
     return Seen((_switched(facts, kind), _inside(state), *words), act)
 

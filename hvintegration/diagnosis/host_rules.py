@@ -7,6 +7,7 @@ from typing import Final
 from hvintegration.diagnosis import sources
 from hvintegration.diagnosis.facts import Facts, known
 from hvintegration.diagnosis.rule import OF_THE_MACHINE, SIX, Rule, Seen, disable, enable, restart
+from hvintegration.errors import excerpt
 from hvintegration.findings import Severity
 from hvintegration.guest_models import GuestFamily
 from hvintegration.models import OperationalStatus, ServiceState
@@ -228,12 +229,31 @@ def _sets_the_time_of_a_domain_controller(facts: Facts, kind: ServiceKind) -> Se
     )
     if not is_one or not facts.is_enabled(kind):
         return None
-    return Seen((f"{kind.label} is enabled on the host.", "The guest is a domain controller."), disable(kind))
+    sources = known(facts.guest.time_sources, "What sets the clock of the guest: it gave no value.")
+    if _OF_THE_HOST not in sources:
+        return None
+    return Seen(
+        (
+            f"{kind.label} is enabled on the host.",
+            f"The guest is a domain controller, and what sets its clock is {', '.join(map(excerpt, sources))}.",
+        ),
+        disable(kind),
+    )
+
+
+_OF_THE_HOST: Final = "VMICTimeProvider"
+"""What Windows Time calls the host's time."""
+
+_PTP: Final = "(PTP hyperv)"
+"""How a time source of Linux ends that takes the host's clock as its reference."""
 
 
 def _two_set_the_time(facts: Facts, kind: ServiceKind) -> Seen | None:
-    others = known(facts.guest.time_sources, "What else sets the clock of the guest: it gave no value.")
-    if not others or facts.guest.domain_controller or not facts.is_enabled(kind):
+    if not facts.is_linux:
+        return None  # Windows Time picks one.
+    sources = known(facts.guest.time_sources, "What sets the clock of the guest: it gave no value.")
+    others = [excerpt(source) for source in sources if not source.endswith(_PTP)]
+    if not others or not facts.is_enabled(kind):
         return None
     if not known(facts.in_guest(kind).running, f"Whether {kind.label} runs in the guest: it gave no value."):
         return None
@@ -243,6 +263,14 @@ def _two_set_the_time(facts: Facts, kind: ServiceKind) -> Seen | None:
             f"The clock of the guest is also set by {', '.join(others)}.",
         )
     )
+
+
+# -- rights ------------------------------------------------------------------------------------------------------------
+
+
+def _lacks_rights(facts: Facts, _: object) -> Seen | None:
+    refused = [error for error in facts.host_errors if error.category == "PermissionDenied"]
+    return Seen(tuple(f"The host refused: {excerpt(error.message)}" for error in refused)) if refused else None
 
 
 HOST_RULES: Final = (
@@ -256,6 +284,17 @@ HOST_RULES: Final = (
         remedy="Start the virtual machine to learn how its services are.",
         source=sources.REPORTS,
         look=_is_not_running,
+    ),
+    Rule(
+        id="rights-missing-on-host",
+        severity=Severity.WARNING,
+        title="The user who asks the host lacks rights",
+        kinds=OF_THE_MACHINE,
+        needs=_HOST,
+        cause="Without the right to manage Hyper-V nothing is known of the host's end, and nothing can be switched.",
+        remedy="Ask as a member of the group Hyper-V Administrators (S-1-5-32-578) of the host.",
+        source=sources.REPORTS,
+        look=_lacks_rights,
     ),
     Rule(
         id="no-contact-yet",
@@ -336,7 +375,7 @@ HOST_RULES: Final = (
         needs=_HOST_OR_BOTH,
         cause="Host and guest speak different versions of the protocol of {service}; they agreed on one, and it works.",
         remedy="Nothing: it is expected with guests older than the host and with Linux, and can be ignored safely.",
-        source=sources.PROTOCOLS,
+        source=f"{sources.PROTOCOLS}; for Linux, reports of real hosts",
         look=_speaks_an_older_protocol_harmlessly,
     ),
     Rule(
@@ -503,13 +542,13 @@ HOST_RULES: Final = (
     Rule(
         id="two-time-sources",
         severity=Severity.WARNING,
-        title="Two time sources",
+        title="Two time sources fight over the clock of a Linux guest",
         kinds=(ServiceKind.TIME_SYNC,),
         needs="both ends",
-        cause="The host and something else both set the clock of the guest: they can pull it to and fro.",
+        cause="The host and something else both set the clock of the guest, and can pull it to and fro.",
         remedy=(
-            "Keep one. In Linux, let chrony take the host's PTP clock, /dev/ptp_hyperv, as its reference; or disable"
-            " {service} on the host."
+            "Keep one: let chrony take the host's PTP clock, /dev/ptp_hyperv, as its reference; or disable {service}"
+            " on the host."
         ),
         source=sources.DOMAIN_CONTROLLERS,
         look=_two_set_the_time,

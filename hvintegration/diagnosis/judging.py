@@ -9,12 +9,12 @@ from typing import Final
 from hvintegration.diagnosis.facts import Facts, InapplicableError, LackError
 from hvintegration.diagnosis.rule import Rule, Seen
 from hvintegration.diagnosis.table import ANOTHER_MACHINE, RULES
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, one_line
 from hvintegration.findings import Acceptance, Diagnosis, Finding, Severity
 from hvintegration.guest_models import GuestChange, GuestInventory
 from hvintegration.models import HostInfo, ServiceChange, VMInventory
 from hvintegration.service_kind import ServiceKind
-from hvintegration.values import Rows
+from hvintegration.values import Failure, Rows
 
 __all__ = ["diagnose"]
 
@@ -24,6 +24,7 @@ def diagnose(
     guest: GuestInventory | None = None,
     *,
     host_info: HostInfo | None = None,
+    host_errors: Iterable[Failure] = (),
     changes: Iterable[ServiceChange | GuestChange] = (),
     accepted: Iterable[Acceptance] = (),
     at: datetime | None = None,
@@ -37,6 +38,7 @@ def diagnose(
         host: What the host says: an item of ``host.inventory().vms``, perhaps read from JSON.
         guest: What the guest says: ``guest.inventory()``.
         host_info: The host itself, ``host.info()``, whose version is compared with the guest's.
+        host_errors: What the host said in place of facts, such as ``host.inventory().errors``.
         changes: What was changed before, as ``apply`` and ``set_services`` answer it: a service may need a while then.
         accepted: Findings that somebody lives with.
         at: When it is judged, which decides what acceptances hold; now if None.
@@ -47,7 +49,7 @@ def diagnose(
     if host is None and guest is None:
         raise ConfigurationError("There is nothing to judge: neither what a host nor what a guest says is given.")
     at = datetime.now(UTC) if at is None else at
-    facts = Facts(machine=host, inside=guest, host=host_info, changes=tuple(changes))
+    facts = Facts(machine=host, inside=guest, host=host_info, changes=tuple(changes), host_errors=tuple(host_errors))
     vm_id = host.id if host is not None else guest.info.vm_id if guest is not None else None
     vm_name = host.name if host is not None else guest.info.vm_name if guest is not None else None
     seen, missing = _judged(facts)
@@ -111,7 +113,7 @@ def _finding(judged: _Judged, vm_id: str | None, vm_name: str | None, accepted: 
         vm_id=vm_id,
         vm_name=vm_name,
         kind=kind,
-        evidence=seen.evidence,
+        evidence=tuple(map(one_line, seen.evidence)),
         cause=rule.say(rule.cause, kind),
         remedy=rule.say(rule.remedy, kind),
         source=rule.source,

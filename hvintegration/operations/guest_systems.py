@@ -20,6 +20,7 @@ from hvintegration.values import Failure
 
 __all__ = [
     "ANOTHER_MACHINE",
+    "FREEBSD",
     "LINUX",
     "WINDOWS",
     "Change",
@@ -48,6 +49,7 @@ ANOTHER_MACHINE: Final = "AnotherVirtualMachine"
 
 WINDOWS: Final = "a Windows guest of Hyper-V"
 LINUX: Final = "a Linux guest of Hyper-V"
+FREEBSD: Final = "a FreeBSD guest of Hyper-V"
 """What a machine is not where something needs one: ``needs`` of an UnsupportedError."""
 
 
@@ -112,6 +114,7 @@ class GuestRecords:
 
     Attributes:
         answer: Where it is from.
+        family: What kind of system it is.
         vm_id: Which virtual machine the guest takes itself for; None if it does not know.
         services: Its services.
         failures: What could not be read.
@@ -119,6 +122,7 @@ class GuestRecords:
     """
 
     answer: Answer
+    family: GuestFamily
     vm_id: str | None
     services: tuple[GuestServiceState, ...]
     failures: tuple[Failure, ...]

@@ -37,7 +37,7 @@ from hvintegration.operations.guest_systems import (
     own,
     state_of,
 )
-from hvintegration.operations.linux_guests import LINUX_GUESTS
+from hvintegration.operations.linux_guests import FREEBSD_GUESTS, LINUX_GUESTS
 from hvintegration.operations.settling import FIRST_PAUSE, LONGEST_PAUSE, Loss, make_changes
 from hvintegration.operations.windows_guests import WINDOWS_GUESTS
 from hvintegration.service_kind import Impact, ServiceKind
@@ -62,7 +62,7 @@ __all__ = [
 RESTART: Final = "restart"
 """What a change says that is a stop and a start."""
 
-_SYSTEMS: Final = {system.family: system for system in (WINDOWS_GUESTS, LINUX_GUESTS)}
+_SYSTEMS: Final = {system.family: system for system in (WINDOWS_GUESTS, LINUX_GUESTS, FREEBSD_GUESTS)}
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -81,7 +81,6 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
         return (yield from _system(target.family).read(target, info=info))
     try:
         records = yield from WINDOWS_GUESTS.read(target, info=info)
-        target.family = GuestFamily.WINDOWS
     except (UnsupportedError, ConnectError, ConfigurationError) as no_windows:
         if not _may_be_another(no_windows):
             raise
@@ -89,7 +88,7 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
             records = yield from LINUX_GUESTS.read(target, info=info)
         except HvError:
             raise no_windows from None
-        target.family = GuestFamily.LINUX
+    target.family = records.family
     return records
 
 

@@ -270,6 +270,7 @@ def _records(answer: Answer, result: JsonObject, target: GuestTarget, *, info: b
     vm_id = normal_guid(vm_id or "")
     return GuestRecords(
         answer,
+        GuestFamily.WINDOWS,
         vm_id,
         (*known, *others),
         (*said, *unread),
@@ -339,14 +340,21 @@ _INFO: Final = OptionalFields(
     powershell_version=str,
     powershell_edition=str,
     language_mode=str,
+    uptime=int,
+    domain_controller=bool,
 )
+_NO_SOURCE: Final = "NoSync"
+"""What the registry says of a clock that Windows sets by nothing."""
 
 
 def _info(result: JsonObject, answer: Answer, vm_id: str | None, version: str | None) -> GuestInfo:
     path = "$.result.info"
-    name, caption, os_version, os_build, vm_name, host_name, administrator, powershell, edition, mode = _INFO.read(
-        object_field(result, "info", "$.result"), path
+    told = object_field(result, "info", "$.result")
+    name, caption, os_version, os_build, vm_name, host_name, administrator, powershell, edition, mode, *more = (
+        _INFO.read(told, path)
     )
+    uptime, domain_controller = more
+    time_sources = optional_texts(told, "time_sources", path)
     return GuestInfo(
         address=answer.address,
         family=GuestFamily.WINDOWS,
@@ -362,6 +370,9 @@ def _info(result: JsonObject, answer: Answer, vm_id: str | None, version: str | 
         powershell_version=powershell,
         powershell_edition=edition,
         language_mode=mode,
+        uptime=uptime,
+        domain_controller=domain_controller,
+        time_sources=None if time_sources is None else tuple(one for one in time_sources if one != _NO_SOURCE),
         read_at=answer.received_at,
     )
 

@@ -26,7 +26,6 @@ __all__ = [
     "SCRIPTS",
     "SET_GUEST_SERVICES",
     "SET_SERVICES",
-    "SH_GET_SYSTEM",
     "SH_SCRIPTS",
     "SH_STOP_PROCESS",
     "STOP_PROCESS",
@@ -169,14 +168,13 @@ SCRIPTS: Final = (
 )
 """All of PowerShell."""
 
-SH_GET_SYSTEM: Final = Script("get_system", Effect.READ, Language.SH)
 SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
 
 SH_GET_GUEST: Final = Script("get_guest", Effect.READ, Language.SH, library="linux_facts")
 
 SH_SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, Language.SH, library="linux_facts")
 
-SH_SCRIPTS: Final = (SH_GET_SYSTEM, SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES)
+SH_SCRIPTS: Final = (SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES)
 """All of POSIX sh."""
 
 

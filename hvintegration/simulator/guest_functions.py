@@ -14,6 +14,8 @@ __all__ = ["GUEST_FUNCTIONS", "GuestFunction"]
 
 GuestFunction: TypeAlias = Callable[[Windows, Request, Failures], Result]
 
+_DOMAIN_CONTROLLER: Final = 2
+"""The ``ProductType`` of one."""
 _LOOKS: Final = 10
 _SECONDS: Final = (0.5, 0.3)
 """Seconds before the first look at what was begun, and before each other one."""
@@ -42,6 +44,9 @@ def _get_guest(windows: Windows, request: Request, failures: Failures) -> Result
             "powershell_edition": "Core",
             "language_mode": "FullLanguage",
             "administrator": None,
+            "uptime": system.uptime,
+            "domain_controller": system.product_type == _DOMAIN_CONTROLLER,
+            "time_sources": system.time_sources,
         }
     return result
 

@@ -123,7 +123,6 @@ _HEARTBEATS: Final = {
     PAUSED: "Paused",
 }
 _APPLICATIONS: Final = {"Ok": "OkApplicationsHealthy", "ApplicationCritical": "OkApplicationsCritical"}
-_UPTIME_SECONDS: Final = 93784
 
 
 class HyperV:
@@ -293,7 +292,7 @@ class HyperV:
             heartbeat=None if machine.state == "Off" else self._heartbeat(machine),
             generation=machine.generation,
             version=machine.version,
-            uptime_seconds=_UPTIME_SECONDS if running else 0,
+            uptime_seconds=machine.uptime if running else 0,
             notes=machine.notes,
             addresses=tuple(machine.addresses) if reports else (),
             is_clustered=machine.is_clustered,

@@ -38,9 +38,14 @@ _COPIES_OVER_UIO: Final = (6, 10)
 """The first kernel that does."""
 _COMM_LENGTH: Final = 15
 _FIRST_PROCESS: Final = 410
+_RUN: Final = "0f5e7a6d1c9b4e3f8a2d6c5b4a39281f"
+"""systemd's number for a run of a unit."""
 _SIGNALS: Final = {"signal": 11, "exit-code": 1}
 """The ``ExecMainStatus`` that goes with a ``Result`` here: of a segmentation fault, or of an end in good order."""
 _USER: Final = 1000
+_FIRST_CLOCK: Final = 380
+_OF_CLOCKS: Final = 101
+"""Number of the user whose processes set the clock."""
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +134,7 @@ class Linux:
     def has(self, path: str) -> bool:
         """Whether there is that program or device node."""
         machine = self._machine()
-        return path in machine.linux.programs or any(
+        return path in {*machine.linux.programs, *machine.linux.helper_scripts} or any(
             path in kind.linux_devices and _device(kind, machine) == path for kind in DAEMON_KINDS
         )
 
@@ -150,6 +155,10 @@ class Linux:
             Process(pid=one.pid, owner=one.user, name=one.name[:_COMM_LENGTH], program=one.program)
             for one in machine.linux.processes
         ]
+        found += [
+            Process(pid=_FIRST_CLOCK + place, owner=_OF_CLOCKS, name=name[:_COMM_LENGTH], program=f"/usr/sbin/{name}")
+            for place, name in enumerate(machine.linux.time_daemons)
+        ]
         return [
             process if self.user_id in {0, process.owner} else attrs.evolve(process, program="")
             for process in sorted(found, key=lambda process: str(process.pid))
@@ -159,18 +168,26 @@ class Linux:
         """What ``systemctl show`` says of a unit, by property."""
         machine = self._machine()
         shown = {"MainPID": "0", "Result": "success", "ExecMainStatus": "0", "Id": name, "LoadState": "not-found"}
+        shown["InvocationID"] = ""
         shown |= {"ActiveState": "inactive", "SubState": "dead", "UnitFileState": ""}
         kind = _kind_of(name, machine)
         if kind is None:
             return shown
         startup = machine.linux.startup.get(name, "disabled")
         shown |= {"LoadState": "masked" if startup == "masked" else "loaded", "UnitFileState": startup}
-        main = next((pid for pid, name in _daemons(*self._look()) if name in known_names(kind).executables), None)
+        main = next(
+            (
+                pid
+                for pid, name in _daemons(*self._look())
+                if name in known_names(kind).executables and name not in machine.linux.by_hand
+            ),
+            None,
+        )
         if main is not None:
             shown |= {"MainPID": str(main), "ActiveState": "active", "SubState": "running"}
         elif name in machine.linux.failed:
             result = machine.linux.failed[name]
-            shown |= {"Result": result, "ActiveState": "failed", "SubState": "failed"}
+            shown |= {"Result": result, "ActiveState": "failed", "SubState": "failed", "InvocationID": _RUN}
             shown |= {"ExecMainStatus": str(_SIGNALS.get(result, 1))}
         return shown
 
@@ -195,11 +212,21 @@ class Linux:
 
     def last_words(self, unit: str) -> str:
         """What the journal has of the last run of a unit."""
-        machine = self._machine()
-        kind = _kind_of(unit, machine)
-        assert kind is not None
-        daemon = next(_installed(kind, machine)).rpartition("/")[2]
-        return machine.linux.failing.get(daemon, "") if unit in machine.linux.failed else ""
+        system = self.system
+        return system.last_words.get(unit, "") if unit in system.failed else ""
+
+    def keepers(self) -> dict[int, str]:
+        """What each daemon that runs belongs to: a group of systemd's, or whether a script has noted it."""
+        world, machine = self._look()
+        init, by_hand = machine.linux.init, machine.linux.by_hand
+        found: dict[int, str] = {}
+        for pid, name in _daemons(world, machine):
+            if init == "systemd":
+                unit = _unit_of(name, machine)
+                found[pid] = _SESSION if name in by_hand or unit is None else f"/system.slice/{unit}"
+            elif init:
+                found[pid] = "-" if name in by_hand else "noted"
+        return found
 
     # -- what is done ----------------------------------------------------------------------------------------------
 
@@ -246,10 +273,13 @@ class Linux:
             if daemon in system.failing or _holder(device, machine) is not None:
                 if unit is not None and system.init == "systemd":
                     system.failed[unit] = "exit-code"
+                    system.last_words[unit] = system.failing.get(daemon, "")
                 return None
             machine.daemons.append(daemon)
             if unit is not None:
                 system.failed.pop(unit, None)
+            elif system.init:
+                system.by_hand.append(daemon)
             return f"guest-start {machine.name} {daemon}"
 
         self._change(start)
@@ -263,6 +293,7 @@ class Linux:
         def stop(machine: Machine) -> str | None:
             running = [daemon for daemon in machine.daemons if daemon in executables]
             machine.daemons[:] = [daemon for daemon in machine.daemons if daemon not in executables]
+            machine.linux.by_hand[:] = [daemon for daemon in machine.linux.by_hand if daemon not in executables]
             machine.linux.failed.pop(name, None)
             return f"guest-stop {machine.name} {running[0]}" if running else None
 
@@ -290,6 +321,7 @@ class Linux:
                 machine.linux.processes[:] = [one for one in machine.linux.processes if one.pid != pid]
                 return f"guest-stop {machine.name} {pid}"
             machine.daemons.remove(daemon)
+            machine.linux.by_hand[:] = [one for one in machine.linux.by_hand if one != daemon]
             return f"guest-stop {machine.name} {daemon}"
 
         self._change(kill)
@@ -320,6 +352,7 @@ class Linux:
             changes = len(world.journal)
             system = machine.linux
             before = (list(machine.daemons), dict(system.startup), dict(system.failed), list(system.processes))
+            said, by_hand = dict(system.last_words), list(system.by_hand)
             try:
                 noted = work(machine)
                 if noted is not None:
@@ -327,12 +360,15 @@ class Linux:
             except BaseException:
                 del world.journal[changes:]
                 machine.daemons[:], system.startup, system.failed, system.processes = before
+                system.last_words, system.by_hand = said, by_hand
                 raise
 
         self._access.change(change)
 
 
 _SCRIPTS: Final = "/etc/init.d/"
+_SESSION: Final = "/user.slice/user-0.slice/session-1.scope"
+"""Where systemd keeps what somebody starts who has logged on."""
 _STARTUPS: Final = {
     "mask": "masked",
     "unmask": "unmasked",
@@ -384,6 +420,12 @@ def _units(kind: ServiceKind, machine: Machine) -> tuple[str, ...]:
     if daemon is None or not any(_installed(kind, machine)):
         return ()
     return (daemon.units if machine.linux.init == "systemd" else daemon.scripts) or ()
+
+
+def _unit_of(daemon: str, machine: Machine) -> str | None:
+    """The unit or script that starts it."""
+    kinds = (kind for kind in DAEMON_KINDS if daemon in known_names(kind).executables)
+    return next((unit for kind in kinds for unit in _units(kind, machine)), None)
 
 
 def _kind_of(name: str, machine: Machine) -> ServiceKind | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
-from hvintegration.linux_distributions import parse_os_release
+from hvintegration.linux_distributions import distribution_of, parse_os_release
 from hvintegration.operations.guest_systems import ANOTHER_MACHINE
 from hvintegration.simulator.envelope import Failures, Request, Result
 from hvintegration.simulator.faults import CmdletError
@@ -22,18 +22,6 @@ _LONGEST_WAIT: Final = 30
 _UNTIL_IT_STAYS: Final = 5
 """Pauses after which a daemon that cannot have its device has ended."""
 _SYSTEMD: Final = "systemd"
-
-
-def _get_system(linux: Linux, _request: Request, _failures: Failures) -> Result:
-    system = linux.system
-    return {
-        "kernel": "Linux",
-        "kernel_release": system.kernel,
-        "machine": "x86_64",
-        "host_name": linux.name,
-        "distribution": parse_os_release(system.os_release).get("PRETTY_NAME"),
-        "user_id": linux.user_id,
-    }
 
 
 def _stop_process(_linux: Linux, _request: Request, _failures: Failures) -> Result:
@@ -57,16 +45,25 @@ def _facts(linux: Linux, request: Request) -> Result:
         "os_release": "\n".join(system.os_release.splitlines()[:100]) or None,
         "vendor": "Microsoft Corporation",
         "product": "Virtual Machine",
+        "hypervisor": None,
+        "vmbus": True,
+        "uptime": system.uptime,
         "driver": system.driver != "absent",
         "module": system.driver == "module",
         "channels": linux.channels(),
         "devices": [path for path in request["devices"].split() if linux.has(path)],
         "processes": _processes(linux, request),
+        "keepers": [f"{pid} {keeper}" for pid, keeper in linux.keepers().items()],
         "programs": [path for path in request["programs"].split() if linux.has(path)],
         "units": _units(linux, request),
         "wanted": [name for name in linux.wanted() if name in request["units"].split()]
         if system.init == _SYSTEMD
         else None,
+        "last_words": _last_words(linux, request),
+        "pools": _pools(linux, request),
+        "clocks": _clocks(linux),
+        "packages": _packages(linux, request),
+        "available": _available(linux, request),
         "vm_id": linux.pool_record("VirtualMachineId"),
         "rights": system.rights,
     }
@@ -89,6 +86,55 @@ def _units(linux: Linux, request: Request) -> list[str] | None:
         return None
     scripts = ((name, linux.script(name)) for name in request["scripts"].split())
     return [f"{name} {enabled}" for name, enabled in scripts if enabled is not None]
+
+
+def _last_words(linux: Linux, request: Request) -> list[str]:
+    if linux.user_id or linux.system.init != _SYSTEMD:
+        return []
+    failed = (name for name in request["units"].split() if linux.unit(name)["ActiveState"] == "failed")
+    return [f"{name}\n{linux.last_words(name)}" for name in failed]
+
+
+def _pools(linux: Linux, request: Request) -> list[str]:
+    mode = "-rw-r--r--" if linux.system.readable_pools else "-rw-------"
+    paths = [path for path in request["pools"].split() if "/db" not in path]  # That is where FreeBSD has them.
+    shown = (f"{mode if '/.kvp_pool_' in path else 'drwxr-xr-x'} 1 0 0 0 Nov 27 10:54 {path}" for path in paths)
+    return ["\n".join(shown)]
+
+
+def _clocks(linux: Linux) -> list[str]:
+    refclock = linux.system.refclock
+    return ["/dev/ptp0 hyperv", *([f"refclock {refclock}"] if refclock else [])]
+
+
+_INSTALLED: Final = {"apt": "installed {} {}", "apk": "{}-{} [installed]", "pacman": "{} {}", "rpm": "{} {}"}
+"""How package managers say which version of a package is installed."""
+_AVAILABLE: Final = {
+    "apt": "{}:\n  Candidate: {}",
+    "apk": "{} policy:\n  {}:\n    https://mirror.example/main",
+    "pacman": "Name : {}\nVersion : {}",
+}
+"""How they say which could be."""
+
+
+def _packages(linux: Linux, request: Request) -> list[str] | None:
+    return _said(linux, request, linux.system.packages, _INSTALLED)
+
+
+def _available(linux: Linux, request: Request) -> list[str] | None:
+    return _said(linux, request, linux.system.available, _AVAILABLE) if request["available"] else None
+
+
+def _said(linux: Linux, request: Request, versions: dict[str, str], ways: dict[str, str]) -> list[str] | None:
+    """What the package manager says; None if there is none, or it says nothing of that."""
+    row = distribution_of(parse_os_release(linux.system.os_release))
+    if row is None or row.manager is None or row.manager.install is None:
+        return None
+    manager = row.manager.name if row.manager.name in _INSTALLED else "rpm"
+    if manager not in ways:
+        return None
+    names = [name for name in request[manager].split() if name in versions]
+    return ["\n".join([manager, *(ways[manager].format(name, versions[name]) for name in names)])]
 
 
 def _set_guest_services(linux: Linux, request: Request, failures: Failures) -> Result:
@@ -291,7 +337,6 @@ def _failure(error_id: str, category: str, message: str, target: str | None) -> 
 
 LINUX_FUNCTIONS: Final[dict[str, LinuxFunction]] = {
     "get_guest": _get_guest,
-    "get_system": _get_system,
     "set_guest_services": _set_guest_services,
     "stop_process": _stop_process,
 }

@@ -65,6 +65,15 @@ class LinuxSystem:
             are started when their device comes (``disabled``), and scripts are ``enabled``.
         failed: Units that have failed, with systemd's ``Result``, such as ``signal`` for a daemon that has crashed.
         failing: Daemons that end as soon as they are started, with their last words, by name.
+        last_words: What the journal has of the last run of units that have failed; only root may read it.
+        by_hand: Of the daemons that run, those that were started by hand, and by no unit or script.
+        helper_scripts: Paths of the scripts that the daemon of Data Exchange calls, and that are there.
+        time_daemons: Programs that run and set the clock, such as ``chronyd``.
+        refclock: The device of a clock that chrony is told to use, such as ``/dev/ptp_hyperv``.
+        readable_pools: Whether everybody may read the files of Data Exchange, as is usual.
+        packages: Versions of the packages that are installed, by their names.
+        available: Versions of the packages that could be installed, likewise.
+        uptime: Seconds since it was started.
         hidepid: Whether users see no processes of others.
         processes: Other processes.
     """
@@ -80,5 +89,16 @@ class LinuxSystem:
     startup: dict[str, str] = attrs.field(factory=dict[str, str])
     failed: dict[str, str] = attrs.field(factory=dict[str, str])
     failing: dict[str, str] = attrs.field(factory=dict[str, str])
+    last_words: dict[str, str] = attrs.field(factory=dict[str, str])
+    by_hand: list[str] = attrs.field(factory=list[str])
+    helper_scripts: list[str] = attrs.field(
+        factory=lambda: ["/usr/libexec/hypervkvpd/hv_get_dhcp_info", "/usr/libexec/hypervkvpd/hv_get_dns_info"]
+    )
+    time_daemons: list[str] = attrs.field(factory=list[str])
+    refclock: str = ""
+    readable_pools: bool = True
+    packages: dict[str, str] = attrs.field(factory=lambda: {"hyperv-daemons": "6.1.176-1"})
+    available: dict[str, str] = attrs.field(factory=lambda: {"hyperv-daemons": "6.1.176-1"})
+    uptime: int = 3600
     hidepid: bool = False
     processes: list[LinuxProcess] = attrs.field(factory=list[LinuxProcess])

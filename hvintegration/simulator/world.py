@@ -42,13 +42,21 @@ MOST_CHARACTERS: Final = 16 * 1024 * 1024
 
 @attrs.define(kw_only=True)
 class OperatingSystem:
-    """An operating system, of the host or of a guest."""
+    """An operating system, of the host or of a guest.
+
+    Attributes:
+        product_type: As in ``Win32_OperatingSystem``: 2 for a domain controller, 3 for another server.
+        uptime: Seconds since it was started; None if it does not say. For the simulator only.
+        time_sources: What sets its clock, such as ``NTP`` and ``VMICTimeProvider``; likewise.
+    """
 
     caption: str = "Microsoft Windows Server 2022 Datacenter"
     version: str = "10.0.20348"
     build: str = "20348"
     product_type: int = 3
     domain_role: int = 3
+    uptime: int | None = None
+    time_sources: list[str] | None = None
 
 
 @attrs.define(kw_only=True)
@@ -127,6 +135,7 @@ class Machine:
         guest: ``windows``, ``linux`` or ``none``.
         checkpoint_type: Member name of ``CheckpointType``: ``Production``, ``ProductionOnly``, ``Standard`` or
             ``Disabled``.
+        uptime: Seconds since it was started; only the simulator knows it.
         delay_ms: Milliseconds that reading its integration services takes.
         services: The host's side of each integration service, by key.
         guest_services: The Windows services inside; the usual eight if none is given for a Windows guest.
@@ -149,6 +158,7 @@ class Machine:
     notes: str = ""
     is_clustered: bool = False
     checkpoint_type: str = "Production"
+    uptime: int = 93784
     delay_ms: int = 0
     addresses: list[str] = attrs.field(factory=list[str])
     services: dict[str, ServiceSetting] = attrs.field(factory=dict[str, ServiceSetting])

@@ -33,6 +33,8 @@ SIX: Final = [COPY, ServiceKind.HEARTBEAT, KVP, ServiceKind.SHUTDOWN, ServiceKin
 ID: Final = machine_id(1)
 USERS: Final = {"root": "root", "admin": "sudo", "plain": "sudo with a password"}
 """The users of a guest, and how they become root."""
+LAST_WORDS: Final = "Hyper-V VSS: VSS starting; pid is:44\nHyper-V VSS: VSS: kernel module version: 129"
+"""What the daemon of VSS says when it starts."""
 Verb = Callable[[Guest], object]
 
 
@@ -46,6 +48,7 @@ class Described:
         withdrawn: Those that the host does not offer.
         masked: Those whose unit is masked; it runs nevertheless.
         held: Those whose daemon was stopped, and whose device another process holds.
+        by_hand: Those whose daemon was started by hand.
     """
 
     stopped: tuple[ServiceKind, ...] = ()
@@ -53,6 +56,7 @@ class Described:
     withdrawn: tuple[ServiceKind, ...] = ()
     masked: tuple[ServiceKind, ...] = ()
     held: tuple[ServiceKind, ...] = ()
+    by_hand: tuple[ServiceKind, ...] = ()
 
     def machine(self, init: str, name: str) -> Machine:
         """The machine of a world that is so."""
@@ -61,6 +65,8 @@ class Described:
             init="" if init == "none" else init,
             startup={_unit(kind): "masked" for kind in self.masked},
             failed={_unit(kind): "signal" for kind in self.crashed} if init == "systemd" else {},
+            last_words={_unit(kind): LAST_WORDS for kind in self.crashed},
+            by_hand=[f"hv_{SHORT[kind]}_daemon" for kind in self.by_hand],
             processes=[
                 LinuxProcess(pid=700, user=0, name="sleep", holds=f"/dev/vmbus/hv_{SHORT[kind]}") for kind in self.held
             ],
@@ -130,8 +136,10 @@ class Real:
             self._machine.host("crash", SHORT[kind])
         for kind in wanted.withdrawn:
             self._machine.host("withdraw", SHORT[kind])
-        for kind in (*wanted.stopped, *wanted.held):
+        for kind in (*wanted.stopped, *wanted.held, *wanted.by_hand):
             self._machine.shell(_by_init(self.init, SHORT[kind], "stop"))
+        for kind in wanted.by_hand:
+            self._machine.shell(_by_init("none", SHORT[kind], "start"))
         for kind in wanted.held:
             hold = f"exec 3<>/dev/vmbus/hv_{SHORT[kind]}; exec sleep 1000"
             self._machine.shell(f"setsid sh -c '{hold}' > /dev/null 2>&1 &")
@@ -154,6 +162,8 @@ class Real:
             self._machine.host("offer", SHORT[kind])
         if self._was.held:
             self._machine.shell("kill $(pidof sleep)", check=False)
+        for kind in self._was.by_hand:
+            self._machine.shell(_by_init("none", SHORT[kind], "stop"), check=False)
         self._start(*DAEMONS)
 
     def _start(self, *kinds: ServiceKind) -> None:
@@ -326,6 +336,35 @@ def test_a_daemon_that_crashed_is_started_again(way: Way) -> None:
 
 
 @everywhere
+def test_who_was_started_by_hand_is_told_from_the_others(way: Way) -> None:
+    states = {state.kind: state for state in way.have(by_hand=(KVP,)).services.list()}
+    assert (states[KVP].running, states[VSS].running) == (True, True)
+    expected = (None, None) if way.init == "none" else (True, False)
+    assert (states[KVP].by_hand, states[VSS].by_hand) == expected
+    if way.init == "systemd":
+        assert way.guest().services["kvp"].restart().by_hand is False
+
+
+@on("systemd")
+def test_last_words_are_for_those_who_may_read_the_journal(way: Way) -> None:
+    guest = way.have(crashed=(VSS,))
+    words = guest.services["vss"].state().last_words
+    assert words is not None
+    assert words.startswith("It was ended by signal 11. It said: Hyper-V VSS: VSS starting; pid is:")
+    assert guest.services["kvp"].state().last_words is None
+    assert way.guest("plain").services["vss"].state().last_words is None
+
+
+@everywhere
+def test_the_guest_tells_what_else_matters(way: Way) -> None:
+    info = way.have().info()
+    assert (info.on_hyperv, info.time_sources, info.domain_controller) == (True, (), None)
+    assert info.uptime is not None
+    assert info.helper_scripts == tuple(f"/usr/libexec/hypervkvpd/hv_get_{what}_info" for what in ("dhcp", "dns"))
+    assert info.readable_pools == tuple(f"/var/lib/hyperv/.kvp_pool_{number}" for number in range(5))
+
+
+@everywhere
 def test_a_device_that_another_process_holds_is_told(way: Way) -> None:
     guest = way.have(held=(VSS,))
     with pytest.raises(InvalidStateError, match=r"/dev/vmbus/hv_vss is held by process \d+ \(sleep\)"):
@@ -424,7 +463,7 @@ def test_without_rights_nothing_is_changed_and_the_command_is_told(way: Way) -> 
 STATES: Final[list[dict[str, tuple[ServiceKind, ...]]]] = [
     {},
     {"stopped": (KVP,), "crashed": (VSS,)},
-    {"withdrawn": (VSS,)},
+    {"withdrawn": (VSS,), "by_hand": (KVP,)},
     {"held": (VSS,)},
 ]
 
@@ -453,12 +492,12 @@ def told(guest: Guest) -> list[object]:
 def comparable(value: object) -> object:
     """Plain data without what differs by way, by time and by process."""
     if isinstance(value, dict):
-        differs = {"address", "read_at", "pid"}
+        differs = {"address", "read_at", "pid", "uptime", "version", "available_version"}
         if value.get("offered") is False:
             # Whether systemd stops the daemon, or its read fails before that, is a matter of chance.
-            differs.add("status")
+            differs |= {"status", "last_words"}
         left = {key: comparable(item) for key, item in value.items() if key not in differs}
         return left | {"pid": value["pid"] is None} if "pid" in value else left
     if isinstance(value, str):
-        return re.sub(r"(process|kill -15) \d+", r"\1 N", value)
+        return re.sub(r"(process |kill -15 |pid is:)\d+", r"\1N", value)
     return list(map(comparable, value)) if isinstance(value, list) else value

@@ -61,6 +61,7 @@ from hvintegration.update_tables import (
     TABLE_SOURCES,
     Entry,
 )
+from tests.support.ailments import AILMENTS, diagnosed
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 INDENT: Final = "·\u00a0"
@@ -269,6 +270,7 @@ def _json_type(annotation: str) -> str:
     plain |= {"tuple[str, ...]": "list of texts", "ServiceKind": "text: a key", "ChangeOutcome": "text"}
     plain |= {"UpdateMechanism": "text", "UpdateGeneration": "text"}
     plain |= {"float": "number", "CheckOutcome": "text", "GuestFamily": "text", "Startup": "text"}
+    plain |= {"Severity": "text", "End": "text", "date": "text: ISO 8601"}
     named = f"list of `{rows[1]}`" if rows else plain.get(base, f"`{base}`")
     return f"{named}, or null" if optional else named
 
@@ -300,7 +302,6 @@ _WORLD_KEYS: Final = {
         "caption": "Its name, as the host shows it.",
         "version": "Such as `10.0.20348`.",
         "build": "Such as `20348`.",
-        "product_type": "As in `Win32_OperatingSystem`; for the engine only.",
         "domain_role": "As in `Win32_ComputerSystem`; for the engine only.",
     },
     "Machine": {
@@ -338,6 +339,24 @@ def _errors_table() -> str:
 def _language(language: str) -> str:
     rows = [(kind.label, kind.names(language)) for kind in HOST_MANAGED]
     return _table(f"English | {language}", [row for row in rows if row[1]])
+
+
+def _rules() -> str:
+    parts: list[str] = []
+    for rule in hv.RULES:
+        ailment = next(ailment for ailment in AILMENTS if ailment.rule == rule.id)
+        finding = next(found for found in diagnosed(ailment, ill=True).findings if found.id == rule.id)
+        fix = finding.fix
+        done = "" if fix is None else f" `vm.apply(finding.fix)` can do this in the {fix.end}: {fix.action}."
+        parts += [
+            f"### {rule.title}",
+            f"`{rule.id}`: {rule.severity}, judged from {rule.needs}.",
+            "\n".join(f"- {sentence}" for sentence in finding.evidence),
+            f"**Cause.** {finding.cause}",
+            f"**What to do.** {finding.remedy}{done}".replace(" in the host", " on the host"),
+            f"Source: {rule.source}.",
+        ]
+    return "\n\n".join(parts)
 
 
 UNKNOWN: Final = "unknown"
@@ -467,6 +486,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
         "names_de": lambda: _language("de"),
         "names_fr": lambda: _language("fr"),
         "errors": _errors_table,
+        "rules": _rules,
     }
     | {
         f"to_dict_{cls.__name__}": functools.partial(_to_dict_table, cls)
@@ -474,6 +494,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
             *(hv.HostInfo, hv.VMInfo, hv.ServiceState, hv.ServiceChange, hv.Failure, hv.VMInventory, hv.Inventory),
             *(hv.HostCheck, hv.CheckStep),
             *(hv.GuestInfo, hv.GuestServiceState, hv.GuestChange, hv.GuestInventory),
+            *(hv.Finding, hv.Fix, hv.Acceptance, hv.Diagnosis, hv.Audit, hv.AuditChanges),
             *(hv.UpdateAdvice, hv.GuestPackage),
         )
     }

@@ -293,7 +293,7 @@ def test_handles_are_equal_when_they_mean_the_same_through_the_same_session(host
 def test_a_family_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="Invalid family 'macos'") as refused:
         hv.connect_guest("sim:", family="macos")
-    assert refused.value.hint == "It is windows or linux."
+    assert refused.value.hint == "It is windows, linux or freebsd."
 
 
 @pytest.mark.parametrize("kind", [ServiceKind.HEARTBEAT, ServiceKind.POWERSHELL_DIRECT])

@@ -82,6 +82,19 @@ def test_a_guest_that_does_not_run_is_at_no_address(state: str) -> None:
     assert world.journal == []
 
 
+def test_a_guest_tells_of_its_clock_and_what_it_is() -> None:
+    world = demo_world()
+    plain = Guest(hv.Simulator(world, guest="backup")).info()
+    assert (plain.domain_controller, plain.uptime, plain.time_sources, plain.on_hyperv) == (False, None, None, None)
+    system = world.machine("backup").os
+    system.product_type, system.uptime, system.time_sources = 2, 4711, ["NT5DS", "VMICTimeProvider"]
+    info = Guest(hv.Simulator(world, guest="backup")).info()
+    assert (info.domain_controller, info.uptime) == (True, 4711)
+    assert info.time_sources == ("NT5DS", "VMICTimeProvider")
+    system.time_sources = ["NoSync"]
+    assert Guest(hv.Simulator(world, guest="backup")).info().time_sources == ()
+
+
 def test_a_world_shows_no_password() -> None:
     assert "Guest-Passw0rd" not in repr(demo_world())
 

@@ -24,7 +24,8 @@ from hvintegration.errors import (
 from hvintegration.guest import Guest
 from hvintegration.guest_models import Startup
 from hvintegration.models import Health
-from hvintegration.scripts import GET_GUEST, SH_GET_GUEST, SH_GET_SYSTEM, SH_STOP_PROCESS
+from hvintegration.operations.linux_facts import looked_for
+from hvintegration.scripts import GET_GUEST, SH_GET_GUEST, SH_STOP_PROCESS
 from hvintegration.simulator import Fault, LinuxProcess, LinuxSystem, World, demo_world
 
 RHEL_9: Final = 'ID="rhel"\nVERSION_ID="9.6"\nPRETTY_NAME="Red Hat Enterprise Linux 9.6 (Plow)"\n'
@@ -55,7 +56,7 @@ def test_it_runs_sh_and_no_powershell_and_windows_the_other_way_round() -> None:
     with pytest.raises(ConnectError, match="PowerShell did not start") as absent:
         linux.call(Call(GET_GUEST, {"info": False}), Deadline(5))
     assert absent.value.address == "sim:#guest=web"
-    assert '"kernel": "Linux"' in linux.call(Call(SH_GET_SYSTEM, {}), Deadline(5))
+    assert '"kernel": "Linux"' in linux.call(Call(SH_GET_GUEST, looked_for()), Deadline(5))
     assert '"gone": true' in linux.call(Call(SH_STOP_PROCESS, {"process_id": 7, "started": "1"}), Deadline(5))
     with pytest.raises(ConfigurationError, match="runs PowerShell, not POSIX sh"):
         windows.call(Call(SH_GET_GUEST, {}), Deadline(5))
@@ -182,6 +183,54 @@ def test_another_distribution_and_files_that_are_copied_over_uio() -> None:
     world.machine("web").services["guest_service_interface"].enabled = True
     state = guest_of(world).services["guest_service_interface"].start()
     assert (state.running, state.device, state.name) == (True, True, "hv_fcopy_uio_da")
+
+
+def test_a_daemon_that_was_started_by_hand() -> None:
+    world = demo(by_hand=["hv_kvp_daemon"])
+    service = guest_of(world).services["kvp"]
+    assert (service.state().running, service.state().by_hand, service.state().status) == (True, True, "inactive (dead)")
+    assert (service.restart().by_hand, world.machine("web").linux.by_hand) == (False, [])
+
+    guest = guest_of(demo(init="openrc", by_hand=["hv_kvp_daemon"]))
+    assert guest.services["kvp"].state().by_hand is True
+
+
+def test_last_words_of_a_daemon_for_root_alone() -> None:
+    facts = {"failed": {"hv-vss-daemon.service": "signal"}, "last_words": {"hv-vss-daemon.service": "freezing\n/data"}}
+    words = guest_of(demo(**facts)).services["vss"].state().last_words
+    assert words == "It was ended by signal 11. It said: freezing /data"
+    assert guest_of(demo(**facts, rights="sudo")).services["vss"].state().last_words is None
+
+    guest = guest_of(demo(failing={"hv_vss_daemon": "error: 5"}))
+    with pytest.raises(InvalidStateError):
+        guest.services["vss"].start()
+    assert guest.services["vss"].state().last_words == "It ended with status 1. It said: error: 5"
+
+
+def test_what_else_a_guest_can_tell() -> None:
+    info = guest_of(demo(helper_scripts=[], time_daemons=["chronyd"], readable_pools=False, uptime=7)).info()
+    assert (info.helper_scripts, info.time_sources, info.readable_pools, info.uptime) == ((), ("chronyd",), (), 7)
+    info = guest_of(demo(time_daemons=["chronyd", "ntpd"], refclock="/dev/ptp_hyperv")).info()
+    assert info.time_sources == ("chronyd (PTP hyperv)", "ntpd")
+    assert len(info.readable_pools or ()) == 5
+    assert guest_of(demo(hidepid=True, rights="none")).info().time_sources is None
+
+
+@pytest.mark.parametrize(
+    ("os_release", "name", "available"),
+    [
+        (None, "hyperv-daemons", "2-1"),
+        (RHEL_9, "hypervkvpd", None),
+        ("ID=alpine", "hvtools", "2-1"),
+        ("ID=arch", "hyperv", "2-1"),
+    ],
+)
+def test_versions_of_packages(os_release: str | None, name: str, available: str | None) -> None:
+    system = {} if os_release is None else {"os_release": os_release}
+    guest = guest_of(demo(packages={name: "1-r1"}, available={name: "2-1"}, **system))
+    (state,) = (state for state in guest.inventory().services if state.kind is hv.ServiceKind.KVP)
+    assert (state.package, state.version, state.available_version) == (name, "1-r1", available)
+    assert guest.services["kvp"].state().available_version is None
 
 
 def test_names_that_lie_forge_nothing() -> None:

@@ -22,7 +22,7 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 
 
 @pytest.mark.parametrize("cls", VALUES)
-@settings(max_examples=max(10, EXAMPLES // 3))
+@settings(max_examples=max(5, EXAMPLES // 6))
 @given(st.data())
 def test_a_value_comes_back_from_plain_data_and_from_json(cls: type[Value], data: st.DataObject) -> None:
     value = data.draw(any_value(cls))
@@ -34,7 +34,7 @@ def test_a_value_comes_back_from_plain_data_and_from_json(cls: type[Value], data
 
 
 @pytest.mark.parametrize("cls", VALUES)
-@settings(max_examples=max(10, EXAMPLES // 3))
+@settings(max_examples=max(5, EXAMPLES // 6))
 @given(st.data())
 def test_what_is_no_value_is_refused_with_its_place(cls: type[Value], data: st.DataObject) -> None:
     document: dict[str, Any] = json.loads(json.dumps(data.draw(any_value(cls)).to_dict()))

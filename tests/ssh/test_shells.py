@@ -17,7 +17,7 @@ from hvintegration import SSH, Host, Local
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import CommandFailedError, ConfigurationError, ConnectError, TransportTimeoutError
-from hvintegration.scripts import SH_GET_SYSTEM, Effect, Language
+from hvintegration.scripts import SH_GET_GUEST, Effect, Language
 from tests.support.endpoints import wait_until
 from tests.support.other_script import OtherScript
 from tests.support.sshd import Sshd
@@ -62,12 +62,12 @@ def processes(mark: str) -> list[str]:
 
 def test_a_script_reads_the_system(ssh: SSH) -> None:
     for _ in range(2):
-        answer = json.loads(ssh.call(Call(SH_GET_SYSTEM, {}), Deadline(30)))
+        answer = json.loads(ssh.call(Call(SH_GET_GUEST, {}), Deadline(30)))
 
         assert answer["errors"] == []
         assert answer["result"]["kernel"] == "Linux"
         assert answer["result"]["kernel_release"] == platform.release()
-        assert answer["result"]["host_name"] == platform.node()
+        assert answer["result"]["name"] == platform.node()
         assert answer["result"]["user_id"] == 0
 
 
@@ -89,7 +89,7 @@ def test_a_script_that_fails_is_an_error_and_the_next_one_runs(ssh: SSH, text: s
         ssh.call(Call(other(text), {}), Deadline(30))
 
     assert failed.value.error_id == "ScriptFailed"
-    assert json.loads(ssh.call(Call(SH_GET_SYSTEM, {}), Deadline(30)))["errors"] == []
+    assert json.loads(ssh.call(Call(SH_GET_GUEST, {}), Deadline(30)))["errors"] == []
 
 
 @pytest.mark.parametrize("effect", list(Effect))
@@ -106,7 +106,7 @@ def test_what_hangs_is_ended_with_its_children(ssh: SSH, effect: Effect, tmp_pat
         assert late.value.fenced
         assert processes(mark) == []
     assert wait_until(lambda: processes(mark) == [])
-    assert json.loads(ssh.call(Call(SH_GET_SYSTEM, {}), Deadline(30)))["errors"] == []
+    assert json.loads(ssh.call(Call(SH_GET_GUEST, {}), Deadline(30)))["errors"] == []
 
 
 def test_a_server_without_a_shell_is_said_to_have_none(start_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_server_without_a_shell_is_said_to_have_none(start_sshd: Callable[...,
         contextlib.closing(start_sshd(f"SetEnv PATH={tmp_path}").ssh()) as ssh,
         pytest.raises(ConnectError, match="POSIX sh did not start") as absent,
     ):
-        ssh.call(Call(SH_GET_SYSTEM, {}), Deadline(30))
+        ssh.call(Call(SH_GET_GUEST, {}), Deadline(30))
     assert not absent.value.may_have_run
 
 
@@ -124,7 +124,7 @@ def test_both_languages_share_a_connection(start_sshd: Callable[..., Sshd], engi
         host = Host(ssh)
 
         assert host.info().name == "HV01"
-        assert json.loads(ssh.call(Call(SH_GET_SYSTEM, {}), Deadline(30)))["errors"] == []
+        assert json.loads(ssh.call(Call(SH_GET_GUEST, {}), Deadline(30)))["errors"] == []
         assert host.info().name == "HV01"
 
 
@@ -132,8 +132,8 @@ def test_both_languages_share_a_connection(start_sshd: Callable[..., Sshd], engi
 def test_a_powershell_takes_no_shell_script(engine: str) -> None:
     with contextlib.closing(Local(engine)) as local:
         with pytest.raises(ConfigurationError, match="runs PowerShell, not POSIX sh"):
-            local.call(Call(SH_GET_SYSTEM, {}), Deadline(30))
+            local.call(Call(SH_GET_GUEST, {}), Deadline(30))
         requests = local.requests
         with pytest.raises(ConfigurationError, match="runs PowerShell, not POSIX sh"):
-            local.call(Call(SH_GET_SYSTEM, {}), Deadline(30))
+            local.call(Call(SH_GET_GUEST, {}), Deadline(30))
         assert local.requests == requests

@@ -20,8 +20,16 @@ __all__ = ["VALUES", "any_value"]
 _LOADED = (findings, guest_models, models)
 """Their classes are found once they are loaded."""
 
+_WORDS = (
+    *("Ok", "NoContact", "LostCommunication", "Degraded", "NonRecoverableError", "CommunicationFailed"),
+    *("Running", "Off", "RunningCritical", "OkApplicationsUnknown", "OkApplicationsCritical", "ProductionOnly"),
+    *("10.0.20348", "10.0.14393.x", "10.0.", "6.2.9200", "6.12.9-amd64", "6.x", "failed (failed, signal)"),
+    *("/usr/sbin/hv_fcopy_daemon", "VMICTimeProvider", "chronyd", "PermissionDenied"),
+)
+"""Texts that mean something to a rule, or nearly."""
+
 _PLAIN: dict[object, st.SearchStrategy[Any]] = {
-    str: st.text(max_size=8),
+    str: st.text(max_size=8) | st.sampled_from(_WORDS),
     int: st.integers(),
     float: st.floats(allow_nan=False),
     bool: st.booleans(),

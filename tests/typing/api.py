@@ -167,3 +167,28 @@ def use(directory: Path) -> None:
     hv.Credential("admin", "secret")
     assert_type(hv.ServiceKind.find("Takt"), hv.ServiceKind)
     assert_type(hv.ServiceKind.KVP.linux_daemons, tuple[str, ...])
+
+
+def diagnose() -> None:
+    with hv.connect("sim:") as host:
+        vm = host.vms["demovm"]
+        guest = vm.guest("ssh://root@web1")
+        diagnosis = vm.diagnose(guest, host_info=host.info(), timeout=30)
+        assert_type(diagnosis, hv.Diagnosis)
+        assert_type(diagnosis.findings, hv.Rows[hv.Finding])
+        assert_type(diagnosis.missing, tuple[str, ...])
+        assert_type(guest.diagnose(), hv.Diagnosis)
+        for finding in diagnosis.findings:
+            assert_type(finding.severity, hv.Severity)
+            assert_type(finding.kind, hv.ServiceKind | None)
+            if finding.fix is not None:
+                assert_type(vm.apply(finding.fix, guest=guest), hv.ServiceChange | hv.GuestChange)
+                assert_type(guest.apply(finding.fix, confirm=True), hv.GuestChange)
+        audit = host.audit(lambda vm: vm.guest("ssh://root@web1") if vm.name else None, parallel=4)
+        assert_type(audit, hv.Audit)
+        assert_type(audit.findings, hv.Rows[hv.Finding])
+        earlier = hv.Audit.from_dict(audit.to_dict())
+        assert_type(earlier, hv.Audit)
+        assert_type(audit.since(earlier).new, hv.Rows[hv.Finding])
+        assert_type(hv.diagnose(vm.inventory(), guest.inventory()), hv.Diagnosis)
+        assert_type(hv.RULES, tuple[hv.Rule, ...])

@@ -18,6 +18,13 @@ DRIVEN = (ServiceKind.HEARTBEAT, ServiceKind.SHUTDOWN, ServiceKind.TIME_SYNC)
 LINUX_KINDS = tuple(kind for kind in ServiceKind if kind in {*DAEMONS, *DRIVEN})
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
+HELPERS = tuple(f"/usr/libexec/hypervkvpd/hv_{name}_info" for name in ("get_dhcp", "get_dns"))
+POOLS = "\n".join(
+    [
+        *(f"drwxr-xr-x 2 0 0 140 Nov 27 10:54 {path}" for path in ("/var", "/var/lib", "/var/lib/hyperv")),
+        *(f"-rw-r--r-- 1 0 0 0 Nov 27 10:54 /var/lib/hyperv/.kvp_pool_{number}" for number in range(5)),
+    ]
+)
 
 
 def unit(name: str, **changes: str) -> str:
@@ -29,6 +36,7 @@ def unit(name: str, **changes: str) -> str:
         "SubState": "running",
         "UnitFileState": "disabled",
         "Result": "success",
+        "MainPID": "0",
     }
     return "\n".join(f"{key}={value}" for key, value in (plain | changes).items())
 
@@ -56,14 +64,23 @@ def linux_result(**changes: object) -> dict[str, Any]:
         "os_release": DEBIAN,
         "vendor": "Microsoft Corporation",
         "product": "Virtual Machine",
+        "hypervisor": None,
+        "vmbus": True,
+        "uptime": 3600,
         "driver": True,
         "module": True,
         "channels": [channel(kind) for kind in LINUX_KINDS],
         "devices": [device for _, _, device in names],
         "processes": [process(daemon, 45 + place) for place, (daemon, _, _) in enumerate(names)],
-        "programs": [f"/usr/sbin/{daemon}" for daemon, _, _ in names],
+        "programs": [*(f"/usr/sbin/{daemon}" for daemon, _, _ in names), *HELPERS],
         "units": ["\n\n".join(unit(name) for _, name, _ in names)],
         "wanted": [f"{name}.service" for _, name, _ in names],
+        "keepers": [f"{45 + place} /system.slice/{name}.service" for place, (_, name, _) in enumerate(names)],
+        "last_words": [],
+        "pools": [POOLS],
+        "clocks": ["/dev/ptp0 hyperv"],
+        "packages": ["apt\ninstalled hyperv-daemons 6.1.176-1"],
+        "available": None,
         "vm_id": None,
         "rights": "root",
     }

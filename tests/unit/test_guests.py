@@ -226,7 +226,7 @@ def test_a_machine_that_is_no_windows_guest_is_asked_by_its_shell_and_read_as_li
     [
         ConnectError("No sh.", address=HOST),
         ConfigurationError("It runs PowerShell."),
-        linux(kernel="FreeBSD"),
+        linux(kernel="SunOS"),
         linux(kernel=None),
         linux(kernel=7),
         LOST,

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from hvintegration.calls.operation import Operation
 from hvintegration.errors import (
     CommandFailedError,
+    ConnectError,
     DecodeError,
     HvError,
     InvalidStateError,
@@ -16,7 +18,7 @@ from hvintegration.errors import (
     ServiceNotFoundError,
     UnsupportedError,
 )
-from hvintegration.guest_models import GuestChange, GuestFamily, GuestServiceState, Startup
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome, Health
 from hvintegration.operations.guests import (
     GuestAction,
@@ -31,9 +33,22 @@ from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
 from hvintegration.service_kind import ServiceKind
 
 from .driving import HOST, Outcome, Reply, answer, drive, problem
-from .linux_starting import DAEMONS, DRIVEN, LINUX_KINDS, channel, linux, linux_result, process, unit
+from .linux_starting import (
+    DAEMONS,
+    DEBIAN,
+    DRIVEN,
+    HELPERS,
+    LINUX_KINDS,
+    POOLS,
+    channel,
+    linux,
+    linux_result,
+    process,
+    unit,
+)
 
 KVP, VSS, COPY = ServiceKind.KVP, ServiceKind.VSS, ServiceKind.GUEST_SERVICE_INTERFACE
+NO_POWERSHELL = ConnectError("PowerShell did not start.", address=HOST)
 every_daemon = pytest.mark.parametrize("kind", DAEMONS)
 every_driven = pytest.mark.parametrize("kind", DRIVEN)
 
@@ -66,8 +81,11 @@ def test_everything_is_one_call_that_names_what_to_look_for() -> None:
     assert "hv_kvp_daemon" in call.document["names"].split()
     assert "hv_fcopy_uio_da" in call.document["names"].split()
     assert "/usr/sbin/hypervvssd" in call.document["programs"].split()
-    assert set(call.document) == {"devices", "programs", "names", "units", "scripts"}
-    assert call.document["devices"].split() == [device for *_, device in sorted(DAEMONS.values(), key=lambda _: 0)]
+    assert set(call.document) == {
+        *("devices", "programs", "names", "units", "scripts"),
+        *("pools", "available", "apt", "apk", "pacman", "rpm"),
+    }
+    assert {device for *_, device in DAEMONS.values()} <= set(call.document["devices"].split())
 
 
 def test_the_rows_are_the_six_that_linux_has_in_the_order_of_hosts() -> None:
@@ -296,6 +314,297 @@ def test_who_cannot_become_root_is_told_so(rights: str | None, reason: str | Non
     assert (row.cannot_start, row.cannot_stop) == (reason, reason)
 
 
+# -- what runs by hand, and what was said last ---------------------------------------------------------------------
+
+SESSION = "45 /user.slice/user-0.slice/session-7.scope"
+
+
+@pytest.mark.parametrize(
+    ("changes", "by_hand"),
+    [
+        ({}, False),
+        ({"keepers": [SESSION]}, True),
+        ({"keepers": [SESSION], "units": [unit("hv-kvp-daemon", MainPID="45")]}, False),
+        ({"keepers": ["45 /machine/x/system.slice/hv-kvp-daemon.service/sub"]}, False),
+        ({"keepers": ["45 /system.slice/hv-kvp-daemon.service2"]}, True),
+        ({"keepers": []}, None),
+        ({"keepers": [], "units": [unit("hv-kvp-daemon", ActiveState="inactive")]}, True),
+        ({"keepers": [], "units": [unit("hv-kvp-daemon", ActiveState="failed")]}, True),
+        ({"units": None}, None),
+        ({"processes": None}, None),
+        ({"processes": []}, None),
+        ({"init": "sysvinit", "units": ["hv-kvp-daemon enabled"], "keepers": ["45 noted"]}, False),
+        ({"init": "openrc", "units": ["hv-kvp-daemon enabled"], "keepers": ["45 -"]}, True),
+        ({"init": "openrc", "units": ["hv-kvp-daemon enabled"], "keepers": ["46 -"]}, None),
+        ({"init": "openrc", "units": ["hv-kvp-daemon enabled"], "keepers": ["45", "x noted", ""]}, None),
+        ({"init": None, "units": None, "keepers": []}, None),
+    ],
+)
+def test_what_runs_without_its_unit_runs_by_hand(changes: dict[str, Any], *, by_hand: bool | None) -> None:
+    assert kvp(**({"processes": [process("hv_kvp_daemon")]} | changes)).by_hand is by_hand
+
+
+def failed_unit(result: str = "exit-code", status: str = "1") -> str:
+    return unit("hv-kvp-daemon", ActiveState="failed", SubState="failed", Result=result, ExecMainStatus=status)
+
+
+@pytest.mark.parametrize(
+    ("shown", "words", "told"),
+    [
+        (failed_unit(), "a\nb", "It ended with status 1. It said: a b"),
+        (failed_unit(), "", "It ended with status 1."),
+        (failed_unit("signal", "11"), "", "It was ended by signal 11."),
+        (failed_unit("core-dump", "6"), "\x1b[2J", "It was ended by signal 6. It said: [2J"),
+        (failed_unit("start-limit-hit"), "", "Its unit failed: start-limit-hit."),
+        (failed_unit(), None, None),
+        (unit("hv-kvp-daemon"), "a", None),
+        (unit("hv-kvp-daemon", ActiveState="inactive"), "a", None),
+    ],
+)
+def test_what_failed_tells_how_to_those_who_may_read_the_journal(shown: str, words: str | None, told: object) -> None:
+    said = [] if words is None else [f"hv-kvp-daemon.service\n{words}"]
+    assert kvp(processes=[], units=[shown], last_words=said).last_words == told
+
+
+# -- packages ------------------------------------------------------------------------------------------------------
+
+RHEL = 'ID="rhel"\nVERSION_ID="9.6"\n'
+UBUNTU = 'ID=ubuntu\nVERSION_ID="24.04"\n'
+
+
+@pytest.mark.parametrize(
+    ("os_release", "packages", "package", "version"),
+    [
+        (None, ["apt\ninstalled hyperv-daemons 6.1.176-1"], None, None),
+        ("ID=debian\nVERSION_ID=12", ["apt\ninstalled hyperv-daemons 6.1.176-1"], "hyperv-daemons", "6.1.176-1"),
+        ("ID=debian\nVERSION_ID=12", ["apt\nconfig-files hyperv-daemons 6.1.176-1"], "hyperv-daemons", None),
+        ("ID=debian\nVERSION_ID=12", ["apt\ninstalled other 1"], "hyperv-daemons", None),
+        ("ID=debian\nVERSION_ID=12", ["", "apt", "apt\n\n", "x\ny z"], "hyperv-daemons", None),
+        ("ID=debian\nVERSION_ID=12", ["apt\ninstalled hyperv-daemons \x1b[2J"], "hyperv-daemons", None),
+        ("ID=debian\nVERSION_ID=12", None, "hyperv-daemons", None),
+        (RHEL, ["rpm\nhypervkvpd 0-0.42.el9\npackage x is not installed"], "hypervkvpd", "0-0.42.el9"),
+        (UBUNTU, ["apt\ninstalled linux-cloud-tools-common 6.8.0-56.58"], "linux-cloud-tools-common", "6.8.0-56.58"),
+        ("ID=alpine", ["apk\nhvtools-4.11.9-r4 x86_64 {hvtools} (GPL-2.0-only) [installed]"], "hvtools", "4.11.9-r4"),
+        ("ID=arch", ["pacman\nhyperv 6.18-3"], "hyperv", "6.18-3"),
+        ("ID=amzn\nVERSION_ID=2023", ["rpm\nhypervkvpd 1-1"], None, None),
+    ],
+)
+def test_which_version_of_which_package(
+    os_release: str | None, packages: object, package: str | None, version: str | None
+) -> None:
+    row = kvp(os_release=os_release, packages=packages)
+    assert (row.package, row.version, row.available_version) == (package, version, None)
+
+
+APK_SAYS = "apk\nhvtools policy:\n  4.11.9-r4:\n    lib/apk/db/installed\n    https://a.example/main\n"
+
+
+@pytest.mark.parametrize(
+    ("os_release", "said", "version"),
+    [
+        (
+            "ID=debian\nVERSION_ID=12",
+            "apt\nhyperv-daemons:\n  Installed: (none)\n  Candidate: 6.1.180-1\n",
+            "6.1.180-1",
+        ),
+        ("ID=debian\nVERSION_ID=12", "apt\nhyperv-daemons:\n  Installed: (none)\n  Candidate: (none)\n", None),
+        ("ID=debian\nVERSION_ID=12", "apt\n", None),
+        ("ID=arch", "pacman\nName            : hyperv\nVersion         : 6.18-3\nVersion : 1", "6.18-3"),
+        ("ID=alpine", APK_SAYS, "4.11.9-r4"),
+        ("ID=alpine", f"{APK_SAYS}  4.12-r0:\n    https://b.example/main\n", None),
+        ("ID=alpine", "apk\nhvtools policy:\n  4.11.9-r4:\n    lib/apk/db/installed\n", None),
+        (RHEL, "rpm\nhypervkvpd 1-1", None),
+    ],
+)
+def test_which_version_could_be_installed(os_release: str, said: str, version: str | None) -> None:
+    assert kvp(os_release=os_release, available=[said]).available_version == version
+
+
+def test_what_could_be_installed_is_asked_for_with_the_guest_only() -> None:
+    def asked(operation: Operation[object]) -> object:
+        (call,) = drive(operation, [linux()]).calls
+        return call.document["available"]
+
+    assert (asked(list_guest_services(target())), asked(read_guest_inventory(target()))) == ("", "yes")
+
+
+# -- the guest -----------------------------------------------------------------------------------------------------
+
+
+def info_of(**changes: object) -> GuestInfo:
+    return drive(read_guest_inventory(target()), [linux(**changes)]).value.info
+
+
+@pytest.mark.parametrize(
+    ("lines", "clocks", "sources"),
+    [
+        ([], [], ()),
+        (None, [], None),
+        (["7 S 101 chronyd /usr/sbin/chronyd"], [], ("chronyd",)),
+        (["7 S 101 chronyd "], ["refclock /dev/ptp_hyperv"], ("chronyd (PTP hyperv)",)),
+        (["7 S 101 chronyd "], ["refclock /dev/ptp0", "/dev/ptp0 hyperv"], ("chronyd (PTP hyperv)",)),
+        (["7 S 101 chronyd "], ["refclock /dev/ptp0", "/dev/ptp0 KVM virtual PTP"], ("chronyd",)),
+        (["7 S 101 chronyd "], ["refclock /dev/ptp1", "/dev/ptp0 hyperv"], ("chronyd",)),
+        (["7 S 101 ntpd ", "8 S 102 systemd-timesyn ", "9 S 102 ntpd "], [], ("ntpd", "systemd-timesyncd")),
+        (["7 S 0 ntpd /bin/busybox"], [], ("ntpd",)),
+        (["7 S 61184 systemd-timesyn /usr/lib/systemd/systemd-timesyncd"], [], ("systemd-timesyncd",)),
+        (["7 S 1000 chronyd ", "8 S 0 ntpd /usr/bin/sleep", "9 Z 0 ntpd ", "10 S x chronyd "], [], ()),
+    ],
+)
+def test_what_sets_the_clock(lines: object, clocks: list[str], sources: object) -> None:
+    assert info_of(processes=lines, clocks=clocks).time_sources == sources
+
+
+SET_IFCONFIG = "/usr/libexec/hypervkvpd/hv_set_ifconfig"
+
+
+@pytest.mark.parametrize(
+    ("os_release", "programs", "scripts"),
+    [
+        (DEBIAN, [*HELPERS, "/usr/sbin/hv_kvp_daemon"], HELPERS),
+        (DEBIAN, [*HELPERS, SET_IFCONFIG], (*HELPERS, SET_IFCONFIG)),
+        (DEBIAN, [], ()),
+        (DEBIAN, [HELPERS[0], f"?{HELPERS[1]}"], None),
+        ("ID=nixos", [], None),
+        (None, [], None),
+        (None, list(HELPERS), HELPERS),
+    ],
+)
+def test_which_scripts_of_data_exchange_are_there(os_release: str | None, programs: list[str], scripts: object) -> None:
+    assert info_of(os_release=os_release, programs=programs).helper_scripts == scripts
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        (POOLS, 5),
+        (POOLS.replace("-rw-r--r--", "-rw-------"), 0),
+        (POOLS.replace("-rw-r--r--", "-rw----r--", 1), 5),
+        (POOLS.replace("drwxr-xr-x", "drwx------", 1), 0),
+        (POOLS.replace("drwxr-xr-x", "drwxr-x--t", 1), 5),
+        (POOLS.replace("drwxr-xr-x", "drwxr-xr--", 1), 0),
+        (POOLS.replace("-rw-r--r-- 1", "-rw-r--r--+ 1"), 5),
+        ("\n".join(POOLS.split("\n")[3:]), 0),
+        ("\n".join(POOLS.split("\n")[:3]), 0),
+        ("garbage\n\n \n-rw-r--r-- /etc/shadow", 0),
+    ],
+)
+def test_which_files_of_data_exchange_everybody_may_read(said: str, count: int) -> None:
+    assert len(info_of(pools=[said]).readable_pools or ()) == count
+
+
+def test_of_files_that_nobody_has_looked_at_nothing_is_said() -> None:
+    assert (info_of(pools=None).readable_pools, info_of(uptime=None).uptime, info_of().uptime) == (None, None, 3600)
+
+
+def test_a_program_in_a_folder_that_cannot_be_looked_into_is_not_absent() -> None:
+    hidden = {"programs": ["?/usr/sbin/hv_kvp_daemon"], "units": [unit("x")], "processes": []}
+    assert (kvp(**hidden).installed, kvp(**(hidden | {"programs": []})).installed) == (None, False)
+
+
+# -- machines that are not on Hyper-V ------------------------------------------------------------------------------
+
+ELSEWHERE: dict[str, Any] = {
+    "vmbus": False,
+    "driver": False,
+    "module": False,
+    "channels": None,
+    "devices": [],
+    "vendor": "QEMU",
+    "product": "Standard PC",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "on_hyperv"),
+    [
+        ({}, False),
+        ({"vmbus": True}, True),
+        ({"vendor": "Microsoft Corporation", "product": "Virtual Machine"}, True),
+        ({"vendor": "Microsoft Corporation", "product": None}, True),
+        ({"vendor": "Microsoft Corporation", "product": "Surface Laptop"}, False),
+        ({"vendor": None}, None),
+        ({"vendor": None, "hypervisor": "xen"}, False),
+        ({"vmbus": None}, None),
+        ({"vmbus": None, "channels": [channel(KVP)]}, True),
+    ],
+)
+def test_whether_it_runs_on_hyper_v(changes: dict[str, Any], *, on_hyperv: bool | None) -> None:
+    assert info_of(**(ELSEWHERE | changes)).on_hyperv is on_hyperv
+
+
+def test_a_machine_elsewhere_says_so_and_does_not_pass_for_one_without_the_driver() -> None:
+    found = drive(list_guest_services(target()), [linux(**ELSEWHERE, processes=[])]).value
+    assert [str(failure.message) for failure in found.errors] == [
+        "This machine does not run on Hyper-V. It has no integration services."
+    ]
+    for row in found:
+        assert (row.offered, row.running, row.health) == (False, False, Health.DISABLED)
+        assert row.installed is (None if row.kind in DRIVEN else True)
+        assert row.cannot_start == "This machine does not run on Hyper-V."
+
+
+# -- FreeBSD -------------------------------------------------------------------------------------------------------
+
+BSD: dict[str, Any] = {
+    "kernel": "FreeBSD",
+    "kernel_release": "13.2-RELEASE",
+    "init": "rc",
+    "os_release": 'NAME=FreeBSD\nVERSION_ID="13.2"\nID=freebsd\nPRETTY_NAME="FreeBSD 13.2-RELEASE"\n',
+    "hypervisor": "hv",
+    "vmbus": None,
+    "driver": None,
+    "module": None,
+    "channels": None,
+    "bus": ["vmbus0", "hvheartbeat0", "hvkvp0", "hvshutdown0", "hvtimesync0"],
+    "devices": ["/dev/hv_kvp_dev"],
+    "processes": ["45 I 0 hv_kvp_daemon "],
+    "keepers": [],
+    "programs": ["/usr/sbin/hv_kvp_daemon", "/usr/sbin/hv_vss_daemon"],
+    "units": [],
+    "wanted": ["/usr/sbin/hv_kvp_daemon"],
+    "pools": None,
+    "clocks": [],
+    "packages": None,
+}
+
+
+def test_a_freebsd_guest_is_read_in_the_same_words() -> None:
+    unknown = GuestTarget()
+    found = drive(read_guest_inventory(unknown), [NO_POWERSHELL, linux(**BSD)]).value
+    assert (unknown.family, found.info.family, found.info.on_hyperv) == (GuestFamily.FREEBSD, GuestFamily.FREEBSD, True)
+    assert (found.info.caption, found.info.helper_scripts, len(found.errors)) == ("FreeBSD 13.2-RELEASE", None, 0)
+    rows = {row.kind: row for row in found.services}
+    assert tuple(rows) == LINUX_KINDS
+    assert [(rows[kind].running, rows[kind].offered, rows[kind].health) for kind in DRIVEN] == [(True, True, "ok")] * 3
+    assert (rows[KVP].running, rows[KVP].pid, rows[KVP].device, rows[KVP].startup) == (True, 45, True, "triggered")
+    assert (rows[VSS].installed, rows[VSS].running, rows[VSS].device, rows[VSS].offered) == (True, False, None, None)
+    assert (rows[COPY].installed, rows[COPY].cannot_start) == (
+        False,
+        "It is not installed. FreeBSD has no package of it.",
+    )
+
+
+def test_what_freebsd_does_not_tell_is_not_known() -> None:
+    nothing = BSD | {"bus": None, "processes": None, "devices": None, "wanted": [], "hypervisor": None}
+    found = drive(read_guest_inventory(GuestTarget(family=GuestFamily.FREEBSD)), [linux(**nothing)]).value
+    assert found.info.on_hyperv is None
+    for row in found.services:
+        assert (row.running, row.device, row.offered, row.startup) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("kind", [KVP, VSS, COPY, *DRIVEN])
+def test_nothing_is_changed_in_a_freebsd_guest(kind: ServiceKind) -> None:
+    bsd = GuestTarget(family=GuestFamily.FREEBSD)
+    refused = drive(change_guest_service(bsd, kind, GuestAction.STOP, confirm=True), [])
+    assert (refused.error(UnsupportedError).needs, refused.calls) == ("a Linux guest of Hyper-V, or one of Windows", ())
+
+
+def test_a_system_that_is_said_to_be_another_is_refused() -> None:
+    error = drive(list_guest_services(target()), [linux(**BSD)]).error(UnsupportedError)
+    assert "runs FreeBSD, no Linux" in str(error)
+
+
 # -- what the driver serves ----------------------------------------------------------------------------------------
 
 
@@ -306,8 +615,10 @@ def test_who_cannot_become_root_is_told_so(rights: str | None, reason: str | Non
         ({}, True, Health.OK),
         ({"module": False}, True, Health.OK),
         ({"channels": None}, True, Health.OK),
-        ({"driver": None}, None, Health.UNKNOWN),
-        ({"driver": None, "channels": None}, None, Health.UNKNOWN),
+        ({"driver": None}, True, Health.OK),
+        ({"driver": None, "channels": None}, True, Health.OK),
+        ({"driver": None, "module": False}, None, Health.UNKNOWN),
+        ({"driver": None, "module": None, "channels": None}, None, Health.UNKNOWN),
         ({"driver": False}, False, Health.PROBLEM),
         ({"driver": False, "channels": None}, False, Health.DISABLED),
         ({"channels": []}, False, Health.DISABLED),

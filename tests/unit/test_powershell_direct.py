@@ -28,7 +28,7 @@ from hvintegration.errors import (
     UnsupportedError,
     VMNotFoundError,
 )
-from hvintegration.scripts import DIRECT, GET_GUEST, GET_HOST, SET_GUEST_SERVICES, SH_GET_SYSTEM
+from hvintegration.scripts import DIRECT, GET_GUEST, GET_HOST, SET_GUEST_SERVICES, SH_GET_GUEST
 from hvintegration.transports.base import sharing_of
 from hvintegration.transports.powershell_direct import PowerShellDirect
 
@@ -122,7 +122,7 @@ def test_the_password_is_in_no_document_and_in_nothing_that_is_shown() -> None:
     assert WHO.password.encode() not in pickle.dumps(error.value)
 
 
-@pytest.mark.parametrize("script", [GET_HOST, SH_GET_SYSTEM])
+@pytest.mark.parametrize("script", [GET_HOST, SH_GET_GUEST])
 def test_a_script_that_is_none_for_windows_guests_is_not_sent(script: Any) -> None:  # noqa: ANN401 - two of them
     host = FakeHost(answered("{}"))
     with pytest.raises(UnsupportedError):

@@ -29,6 +29,8 @@ if ($request.info) {
         }
         catch { $administrator = $null }
     }
+    $uptime = $null
+    $domainController = $null
     try {
         $system = CimCmdlets\Get-CimInstance -ClassName Win32_OperatingSystem
         $info.name = $system.CSName
@@ -36,10 +38,30 @@ if ($request.info) {
         $info.os_version = $system.Version
         $info.os_build = $system.BuildNumber
         $info = ConvertTo-Texts $info
+        $now = $system.LocalDateTime
+        $start = $system.LastBootUpTime
+        if ($null -ne $now -and $null -ne $start) { $uptime = [long] ($now - $start).TotalSeconds }
+        $productType = $system.ProductType
+        if ($null -ne $productType) { $domainController = 2 -eq $productType }
     }
     catch {
         $failures += ConvertTo-Failure $_ 'Win32_OperatingSystem'
     }
+    $timeSources = $null
+    try {
+        $type = Get-Setting "$servicesKey\W32Time\Parameters" 'Type'
+        $ofHost = Get-Setting "$servicesKey\W32Time\TimeProviders\VMICTimeProvider" 'Enabled'
+        if ($null -ne $type -or $null -ne $ofHost) {
+            $timeSources = @(
+                if ($null -ne $type) { [string] $type }
+                if (1 -eq $ofHost) { 'VMICTimeProvider' }
+            )
+        }
+    }
+    catch { $timeSources = $null }
     $info.administrator = $administrator
+    $info.uptime = $uptime
+    $info.domain_controller = $domainController
+    $info.time_sources = $timeSources
     $result.info = $info
 }

@@ -1,0 +1,120 @@
+"""Each rule applies in its world and not in one that differs in a single fact; and what a diagnosis is beyond that."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+
+from hvintegration import RULES, Acceptance, Diagnosis, Rule, ServiceKind, Severity, diagnose
+from hvintegration.errors import ConfigurationError
+from tests.support.ailments import AILMENTS, Ailment, diagnosed
+
+BY_RULE = pytest.mark.parametrize("ailment", AILMENTS, ids=lambda ailment: ailment.rule)
+
+
+def found(diagnosis: Diagnosis) -> set[str]:
+    return {finding.id for finding in diagnosis.findings}
+
+
+def ailment_of(rule: str) -> Ailment:
+    return next(ailment for ailment in AILMENTS if ailment.rule == rule)
+
+
+def test_each_rule_has_a_pair_of_worlds_and_a_name_of_its_own() -> None:
+    assert sorted(ailment.rule for ailment in AILMENTS) == sorted(rule.id for rule in RULES)
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@BY_RULE
+def test_a_rule_applies_where_one_fact_is_so_and_not_where_it_is_not(ailment: Ailment) -> None:
+    assert ailment.rule in found(diagnosed(ailment, ill=True))
+    assert ailment.rule not in found(diagnosed(ailment, ill=False))
+
+
+@BY_RULE
+def test_a_finding_says_what_it_saw_and_what_to_do(ailment: Ailment) -> None:
+    diagnosis = diagnosed(ailment, ill=True)
+    for finding in diagnosis.findings:
+        for sentence in (*finding.evidence, finding.cause, finding.remedy):
+            assert sentence
+            assert sentence[0].isupper()
+            assert sentence.endswith(".")
+            assert "{" not in sentence
+        assert finding.source
+        assert finding.vm_id == diagnosis.vm_id
+    assert [f.severity for f in diagnosis.findings] == sorted(
+        (f.severity for f in diagnosis.findings), key=list(Severity).index
+    )
+
+
+@BY_RULE
+def test_facts_that_went_through_json_are_judged_equal(ailment: Ailment) -> None:
+    diagnosis = diagnosed(ailment, ill=True)
+    again = Diagnosis.from_dict(json.loads(json.dumps(diagnosis.to_dict())))
+    assert again == diagnosis
+    if ailment.switched is None:
+        plain = diagnose(diagnosis.host, diagnosis.guest)
+        assert diagnose(again.host, again.guest) == plain
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_what_a_rule_says_can_be_shown_without_a_service(rule: Rule) -> None:
+    for kind in rule.kinds:
+        assert rule.say(rule.cause, kind)
+        assert rule.say(rule.remedy, kind)
+
+
+# -- one end ---------------------------------------------------------------------------------------------------------
+
+
+def test_with_one_end_the_other_is_missing_and_nothing_is_said_of_it() -> None:
+    whole = diagnosed(ailment_of("guest-service-not-running"), ill=True)
+    host, guest = diagnose(whole.host), diagnose(None, whole.guest)
+    assert found(host) == {"lost-communication", "backup-silent", "disabled-yet-ok", "file-copy-off"} & found(host)
+    assert "What the guest says: it was not asked." in host.missing
+    assert "What the host says: it was not asked." in guest.missing
+    assert len(host.missing) == len(set(host.missing))
+    assert (host.vm_id, guest.vm_id) == (whole.vm_id, whole.vm_id)
+    assert whole.missing == tuple(dict.fromkeys(whole.missing))
+
+
+def test_without_any_end_there_is_nothing_to_judge() -> None:
+    with pytest.raises(ConfigurationError, match="nothing to judge"):
+        diagnose()
+
+
+def test_of_another_machine_nothing_else_is_judged() -> None:
+    diagnosis = diagnosed(ailment_of("guest-is-another-machine"), ill=True)
+    assert found(diagnosis) == {"guest-is-another-machine"}
+    assert diagnosis.missing == ()
+
+
+def test_what_the_guest_explains_is_not_said_twice() -> None:
+    diagnosis = diagnosed(ailment_of("guest-service-not-running"), ill=True)
+    assert diagnosis.host is not None
+    assert any(state.primary == "LostCommunication" for state in diagnosis.host.services)
+    assert not found(diagnosis) & {"lost-communication", "backup-silent"}
+
+
+# -- accepting -------------------------------------------------------------------------------------------------------
+
+
+def acceptance(diagnosis: Diagnosis, kind: ServiceKind | None, until: date) -> Acceptance:
+    assert diagnosis.vm_id is not None
+    return Acceptance(finding="backup-off", vm_id=diagnosis.vm_id, kind=kind, reason="It is a toy.", until=until)
+
+
+@pytest.mark.parametrize(
+    ("kind", "day", "holds"),
+    [(None, 9, True), (ServiceKind.VSS, 10, True), (ServiceKind.KVP, 9, False), (None, 11, False)],
+)
+def test_a_finding_is_accepted_until_a_day(kind: ServiceKind | None, day: int, *, holds: bool) -> None:
+    diagnosis = diagnosed(ailment_of("backup-off"), ill=True)
+    accepted = acceptance(diagnosis, kind, date(2026, 5, 10))
+    at = datetime(2026, 5, day, 23, 59, tzinfo=UTC)
+    judged = diagnose(diagnosis.host, accepted=[accepted], at=at)
+    (finding,) = (finding for finding in judged.findings if finding.id == "backup-off")
+    assert finding.acceptance == (accepted if holds else None)
+    assert judged.table_row()[2] == (0 if holds else 1)
