@@ -437,7 +437,8 @@ def _guest_side_runs(machine: Machine, kind: ServiceKind) -> bool:
 def _switch(world: World, machine: Machine, kind: ServiceKind, *, enabled: bool) -> None:
     """Make the change and note it down; both or, if interrupted, neither."""
     setting = machine.setting(kind)
-    service = machine.guest_service(kind)
+    # One whose name is written otherwise counts for statuses, but is not switched: so it is on the engine.
+    service = next((one for one in machine.guest_services if one.name == kind.windows_service), None)
     changes = len(world.journal)
     before = (setting.enabled, service.status if service is not None else "")
     try:
