@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from hvintegration.calls.refusals import failure_from, own_failure
 from hvintegration.clock import Deadline, Timeout
@@ -117,7 +117,7 @@ class _Asking:
 
     def _ask_one(self, vm: VMInfo) -> GuestInventory | Failure | None:
         try:
-            guest: object = self._way_in(VM(self._session, vm.id, vm.name))
+            guest = cast("object", self._way_in(VM(self._session, vm.id, vm.name)))
         except HvError as error:
             return _failure(error, self._session.address, vm)
         if guest is None:

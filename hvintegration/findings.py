@@ -134,7 +134,7 @@ class Finding(Value):
 
     @property
     def key(self) -> FindingKey:
-        """What it is about: two findings with the same key are the same one at different times."""
+        """Two findings of the same key are the same one at different times."""
         return self.id, self.vm_id, self.kind
 
     def table_row(self) -> tuple[Cell, ...]:

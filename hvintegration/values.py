@@ -144,7 +144,7 @@ def _misplaced(found: object, path: str, expected: str) -> NoReturn:
 
 
 def _refuse_another_version(data: object) -> None:
-    record = cast("Mapping[str, object]", data) if isinstance(data, Mapping) else {}
+    record: Mapping[str, object] = cast("Mapping[str, object]", data) if isinstance(data, Mapping) else {}
     version = record.get("schema", SCHEMA_VERSION)
     if type(version) is not int or version != SCHEMA_VERSION:
         _misplaced(version, "$.schema", f"{SCHEMA_VERSION}, the version that this package reads,")

@@ -169,11 +169,12 @@ def _acceptances(options: Options) -> list[Acceptance]:
 
 
 def _earlier(path: Path) -> Audit:
-    read = _json(path)
-    for key in ("result", "audit"):  # As the command writes it, and as one that was compared.
-        if isinstance(read, dict) and key in read:
-            read = cast("dict[str, object]", read)[key]
-    return _value(Audit, read, path)
+    """An audit as the command writes it, or one that was compared, or ``to_dict()``."""
+    return _value(Audit, _within(_within(_json(path), "result"), "audit"), path)
+
+
+def _within(read: object, key: str) -> object:
+    return cast("dict[str, object]", read).get(key, read) if isinstance(read, dict) else read
 
 
 def _json(path: Path) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "BEST_PRACTICES",
     "CHECKPOINTS",
     "COPYING",
     "DEBIAN",
@@ -24,7 +23,6 @@ __all__ = [
 MANAGE: Final = 'Microsoft, "Manage Hyper-V Integration Services"'
 REFERENCE: Final = 'Microsoft, "Hyper-V Integration Services" (reference)'
 UPDATES: Final = 'Microsoft, "Manage Hyper-V Integration Services", on updates'
-BEST_PRACTICES: Final = 'Microsoft, Best Practices Analyzer: "Enable all integration services in virtual machines"'
 CHECKPOINTS: Final = 'Microsoft, "Choose between standard or production checkpoints in Hyper-V"'
 WMI: Final = 'Microsoft, WMI v2 reference, "Integration services classes"'
 PROTOCOLS: Final = "Microsoft, KB4014894"
