@@ -73,7 +73,6 @@ $ hvintegration --host sim: services legacy
 $ hvintegration --host sim: disable "Time Synchronization" web spare --dry-run --format csv
 $ hvintegration --host sim: enable heartbeat nosuch
 $ hvintegration --host sim: guest services
-$ hvintegration --host sim: diagnose backup
 """
 """Lines of Python and, after a dollar sign, commands. Nothing of what they answer is written down anywhere."""
 

@@ -174,7 +174,10 @@ def _earlier(path: Path) -> Audit:
 
 
 def _within(read: object, key: str) -> object:
-    return cast("dict[str, object]", read).get(key, read) if isinstance(read, dict) else read
+    if not isinstance(read, dict):
+        return read
+    record = cast("dict[str, object]", read)
+    return record.get(key, record)
 
 
 def _json(path: Path) -> object:

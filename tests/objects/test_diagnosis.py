@@ -318,7 +318,8 @@ def test_an_audit_says_what_is_new_and_what_is_gone(world: World, host: Host) ->
         ("backup", "guest-service-not-running"),
         ("backup", "starts-again"),
     }
-    assert str(changes).endswith("2 findings are gone.")
+    assert changes.table().to_text().endswith("2 findings are gone.")
+    assert "; 5 new; 2 gone." in str(changes)
 
 
 def test_what_was_not_looked_for_is_not_gone(world: World, host: Host) -> None:
