@@ -465,7 +465,7 @@ def _exchange_item(name: str, data: str | None) -> str:
     return f'<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem">{texts}{source}</INSTANCE>'
 
 
-_PROPAGATED: Final = dict.fromkeys(("Caption", "Description", "ElementName"), ' PROPAGATED="true"')
+_PROPAGATED: Final[dict[str, str]] = dict.fromkeys(("Caption", "Description", "ElementName"), ' PROPAGATED="true"')
 
 
 def _value(text: str | None) -> str:
