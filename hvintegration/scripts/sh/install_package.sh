@@ -36,14 +36,10 @@ work='
     "$@"
     status=$?
     if [ "$status" = 0 ] && command -v udevadm > /dev/null 2>&1; then
-        # It reads rules that are new only now and then: without them systemd knows no device that a unit is bound to.
-        # What it has begun by the old ones has to end first.
-        udevadm settle --timeout=10
+        # It reads rules that are new only now and then: without them it starts nothing.
         udevadm control --reload
-        sleep 1
         udevadm trigger --subsystem-match=misc
         udevadm settle --timeout=10
-        sleep 1
     fi
     echo "$status" > /run/hvintegration/ended
     rm -rf /run/hvintegration/busy
