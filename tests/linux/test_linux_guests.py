@@ -148,7 +148,7 @@ def test_how_a_daemon_comes_to_run_is_set(guest: Guest, linux_guest: LinuxGuest)
 def test_where_the_connection_is_lost_a_change_goes_on_and_is_read_back_when_it_is_over(
     start_linux: StartLinux, verb: str, user: str
 ) -> None:
-    machine = start_linux("--init", "systemd")
+    machine = start_linux("systemd")
     folder, step = "/run/systemd/system/hv-vss-daemon.service.d", {"start": "StartPre", "stop": "Stop"}[verb]
     slow = f"[Service]\nExec{step}=/bin/sh -c 'echo {verb} >> /run/begun; sleep 3'\n"
     with guest_of(machine, user) as guest, ThreadPoolExecutor(1) as pool:
@@ -267,7 +267,7 @@ def test_what_a_lost_connection_leaves_is_found_out_and_made_once(
 def test_with_the_password_that_sudo_asks_for_a_user_may_what_root_may(
     start_linux: StartLinux, defaults: str, password: str
 ) -> None:
-    machine = start_linux("--init", "systemd", "--sudo", "password")
+    machine = start_linux("systemd", "--sudo", "password")
     with configured(machine, defaults), Guest(machine.ssh("admin"), family="linux", sudo_password=password) as mine:
         assert mine.info().administrator is True
         assert mine.services[VSS].state().cannot_stop is None
@@ -278,7 +278,7 @@ def test_with_the_password_that_sudo_asks_for_a_user_may_what_root_may(
 
 
 def test_a_password_that_sudo_refuses_is_tried_once(start_linux: StartLinux) -> None:
-    machine = start_linux("--init", "systemd", "--sudo", "password")
+    machine = start_linux("systemd", "--sudo", "password")
     with Guest(machine.ssh("admin"), family="linux", sudo_password="wrong") as mine:
         for verb in (mine.services[VSS].stop, mine.info):
             with pytest.raises(AuthenticationError, match="incorrect password"):
@@ -289,7 +289,7 @@ def test_a_password_that_sudo_refuses_is_tried_once(start_linux: StartLinux) -> 
 
 
 def test_a_sudo_that_wants_a_terminal_is_told(start_linux: StartLinux) -> None:
-    machine = start_linux("--init", "systemd", "--sudo", "password")
+    machine = start_linux("systemd", "--sudo", "password")
     with (
         configured(machine, "requiretty"),
         Guest(machine.ssh("admin"), family="linux", sudo_password="guest-password") as mine,
