@@ -14,6 +14,7 @@ import pytest
 from hvintegration import SSH
 from hvintegration.errors import (
     AuthenticationError,
+    CommandFailedError,
     HvError,
     InvalidStateError,
     OutcomeUnknownError,
@@ -324,6 +325,34 @@ def test_what_is_not_installed_is_told_with_the_command_that_installs_it(start_l
             with pytest.raises(ServiceNotFoundError) as absent:
                 change()
             assert "install hyperv-daemons" in str(absent.value.hint)
+
+
+def test_a_daemon_is_installed_by_a_user_of_sudo_and_what_does_not_run_is_started(start_linux: StartLinux) -> None:
+    machine = start_linux("systemd", "--no-package", "--sudo", "password")
+    # In what looks like /sys there, udevadm trusts only those who are told to.
+    machine.shell("echo 'Defaults env_keep += SYSTEMD_DEVICE_VERIFY_SYSFS' > /etc/sudoers.d/sysfs")
+    with Guest(machine.ssh("admin"), family="linux", sudo_password="guest-password") as mine:
+        made = mine.install("kvp")
+        assert (made.outcome, made.before) == (ChangeOutcome.CHANGED, "not installed")
+        assert made.state is not None
+        assert len(pids(machine, "hv_kvp_daemon")) == made.state.running == 1
+        assert mine.install("kvp").outcome is ChangeOutcome.UNCHANGED
+
+        # As after an installation whose rules udev has not read yet: systemd does not know the device.
+        rules = "/usr/lib/udev/rules.d/60-hyperv-daemons.rules"
+        again = "udevadm trigger --subsystem-match=misc; udevadm settle"
+        machine.shell(f"mv {rules} /root; udevadm control --reload; {again}; mv /root/60* {rules}")
+        assert pids(machine, "hv_kvp_daemon") == []
+        made = mine.install("kvp")
+        assert (made.outcome, made.before, made.command) == (ChangeOutcome.CHANGED, "installed", None)
+        assert len(pids(machine, "hv_kvp_daemon")) == 1
+
+
+def test_where_there_is_no_package_manager_that_is_said(start_linux: StartLinux) -> None:
+    with guest_of(start_linux("none", "--no-package")) as guest:
+        with pytest.raises(CommandFailedError, match=r"ended with status 127.*apt-get"):
+            guest.install("kvp")
+        assert guest.services[KVP].state().installed is False
 
 
 def test_a_driver_that_is_absent_or_built_in(start_linux: StartLinux) -> None:
