@@ -1,7 +1,7 @@
 """What systems call themselves, as data: product names, captions and version numbers.
 
 A text may come from a guest and say anything: what is not recognized is no system, never a guess and never an error.
-Version numbers are those of Microsoft's "Operating System Version" (MicrosoftDocs/win32) and of its release pages.
+Where version numbers are from is in :data:`VERSION_SOURCES`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["FREEBSD", "LINUX", "VERSIONS", "System", "systems_of"]
+__all__ = ["FREEBSD", "LINUX", "VERSIONS", "VERSION_SOURCES", "System", "systems_of"]
 
 LINUX: Final = "Linux"
 """What stands for every distribution of Linux."""
@@ -46,7 +46,7 @@ VERSIONS: Final[dict[str, tuple[System, ...]]] = {
     "5.1.2600": (System("Windows XP"),),
     "5.2.3790": (System("Windows Server 2003"), System("Windows Server 2003 R2"), System("Windows XP")),
     "6.0.6000": (System("Windows Vista", 0),),
-    "6.0.6001": (System("Windows Vista", 1), System("Windows Server 2008", 1)),
+    "6.0.6001": (System("Windows Vista", 1), System("Windows Server 2008", 0)),
     "6.0.6002": (System("Windows Vista", 2), System("Windows Server 2008", 2)),
     "6.0.6003": (System("Windows Server 2008", 2),),
     "6.1.7600": (System("Windows 7", 0), System("Windows Server 2008 R2", 0)),
@@ -75,6 +75,27 @@ VERSIONS: Final[dict[str, tuple[System, ...]]] = {
     "10.0.26200": (System("Windows 11"),),
 }
 """The systems of each version, major.minor.build. A version that is not here means no system."""
+
+_WIN32: Final = "https://learn.microsoft.com/windows/win32"
+_RELEASES: Final = "https://learn.microsoft.com/windows/release-health"
+
+VERSION_SOURCES: Final[dict[str, str]] = {
+    "major and minor": f"{_WIN32}/sysinfo/operating-system-version (MicrosoftDocs/win32@24c78382)",
+    "2600 to 6002, 9200": f"{_WIN32}/msi/operating-system-property-values (MicrosoftDocs/win32@3c3df8c8)",
+    "3790 as Windows XP, 7600, 7601": "http://www.jrsoftware.org/ishelp/topic_winvernotes.htm (Inno Setup)",
+    "6003": "https://betawiki.net/wiki/Windows_Server_2008_build_6003",
+    "9600": "KB3063283, whose integration services are 6.3.9600.17831",
+    "Windows 10 and 11": (
+        f"{_RELEASES}/release-information and {_RELEASES}/windows11-release-information, as copied by "
+        "altrhombus/DataForGeeks on 2026-02-10; 26200 as read from there by AshleyHow/WindowsOSBuild#58"
+    ),
+    "Windows Server 2016 and 2019, versions 1803, 1809, 1903 and 1909": (
+        "https://learn.microsoft.com/windows-server/get-started/windows-server-release-info "
+        "(MicrosoftDocs/windowsserverdocs@ca6cf9cc and @0118fddc)"
+    ),
+    "Windows Server versions 1709, 2004 and 20H2, 2022 and 2025": "osversion/windowsbuilds.go of microsoft/hcsshim",
+}
+"""Where it is documented, by what it is about."""
 
 _CHANNEL_VERSIONS: Final = ("1709", "1803", "1809", "1903", "1909", "2004", "20h2")
 

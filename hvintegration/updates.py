@@ -17,6 +17,7 @@ from hvintegration.guest_models import GuestFamily, GuestInfo, GuestServiceState
 from hvintegration.linux_distributions import DAEMON_KINDS, KERNEL, Distribution, distribution_of
 from hvintegration.models import HostInfo
 from hvintegration.operations.data_exchange import ToldSystem
+from hvintegration.service_kind import ServiceKind
 from hvintegration.system_names import FREEBSD, LINUX, System, systems_of
 from hvintegration.update_tables import (
     AFTER_SETUP,
@@ -206,10 +207,12 @@ def advice_from_facts(
     if guest.family is GuestFamily.WINDOWS:
         inside = _Asked(guest.caption or guest.os_version, _both(guest.caption, guest.os_version))
         return _advice(on_host, inside, generation)
-    named = systems_of(guest.caption or "")
-    found = named[0] if named and named[0].name in {LINUX, FREEBSD} else System(LINUX)
+    name = FREEBSD if guest.family is GuestFamily.FREEBSD else LINUX
+    found = next((system for system in systems_of(guest.caption or "") if system.name == name), System(name))
     found = attrs.evolve(found, version=guest.os_version or found.version)
-    inside = _Asked(guest.caption, (found,), kernel=guest.os_build, packages=_reported(services))
+    said = tuple(services)
+    missing = _missing(said) if said else None
+    inside = _Asked(guest.caption, (found,), kernel=guest.os_build, packages=_reported(said), missing=missing)
     return _advice(on_host, inside, generation)
 
 
@@ -237,11 +240,21 @@ def _reported(services: Iterable[GuestServiceState]) -> tuple[GuestPackage, ...]
     found: dict[str, GuestPackage] = {}
     for state in services:
         if state.package is not None:
-            installed = state.version if state.installed else None
             found.setdefault(
                 state.package,
-                GuestPackage(name=state.package, installed=installed, available=state.available_version),
+                GuestPackage(name=state.package, installed=state.version, available=state.available_version),
             )
+    return tuple(found.values())
+
+
+def _missing(services: Iterable[GuestServiceState]) -> tuple[ServiceKind, ...]:
+    """The services whose daemons a guest said not to have, one for each package that would bring them."""
+    states = {state.kind: state for state in services if state.installed is False and state.packaged is not False}
+    found: dict[str, ServiceKind] = {}
+    for kind in DAEMON_KINDS:
+        package = states[kind].package if kind in states else None
+        if package is not None:
+            found.setdefault(package, kind)
     return tuple(found.values())
 
 
@@ -257,12 +270,14 @@ class _Asked:
         systems: What it can mean.
         kernel: Release of the kernel of a Linux guest; None if it is not known.
         packages: What such a guest said of its packages.
+        missing: The services whose daemons it said not to have, one for each package; None if it was not asked.
     """
 
     text: str | None
     systems: tuple[System, ...]
     kernel: str | None = None
     packages: tuple[GuestPackage, ...] = ()
+    missing: tuple[ServiceKind, ...] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -463,7 +478,19 @@ def _by_package_manager(guest: _Asked, packages: tuple[GuestPackage, ...]) -> It
         command = distribution.manager.install_command(names)
         if command is not None and names:
             yield f"In the guest, as root: {shlex.join(command)}"
-            yield "Or have it done for a service whose daemon is missing: guest.install(SERVICE)."
+            yield from _by_us(guest.missing)
+
+
+def _by_us(missing: tuple[ServiceKind, ...] | None) -> Iterable[str]:
+    """That daemons that are not there can be installed from here; of one that is there this would do nothing."""
+    if missing is None:
+        yield Hint.of("Or have it done for a service whose daemon is missing: {}.", _install(ServiceKind.KVP))
+    elif missing:
+        yield Hint.of(f"Or have what is missing installed: {_listed(['{}'] * len(missing))}.", *map(_install, missing))
+
+
+def _install(kind: ServiceKind) -> Hint:
+    return Hint(f'guest.install("{kind.key}")', f"hvintegration guest --host ADDRESS install {kind.key}")
 
 
 def _to_be_named(host: _Asked, guest: _Asked) -> Iterable[str]:
@@ -478,13 +505,16 @@ def _to_be_named(host: _Asked, guest: _Asked) -> Iterable[str]:
             yield Hint.of("Say with {} whether it is {}.", option, _either(asked.names))
 
 
-_GUEST: Final = Hint("guest=vm.guest(...)", "--guest-user USER")
+_GUEST: Final = Hint("guest=vm.guest(...)", "--guest ADDRESS or --guest-user USER")
 
 
 def _packages(guest: _Asked) -> tuple[GuestPackage, ...]:
-    """The packages of a Linux guest: those that it named, or those that its distribution is known to have."""
-    named = tuple(GuestPackage(name=name) for name in _package_names(_distribution(guest), guest.kernel))
-    return guest.packages or named
+    """The packages of a Linux guest: those that its distribution is known to have, unless it named another one."""
+    said = {package.name: package for package in guest.packages}
+    names = _package_names(_distribution(guest), guest.kernel)
+    if not said.keys() <= set(names):
+        return guest.packages
+    return tuple(said.get(name, GuestPackage(name=name)) for name in names)
 
 
 def _distribution(guest: _Asked) -> Distribution | None:

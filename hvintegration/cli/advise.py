@@ -6,17 +6,18 @@ import argparse
 
 import attrs
 
-from hvintegration.cli.hosts import asking
+from hvintegration.cli.both_ends import ask_vm
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import DONE, Result, shower
 from hvintegration.cli.screen import write
-from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of
 from hvintegration.display import Table
 from hvintegration.errors import ConfigurationError, for_command
+from hvintegration.guest import Guest
 from hvintegration.host import Host
 from hvintegration.scripts.offline_update import OFFLINE_UPDATE, offline_update_script
 from hvintegration.update_tables import UpdateGeneration
 from hvintegration.updates import UpdateAdvice, update_advice
+from hvintegration.vm import VM
 
 __all__ = ["advise", "take_arguments"]
 
@@ -31,12 +32,6 @@ def take_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[str(generation) for generation in UpdateGeneration],
         default=str(UpdateGeneration.CURRENT),
         help="which of the two published tables counts (default: current)",
-    )
-    parser.add_argument(
-        "--guest-user",
-        metavar="USER",
-        help="who asks in a Windows guest, by PowerShell Direct; the password is that of the variable "
-        f"{GUEST_PASSWORD_VARIABLE}, or is asked for",
     )
     parser.add_argument(
         "--offline-script",
@@ -54,8 +49,8 @@ def advise(options: Options) -> int:
     if options.offline_script:
         return _show_script(options)
     if options.advised is not None:
-        return _of_machine(options)
-    if options.host_os is None or options.guest_os is None or options.guest_user is not None:
+        return _of_machine(options.advised, options)
+    if options.host_os is None or options.guest_os is None or _asks_inside(options):
         raise ConfigurationError(
             "It is not said which host and which guest are meant.",
             hint="Give --host-os and --guest-os, or the name of a virtual machine.",
@@ -64,23 +59,23 @@ def advise(options: Options) -> int:
     return shower(options)(_result(advice))
 
 
-def _of_machine(options: Options) -> int:
+def _of_machine(name: str, options: Options) -> int:
     if options.host_os is not None:
         raise ConfigurationError("The host of a virtual machine says itself what it is.", hint="Leave --host-os out.")
-    if options.guest_os is not None and options.guest_user is not None:
-        raise ConfigurationError("Both --guest-os and --guest-user are given.", hint="Give one of them.")
-    inside = credential_of(options.guest_user, GUEST_PASSWORD_VARIABLE)
+    if options.guest_os is not None and _asks_inside(options):
+        raise ConfigurationError("Both --guest-os and a way into the guest are given.", hint="Give one of them.")
 
-    def ask(host: Host, options: Options) -> Result:
-        assert options.advised is not None
-        vm = host.vms.get(options.advised, timeout=options.deadline)
-        guest = None if inside is None else vm.guest(credential=inside)
+    def ask(_host: Host, vm: VM, guest: Guest | None) -> Result:
         advice = vm.update_advice(
             guest, guest_os=options.guest_os, generation=options.generation, timeout=options.deadline
         )
         return _result(advice)
 
-    return asking(ask)(options)
+    return ask_vm(options, name, ask, shower(options))
+
+
+def _asks_inside(options: Options) -> bool:
+    return options.guest is not None or options.inside is not None
 
 
 def _result(advice: UpdateAdvice) -> Result:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from hvintegration.addresses import guest_transport_for
 from hvintegration.calls.limits import MAX_DEPTH, is_deeper_than
+from hvintegration.cli.both_ends import ask_vm, guest_of
 from hvintegration.cli.guests import ask_guest
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import DONE, FOUND, PARTLY_FAILED, Result, document, made, shower
 from hvintegration.cli.screen import Screen, complain, progress, write
 from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, way
-from hvintegration.credential import Credential
 from hvintegration.display import clean
 from hvintegration.errors import ConfigurationError, DecodeError
 from hvintegration.files import read_text, reason, replaced
@@ -46,7 +45,7 @@ def diagnose(options: Options) -> int:
             info = host.info(timeout=options.deadline)
             return vm.diagnose(guest, host_info=info, accepted=accepted, timeout=options.deadline)
 
-        return _ask(options, ask, show)
+        return ask_vm(options, options.vm, ask, show)
 
 
 def diagnose_guest(options: Options) -> int:
@@ -72,7 +71,7 @@ def apply(options: Options) -> int:
             return made(Rows(GuestChange, [change]), _complaint)
         return made(Rows(ServiceChange, [change]), _complaint)
 
-    return _ask(options, ask, shower(options))
+    return ask_vm(options, options.vm, ask, shower(options))
 
 
 def _complaint(change: ServiceChange | GuestChange, error: Failure) -> str:
@@ -107,21 +106,6 @@ def _fix_of(found: Rows[Finding], options: Options) -> Fix:
     return fitting[0].fix
 
 
-F = TypeVar("F")
-
-
-def _ask(options: Options, question: Callable[[Host, VM, Guest | None], F], show: Callable[[F], int]) -> int:
-    """Ask a virtual machine, and what runs in it if the command line says how; show what came of it."""
-    who = credential_of(options.user)
-    inside = credential_of(options.inside, GUEST_PASSWORD_VARIABLE)
-    with way(options, who) as transport:
-        with progress(f"Asking {options.host} ..."), Host(transport) as host:
-            vm = host.vms.get(options.vm, timeout=options.deadline)
-            with _guest_of(vm, options.guest, inside, options) or contextlib.nullcontext() as guest:
-                result = question(host, vm, guest)
-        return show(result)
-
-
 def audit(options: Options) -> int:
     """``audit``."""
     earlier = None if options.since is None else _earlier(options.since)
@@ -134,22 +118,15 @@ def audit(options: Options) -> int:
         inside = credential_of(options.inside, GUEST_PASSWORD_VARIABLE)
         addresses = dict(options.guests)
 
-        def guest_of(vm: VM) -> Guest | None:
-            return _guest_of(vm, addresses.get(vm.name), inside, options)
+        def inside_of(vm: VM) -> Guest | None:
+            return guest_of(vm, addresses.get(vm.name), inside, options)
 
         with way(options, who) as transport:
             with progress(f"Asking {options.host} ..."), Host(transport) as host:
                 host.info(timeout=options.deadline)
-                guests = guest_of if addresses or inside is not None else None
+                guests = inside_of if addresses or inside is not None else None
                 found = host.audit(guests, accepted=accepted, timeout=options.deadline)
             return show(_compared(found, earlier))
-
-
-def _guest_of(vm: VM, address: str | None, inside: Credential | None, options: Options) -> Guest | None:
-    """What runs in *vm*: by an address of its own, else through its host; None if the command line says neither."""
-    if address is not None:
-        return Guest(guest_transport_for(address, credential=None, options=dict(options.guest_option)))
-    return None if inside is None else vm.guest(credential=inside)
 
 
 def _compared(found: Audit, earlier: Audit | None) -> Audit | AuditChanges:

@@ -72,8 +72,7 @@ def parse(argv: Sequence[str] | None, options: Options, demonstration: Callable[
         options.host = options.address
     if options.guest_vm is not None and not options.guest_user:
         parser.error("--vm needs --guest-user, a user of the guest")
-    named = options.guest_vm is not None or options.advised is not None
-    if not named and options.guest_user is not None and options.user is not None:
+    if options.guest_vm is None and options.guest_user is not None and options.user is not None:
         parser.error("without --vm, --host is the guest: give one of --user and --guest-user")
     if options.saved is not None and (options.accept is not None or options.guests or options.inside is not None):
         parser.error("--from asks nobody and judges nothing: give it without --accept and guests")
@@ -128,14 +127,14 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
     waiting.add_argument("vm", metavar="VM", help="name or id")
     _add_guest(commands.add_parser, collected)
     _add_findings(command)
-    advise.take_arguments(
-        command(
-            "advise",
-            advise.advise,
-            "say how the integration services of a guest are kept current",
-            "Of a VM, or of systems that are named: then no host is asked. Changes nothing.",
-        )
+    advising = command(
+        "advise",
+        advise.advise,
+        "say how the integration services of a guest are kept current",
+        "Of a VM, or of systems that are named: then no host is asked. Changes nothing.",
     )
+    advise.take_arguments(advising)
+    _take_way_in(advising)
     command("kinds", offline.kinds, "list the integration services that there are", "No host is asked.")
     writing = command(
         "jea",

@@ -44,7 +44,7 @@ def read_told_system(vm_id: str) -> Operation[ToldSystem]:
     doing = "read what the guest tells over Data Exchange"
     for entry in answer.errors:
         raise hyperv_error(Refusal.of(entry, address=answer.address, doing=doing, target=vm_id))
-    items = optional_texts(result_of(answer, doing), "items", "$.result") or ()
+    items = optional_texts(result_of(answer, doing), "intrinsic_items", "$.result") or ()
     told = dict(filter(None, map(_name_and_data, items)))
     return ToldSystem(
         name=told.get("OSName"),

@@ -155,7 +155,7 @@ def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: F
 def _get_guest_system(hyperv: HyperV, request: Request, _failures: Failures) -> dict[str, Any]:
     hyperv.get_vm(vm_id=request["vm_id"])
     items = hyperv.told_by_guest(request["vm_id"])
-    return {"items": items if items is None else [item for item in items if _OF_SYSTEM.search(item)]}
+    return {"intrinsic_items": items if items is None else [item for item in items if _OF_SYSTEM.search(item)]}
 
 
 _OF_SYSTEM: Final = re.compile(r"<VALUE>OS(Name|Version|MajorVersion|BuildNumber)</VALUE>", re.IGNORECASE)

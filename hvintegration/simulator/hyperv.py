@@ -240,7 +240,7 @@ class HyperV:
         machine = next((one for one in self._access.read().machines if one.id == vm_id), None)
         if machine is None or machine.state not in {"Running", "Paused"}:
             return None
-        if not machine.setting(ServiceKind.KVP).enabled:
+        if not machine.setting(ServiceKind.KVP).enabled or not _guest_side_runs(machine, ServiceKind.KVP):
             return []
         return [_exchange_item(name, data) for name, data in machine.intrinsic.items()]
 
@@ -437,7 +437,8 @@ def _guest_side_runs(machine: Machine, kind: ServiceKind) -> bool:
 def _switch(world: World, machine: Machine, kind: ServiceKind, *, enabled: bool) -> None:
     """Make the change and note it down; both or, if interrupted, neither."""
     setting = machine.setting(kind)
-    service = machine.guest_service(kind)
+    # One whose name is written otherwise counts for statuses, but is not switched: so it is on the engine.
+    service = next((one for one in machine.guest_services if one.name == kind.windows_service), None)
     changes = len(world.journal)
     before = (setting.enabled, service.status if service is not None else "")
     try:
@@ -464,8 +465,11 @@ def _exchange_item(name: str, data: str | None) -> str:
     return f'<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem">{texts}{source}</INSTANCE>'
 
 
-_PROPAGATED: Final = dict.fromkeys(("Caption", "Description", "ElementName"), ' PROPAGATED="true"')
+_PROPAGATED: Final[dict[str, str]] = dict.fromkeys(("Caption", "Description", "ElementName"), ' PROPAGATED="true"')
 
 
 def _value(text: str | None) -> str:
-    return "" if text is None else f"<VALUE>{escape(text)}</VALUE>"
+    return "" if text is None else f"<VALUE>{escape(text, _QUOTES)}</VALUE>"
+
+
+_QUOTES: Final = {'"': "&quot;", "'": "&apos;"}

@@ -48,7 +48,10 @@ def test_of_a_machine_the_host_is_asked() -> None:
     assert (done.status, done.json["result"]["host_os"]) == (0, ["Windows Server 2022"])
     assert done.json["result"]["packages"] == [{"name": "hyperv-daemons", "installed": None, "available": None}]
     unnamed = run("--host", "sim:", "advise", "web")
-    assert "Pass the guest with --guest-user USER, or name its system with --guest-os NAME." in unnamed.out
+    assert (
+        "Pass the guest with --guest ADDRESS or --guest-user USER, or name its system with --guest-os NAME."
+        in unnamed.out
+    )
 
 
 @pytest.mark.parametrize("who", [(), ("--user", "CORP\\admin")])
@@ -60,6 +63,20 @@ def test_of_a_machine_the_guest_is_asked(who: tuple[str, ...], monkeypatch: pyte
         assert (done.status, "credential" in done.err) == (2, True)
     else:
         assert (done.status, done.json["result"]["mechanism"]) == (0, "built_in")
+
+
+def test_a_linux_guest_is_asked_by_an_address_of_its_own(tmp_path: Path) -> None:
+    world = demo_world()
+    world.machine("web").linux.programs, world.machine("web").daemons = [], []
+    world.save(tmp_path / "world.json")
+    address = f"sim:{tmp_path}/world.json"
+
+    advice = ("--host", address, "advise", "web", "--guest", address, "--guest-option", "guest=web")
+    shown = run(*advice, "--format", "json").json["result"]
+    assert shown["packages"] == [{"name": "hyperv-daemons", "installed": "6.1.176-1", "available": "6.1.176-1"}]
+    assert "Or have what is missing installed: hvintegration guest --host ADDRESS install kvp." in run(*advice).out
+    assert run("guest", "--host", address, "--option", "guest=web", "install", "kvp").status == 0
+    assert "have what is missing" not in run(*advice).out
 
 
 def test_a_host_that_fails_is_an_error(tmp_path: Path) -> None:
@@ -77,9 +94,11 @@ def test_a_host_that_fails_is_an_error(tmp_path: Path) -> None:
         (("--host-os", "Windows 10"), "not said which host and which guest"),
         (("--guest-os", "Windows 10"), "not said which host and which guest"),
         (("--host-os", "Windows 10", "--guest-os", "Windows 8", "--guest-user", "u"), "not said which host"),
+        (("--host-os", "Windows 10", "--guest-os", "Windows 8", "--guest", "sim:"), "not said which host"),
         (("--host-os", "", "--guest-os", "Windows 8"), "host_os is no name of a system"),
         (("web", "--host-os", "Windows 10"), "Leave --host-os out"),
-        (("web", "--guest-os", "Windows 10", "--guest-user", "u"), "Both --guest-os and --guest-user"),
+        (("web", "--guest-os", "Windows 10", "--guest-user", "u"), "Both --guest-os and a way into the guest"),
+        (("web", "--guest-os", "Windows 10", "--guest", "sim:"), "Both --guest-os and a way into the guest"),
         (("web", "another"), "unrecognized arguments: another"),
         (("--generation", "2016"), "invalid choice"),
     ],

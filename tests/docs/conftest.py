@@ -51,7 +51,7 @@ from sybil.parsers.markdown import CodeBlockParser, SkipParser
 import hvintegration as hv
 from hvintegration.linux_distributions import DAEMON_KINDS, DISTRIBUTIONS, Distribution, PackagedDaemon
 from hvintegration.service_kind import HOST_MANAGED
-from hvintegration.system_names import VERSIONS
+from hvintegration.system_names import VERSION_SOURCES, VERSIONS
 from hvintegration.update_tables import (
     AFTER_SETUP,
     BUILT_IN,
@@ -447,6 +447,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
                 *((f"generation {generation.value}", source) for generation, source in TABLE_SOURCES.items()),
                 ("supported guests", SUPPORT_SOURCE),
                 *((row.guest, row.source) for row in BUILT_IN if row.source != SUPPORT_SOURCE),
+                *((f"version numbers: {about}", source) for about, source in VERSION_SOURCES.items()),
             ],
         ),
         "services_on_the_host": lambda: _table(

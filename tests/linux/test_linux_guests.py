@@ -14,6 +14,7 @@ import pytest
 from hvintegration import SSH
 from hvintegration.errors import (
     AuthenticationError,
+    CommandFailedError,
     HvError,
     InvalidStateError,
     OutcomeUnknownError,
@@ -148,7 +149,7 @@ def test_how_a_daemon_comes_to_run_is_set(guest: Guest, linux_guest: LinuxGuest)
 def test_where_the_connection_is_lost_a_change_goes_on_and_is_read_back_when_it_is_over(
     start_linux: StartLinux, verb: str, user: str
 ) -> None:
-    machine = start_linux("--init", "systemd")
+    machine = start_linux("systemd")
     folder, step = "/run/systemd/system/hv-vss-daemon.service.d", {"start": "StartPre", "stop": "Stop"}[verb]
     slow = f"[Service]\nExec{step}=/bin/sh -c 'echo {verb} >> /run/begun; sleep 3'\n"
     with guest_of(machine, user) as guest, ThreadPoolExecutor(1) as pool:
@@ -267,7 +268,7 @@ def test_what_a_lost_connection_leaves_is_found_out_and_made_once(
 def test_with_the_password_that_sudo_asks_for_a_user_may_what_root_may(
     start_linux: StartLinux, defaults: str, password: str
 ) -> None:
-    machine = start_linux("--init", "systemd", "--sudo", "password")
+    machine = start_linux("systemd", "--sudo", "password")
     with configured(machine, defaults), Guest(machine.ssh("admin"), family="linux", sudo_password=password) as mine:
         assert mine.info().administrator is True
         assert mine.services[VSS].state().cannot_stop is None
@@ -278,7 +279,7 @@ def test_with_the_password_that_sudo_asks_for_a_user_may_what_root_may(
 
 
 def test_a_password_that_sudo_refuses_is_tried_once(start_linux: StartLinux) -> None:
-    machine = start_linux("--init", "systemd", "--sudo", "password")
+    machine = start_linux("systemd", "--sudo", "password")
     with Guest(machine.ssh("admin"), family="linux", sudo_password="wrong") as mine:
         for verb in (mine.services[VSS].stop, mine.info):
             with pytest.raises(AuthenticationError, match="incorrect password"):
@@ -289,7 +290,7 @@ def test_a_password_that_sudo_refuses_is_tried_once(start_linux: StartLinux) -> 
 
 
 def test_a_sudo_that_wants_a_terminal_is_told(start_linux: StartLinux) -> None:
-    machine = start_linux("--init", "systemd", "--sudo", "password")
+    machine = start_linux("systemd", "--sudo", "password")
     with (
         configured(machine, "requiretty"),
         Guest(machine.ssh("admin"), family="linux", sudo_password="guest-password") as mine,
@@ -324,6 +325,34 @@ def test_what_is_not_installed_is_told_with_the_command_that_installs_it(start_l
             with pytest.raises(ServiceNotFoundError) as absent:
                 change()
             assert "install hyperv-daemons" in str(absent.value.hint)
+
+
+def test_a_daemon_is_installed_by_a_user_of_sudo_and_what_does_not_run_is_started(start_linux: StartLinux) -> None:
+    machine = start_linux("systemd", "--no-package", "--sudo", "password")
+    # In what looks like /sys there, udevadm trusts only those who are told to.
+    machine.shell("echo 'Defaults env_keep += SYSTEMD_DEVICE_VERIFY_SYSFS' > /etc/sudoers.d/sysfs")
+    with Guest(machine.ssh("admin"), family="linux", sudo_password="guest-password") as mine:
+        made = mine.install("kvp")
+        assert (made.outcome, made.before) == (ChangeOutcome.CHANGED, "not installed")
+        assert made.state is not None
+        assert len(pids(machine, "hv_kvp_daemon")) == made.state.running == 1
+        assert mine.install("kvp").outcome is ChangeOutcome.UNCHANGED
+
+        # As after an installation whose rules udev has not read yet: systemd does not know the device.
+        rules = "/usr/lib/udev/rules.d/60-hyperv-daemons.rules"
+        again = "udevadm trigger --subsystem-match=misc; udevadm settle"
+        machine.shell(f"mv {rules} /root; udevadm control --reload; {again}; mv /root/60* {rules}")
+        assert pids(machine, "hv_kvp_daemon") == []
+        made = mine.install("kvp")
+        assert (made.outcome, made.before, made.command) == (ChangeOutcome.CHANGED, "installed", None)
+        assert len(pids(machine, "hv_kvp_daemon")) == 1
+
+
+def test_where_there_is_no_package_manager_that_is_said(start_linux: StartLinux) -> None:
+    with guest_of(start_linux("none", "--no-package")) as guest:
+        with pytest.raises(CommandFailedError, match=r"ended with status 127.*apt-get"):
+            guest.install("kvp")
+        assert guest.services[KVP].state().installed is False
 
 
 def test_a_driver_that_is_absent_or_built_in(start_linux: StartLinux) -> None:

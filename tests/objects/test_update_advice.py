@@ -7,7 +7,7 @@ import pytest
 import hvintegration as hv
 from hvintegration.errors import ConfigurationError, InvalidStateError
 from hvintegration.guest import Guest
-from hvintegration.simulator import OperatingSystem, World, demo_world
+from hvintegration.simulator import LinuxSystem, OperatingSystem, World, demo_world
 
 INSIDE = hv.Credential("Administrator", "Guest-Passw0rd")
 
@@ -47,15 +47,61 @@ def test_host_and_guest_are_asked_once_each(host: str, guest: str, mechanism: st
     assert (older.generation, older.differs is not None) == ("2015", differs)
 
 
-def test_a_linux_guest_says_its_packages() -> None:
-    world = demo_world()
-    vm = host_of(world).vms["web"]
+UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n'
+REDHAT = 'PRETTY_NAME="Red Hat Enterprise Linux 9.4 (Plow)"\nID="rhel"\nVERSION_ID="9.4"\n'
+CLOUD_TOOLS = ("linux-cloud-tools-common", "linux-cloud-tools-6.8.0-49-generic")
 
-    advice = vm.update_advice(Guest(hv.Simulator(world, guest="web", clock=hv.VirtualClock())))
+
+@pytest.mark.parametrize(
+    ("system", "packages", "installing"),
+    [
+        (LinuxSystem(), [("hyperv-daemons", "6.1.176-1", "6.1.176-1")], None),
+        (
+            LinuxSystem(available={"hyperv-daemons": "6.1.180-1"}),
+            [("hyperv-daemons", "6.1.176-1", "6.1.180-1")],
+            None,
+        ),
+        (
+            LinuxSystem(programs=[], packages={}),
+            [("hyperv-daemons", None, "6.1.176-1")],
+            'guest.install("kvp")',
+        ),
+        (
+            LinuxSystem(
+                os_release=UBUNTU,
+                kernel="6.8.0-49-generic",
+                programs=[],
+                packages={CLOUD_TOOLS[0]: "6.8.0-49.49"},
+                available=dict.fromkeys(CLOUD_TOOLS, "6.8.0-50.51"),
+            ),
+            [(CLOUD_TOOLS[0], "6.8.0-49.49", "6.8.0-50.51"), (CLOUD_TOOLS[1], None, None)],
+            'guest.install("kvp")',
+        ),
+        (
+            LinuxSystem(os_release=REDHAT, programs=["/usr/sbin/hypervvssd"], packages={"hypervvssd": "0-0.42"}),
+            [("hypervkvpd", None, None), ("hypervvssd", "0-0.42", None), ("hypervfcopyd", None, None)],
+            'guest.install("kvp") and guest.install("guest_service_interface")',
+        ),
+    ],
+    ids=["all is there", "an update is there", "nothing is there", "Ubuntu", "Red Hat"],
+)
+def test_a_linux_guest_says_its_packages(
+    system: LinuxSystem, packages: list[tuple[str, str | None, str | None]], installing: str | None
+) -> None:
+    world = demo_world()
+    world.machine("web").linux = system
+    world.machine("web").daemons = []
+    vm = host_of(world).vms["web"]
+    guest = Guest(hv.Simulator(world, guest="web", clock=hv.VirtualClock()))
+
+    advice = vm.update_advice(guest)
 
     assert (advice.guest_os, advice.mechanism) == (("Linux",), "package_manager")
-    assert [package.name for package in advice.packages] == ["hyperv-daemons"]
-    assert any("apt-get" in step for step in advice.steps)
+    assert [(package.name, package.installed, package.available) for package in advice.packages] == packages
+    names = " ".join(name for name, _, _ in packages)
+    assert any(step.startswith("In the guest, as root: ") and step.endswith(f" {names}") for step in advice.steps)
+    said = [step for step in advice.steps if "guest.install" in step]
+    assert said == ([] if installing is None else [f"Or have what is missing installed: {installing}."])
 
 
 def test_the_system_of_a_guest_can_be_named_instead() -> None:

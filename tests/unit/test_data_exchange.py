@@ -27,12 +27,12 @@ def item(name: str, data: str | None) -> str:
 
 
 def told(items: object) -> ToldSystem:
-    return drive(read_told_system(VM), [answer({"items": items})]).value
+    return drive(read_told_system(VM), [answer({"intrinsic_items": items})]).value
 
 
 def test_it_is_one_round_trip() -> None:
     items = [item("OSName", "Windows &lt;8&gt; &#x26; more"), item("OSVersion", "6.2.9200"), item("X", "y")]
-    outcome = drive(read_told_system(VM), [answer({"items": items})])
+    outcome = drive(read_told_system(VM), [answer({"intrinsic_items": items})])
 
     assert outcome.yielded == (Call(GET_GUEST_SYSTEM, {"vm_id": VM}),)
     assert outcome.value == ToldSystem(name="Windows <8> & more", version="6.2.9200")
@@ -64,7 +64,11 @@ def test_what_is_not_told_or_not_readable_is_none(items: object) -> None:
 
 @pytest.mark.parametrize("items", ["text", [1], [None], {}])
 def test_an_answer_of_another_shape_is_refused(items: object) -> None:
-    assert drive(read_told_system(VM), [answer({"items": items})]).error(DecodeError).path.startswith("$.result.items")
+    assert (
+        drive(read_told_system(VM), [answer({"intrinsic_items": items})])
+        .error(DecodeError)
+        .path.startswith("$.result.intrinsic_items")
+    )
 
 
 def test_a_refusal_is_an_error() -> None:

@@ -12,9 +12,8 @@ import pytest
 
 import hvintegration as hv
 from hvintegration.errors import ConfigurationError, for_command
-from hvintegration.guest_models import GuestFamily, GuestInfo, GuestServiceState
+from hvintegration.guest_models import GuestFamily, GuestInfo
 from hvintegration.models import HostInfo
-from hvintegration.service_kind import ServiceKind
 from hvintegration.update_tables import HOSTS
 from hvintegration.updates import UpdateAdvice, advice_from_facts, update_advice
 from tests.support.time_limit import within
@@ -399,20 +398,6 @@ def guest_info(
     )
 
 
-def service(package: str | None, installed: str | None, available: str | None) -> GuestServiceState:
-    return GuestServiceState(
-        address="sim:",
-        kind=ServiceKind.KVP,
-        name="hv_kvp_daemon",
-        installed=installed is not None,
-        running=None,
-        version=installed,
-        package=package,
-        available_version=available,
-        read_at=NOW,
-    )
-
-
 HOST = host_info("Microsoft Windows Server 2022 Datacenter", "10.0.20348")
 
 
@@ -449,6 +434,12 @@ def test_a_linux_guest_is_linux_whatever_it_calls_itself() -> None:
         assert (advice.guest_os, said_of(advice)) == (("Linux",), PACKAGES)
 
 
+def test_a_freebsd_guest_is_freebsd_whatever_it_calls_itself() -> None:
+    for caption in ("FreeBSD 14.1-RELEASE", None, "Debian GNU/Linux 12"):
+        advice = advice_from_facts(HOST, guest_info(caption, "14.1", GuestFamily.FREEBSD))
+        assert (advice.guest_os, advice.mechanism) == (("FreeBSD",), "built_in")
+
+
 def test_the_kernel_of_a_linux_guest_is_in_the_name_of_its_package() -> None:
     guest = guest_info("Ubuntu 24.04.1 LTS", "24.04", GuestFamily.LINUX, "6.8.0-49-generic")
     advice = advice_from_facts(HOST, guest)
@@ -462,19 +453,6 @@ def test_the_kernel_of_a_linux_guest_is_in_the_name_of_its_package() -> None:
     assert not any("reboot" in step for step in hostile.steps)
 
 
-def test_a_package_comes_with_its_versions() -> None:
-    guest = guest_info("Debian GNU/Linux 12 (bookworm)", "12", GuestFamily.LINUX, "6.1.0-28-amd64")
-    states = [service("hyperv-daemons", "6.1.112-1", "6.1.115-1")] * 2 + [service(None, None, None)]
-    advice = advice_from_facts(HOST, guest, states)
-
-    assert [package.to_dict() for package in advice.packages] == [
-        {"schema": 1, "name": "hyperv-daemons", "installed": "6.1.112-1", "available": "6.1.115-1"}
-    ]
-    assert "hyperv-daemons, installed: 6.1.112-1, available: 6.1.115-1" in str(advice)
-    missing = advice_from_facts(HOST, guest, [service("hyperv-daemons", None, "6.1.115-1")])
-    assert [package.installed for package in missing.packages] == [None]
-
-
 def test_where_nothing_is_known_of_the_guest_its_system_has_to_be_named() -> None:
     advice = advice_from_facts(HOST, None)
 
@@ -483,7 +461,7 @@ def test_where_nothing_is_known_of_the_guest_its_system_has_to_be_named() -> Non
     assert advice.steps == ("Pass the guest with guest=vm.guest(...), or name its system with guest_os=....",)
     assert (
         for_command(advice.steps[0])
-        == "Pass the guest with --guest-user USER, or name its system with --guest-os NAME."
+        == "Pass the guest with --guest ADDRESS or --guest-user USER, or name its system with --guest-os NAME."
     )
     assert said_of(advice_from_facts(HOST, "Windows 8")) == UPDATE_KVP
 

@@ -1,4 +1,4 @@
-# {vm_id} -> {items}
+# {vm_id} -> {intrinsic_items}
 # What a guest has told the host of its system, over Data Exchange: XML texts of CIM; null where the host has nothing.
 $vm = Hyper-V\Get-VM -Id $request.vm_id
 $id = [string] $vm.Id
@@ -10,4 +10,4 @@ foreach ($component in CimCmdlets\Get-CimInstance -Namespace root/virtualization
         })
     }
 }
-$result = @{ items = $items }
+$result = @{ intrinsic_items = $items }
