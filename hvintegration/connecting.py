@@ -52,6 +52,7 @@ def connect_guest(
     timeout: float | Deadline = CONNECT_TIMEOUT,
     options: Mapping[str, str] | None = None,
     family: GuestFamily | str | None = None,
+    sudo_password: str | None = None,
 ) -> Guest:
     """A guest that has answered once, reached by an address of its own. One round trip.
 
@@ -66,13 +67,15 @@ def connect_guest(
         options: Other arguments of the address's transport class, as far as they are texts, by name.
         family: What kind of system it is: ``windows``, ``linux`` or ``freebsd``. If None it is asked: PowerShell first,
             and where that is not there, or has no integration services, a shell.
+        sudo_password: What ``sudo`` asks for in a Linux guest, as :class:`Guest` takes it.
 
     Raises:
-        ConfigurationError: The address or an option is invalid, or they do not go together, or with a credential.
+        ConfigurationError: The address, an option or a password is invalid, or they do not go together.
+        AuthenticationError: The guest does not take the credential, or its ``sudo`` the password.
         UnsupportedError: It is neither a Windows guest that PowerShell can ask nor a Linux guest.
         RemoteError: The guest refused otherwise.
         TransportError: There is no usable answer.
         DecodeError: The answer has an unknown shape.
     """
     transport = guest_transport_for(address, credential=credential, options=options)
-    return opened(Guest(transport, family=family), timeout)
+    return opened(Guest(transport, family=family, sudo_password=sudo_password), timeout)

@@ -8,11 +8,12 @@ from typing import Any, cast
 import attrs
 
 from hvintegration.clock import Timeout
+from hvintegration.credential import Credential
 from hvintegration.diagnosis import diagnose
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.findings import Acceptance, Diagnosis, End, Fix
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
-from hvintegration.operations import guests
+from hvintegration.operations import guests, installing
 from hvintegration.operations.guests import GuestAction, GuestTarget
 from hvintegration.operations.vms import normal_guid
 from hvintegration.processes import OfThisProcess
@@ -23,6 +24,8 @@ from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
 __all__ = ["Guest", "GuestService", "GuestServices", "meant_for_another", "refuse_no_fix"]
+
+INSTALL_TIMEOUT = 600.0
 
 
 class Guest(SessionOwner):
@@ -38,9 +41,20 @@ class Guest(SessionOwner):
             and where that is not there, or has no integration services, a shell.
         vm_id: GUID of the virtual machine that it has to be, in any case, with or without braces; any if None.
         carrier: The service that the transport itself runs on, which is not stopped over it; none if None.
+        sudo_password: What ``sudo`` asks for in a Linux guest before this user may start and stop services: the user's
+            password, or that of root where ``targetpw`` or ``rootpw`` is set. It is tried once for each question; one
+            that is refused is not tried again. None if it asks for none, or for root.
 
     Raises:
-        ConfigurationError: There is no such family, or the id is no GUID.
+        ConfigurationError: There is no such family, the id is no GUID, or nobody could type that password.
+
+    >>> import hvintegration as hv
+    >>> world = hv.simulator.demo_world()
+    >>> linux = world.machine("web").linux
+    >>> linux.rights, linux.sudo_password = "sudo with a password", "correct horse"
+    >>> guest = hv.Guest(hv.Simulator(world, guest="web"), sudo_password="correct horse")
+    >>> guest.services["kvp"].stop().running
+    False
     """
 
     __slots__ = ("_target",)
@@ -52,8 +66,10 @@ class Guest(SessionOwner):
         family: GuestFamily | str | None = None,
         vm_id: str | None = None,
         carrier: ServiceKind | None = None,
+        sudo_password: str | None = None,
     ) -> None:
         self._target = GuestTarget(vm_id=_guid(vm_id), carrier=carrier, family=_family(family))
+        self._target.sudo = _sudo(sudo_password, self._target.family)
         self._session = transport if isinstance(transport, Session) else Session(transport)
 
     @property
@@ -135,6 +151,46 @@ class Guest(SessionOwner):
         operation = guests.set_guest_services(self._target, wanted, dry_run=dry_run, confirm=confirm)
         return Rows(GuestChange, self._session.run(operation, timeout))
 
+    def install(
+        self, service: str | ServiceKind, *, dry_run: bool = False, timeout: Timeout = INSTALL_TIMEOUT
+    ) -> GuestChange:
+        """Install the daemon of a service in a Linux guest, and see that it runs.
+
+        The package manager of its distribution does that; nothing happens if the daemon is there. It asks nothing, runs
+        without the connection, and is never ended: not by a time-out, not by Ctrl-C. While it runs, asking again waits
+        for it and begins no second one. A daemon that is installed and does not run is started once. Two round trips
+        at least, and one per look, half a second to five seconds apart.
+
+        Args:
+            service: As ``guest.services[...]`` takes it.
+            dry_run: Say what would be run, as ``command`` of the result, and run nothing.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`.
+
+        Raises:
+            UnknownServiceError: No service is known by that text. Nothing was sent.
+            UnsupportedError: It is no Linux guest; no daemon serves it; or its distribution has no package of it, or is
+                not known. Nothing was run.
+            PermissionDeniedError: This user may not; the hint is the command for one who may.
+            WaitTimeoutError: It goes on; the hint names its log. Ask again to wait for its end.
+            CommandFailedError: The package manager failed, or the daemon is not there after it; with its last words.
+            InvalidStateError: It was installed and could not be started; another change is being made there; the
+                virtual machine does not run; or another one answers at this address.
+            OutcomeUnknownError: An answer got lost and looking could not settle whether it was begun.
+            AuthenticationError: The guest does not take the credential, or its ``sudo`` the password.
+            RemoteError: The guest refused otherwise.
+            TransportError: There is no usable answer.
+            DecodeError: The answer has an unknown shape.
+
+        >>> import hvintegration as hv
+        >>> world = hv.simulator.demo_world()
+        >>> world.machine("web").linux.programs, world.machine("web").daemons = [], []
+        >>> guest = hv.Guest(hv.Simulator(world, guest="web", clock=hv.VirtualClock()))
+        >>> guest.install("kvp").state.running
+        True
+        """
+        operation = installing.install_guest_service(self._target, ServiceKind.find(service), dry_run=dry_run)
+        return self._session.run(operation, timeout)
+
     def diagnose(
         self,
         *,
@@ -160,12 +216,12 @@ class Guest(SessionOwner):
         """Do what a finding offers, in this guest. What became of it, with the state after.
 
         Costs, and raises, as the verb does that the fix names: :meth:`GuestService.start`, :meth:`GuestService.stop`,
-        :meth:`GuestService.restart` or :meth:`GuestService.set_startup`.
+        :meth:`GuestService.restart`, :meth:`GuestService.set_startup` or :meth:`install`.
 
         Args:
             fix: The ``fix`` of a finding.
             confirm: Whether to stop or disable also what a guest is severely limited without.
-            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; if None 60, and 600 to install.
 
         Raises:
             ConfigurationError: It is done on the host; it is for another virtual machine; or it needs to be confirmed,
@@ -181,8 +237,11 @@ class Guest(SessionOwner):
             raise meant_for_another(fix, str(target.vm_id))
         # The guest itself refuses where it takes itself for another one.
         checked = attrs.evolve(target, vm_id=target.vm_id or fix.vm_id)
-        operation = guests.apply_action(checked, fix.kind, fix.action, confirm=confirm)
         try:
+            if fix.action == "install":
+                given = INSTALL_TIMEOUT if timeout is None else timeout
+                return self._session.run(installing.install_guest_service(checked, fix.kind, dry_run=False), given)
+            operation = guests.apply_action(checked, fix.kind, fix.action, confirm=confirm)
             return self._session.run(operation, timeout)
         finally:
             _learn(target, checked)
@@ -225,6 +284,19 @@ def _family(family: GuestFamily | str | None) -> GuestFamily | None:
         *others, last = GuestFamily
         known = f"It is {', '.join(others)} or {last}."
         raise ConfigurationError(f"Invalid family {excerpt(repr(family))}.", hint=known) from None
+
+
+def _sudo(password: object, family: GuestFamily | None) -> Credential | None:
+    if password is None:
+        return None
+    if family is GuestFamily.WINDOWS:
+        raise ConfigurationError("Windows has no sudo that asks for a password: sudo_password is for Linux guests.")
+    if not isinstance(password, str):
+        raise ConfigurationError(f"Invalid sudo_password: it is no text, but of the type {type(password).__name__}.")
+    if not password or "\n" in password:
+        why = "it has a line break, which ends it" if password else "it is empty"
+        raise ConfigurationError(f"Invalid sudo_password: {why}.")
+    return Credential("", password)
 
 
 def _guid(vm_id: str | None) -> str | None:

@@ -241,11 +241,13 @@ class GuestChange(Value):
     Attributes:
         address: How the guest was reached.
         kind: Which service.
-        action: What was asked for: ``start``, ``stop``, ``restart``, ``automatic``, ``manual`` or ``disabled``.
+        action: What was asked for: ``start``, ``stop``, ``restart``, ``automatic``, ``manual``, ``disabled`` or
+            ``install``.
         outcome: What became of it.
         before: How it was before: ``Running`` or the like, or how it came to run; None if that is not known.
         state: The state after, or None if it could not be read.
         error: Why it failed or could not be read, or None.
+        command: What root runs there to install it, or would run; None for any other action.
     """
 
     table_columns: ClassVar[tuple[str, ...]] = ("Service", "Wanted", "Outcome", "Health", "Error")
@@ -257,6 +259,7 @@ class GuestChange(Value):
     before: str | None
     state: GuestServiceState | None
     error: Failure | None
+    command: str | None = None
 
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""

@@ -184,6 +184,7 @@ class VM(OfThisProcess):
         credential: Credential | None = None,
         options: Mapping[str, str] | None = None,
         family: GuestFamily | str | None = None,
+        sudo_password: str | None = None,
         timeout: Timeout = None,
     ) -> Guest:
         """A handle on the guest inside: what runs there is asked and changed by what this answers.
@@ -201,10 +202,12 @@ class VM(OfThisProcess):
             options: Other arguments of the address's transport class, as far as they are texts, by name.
             family: What kind of system it is, ``windows``, ``linux`` or ``freebsd``; it is asked if None. Over
                 PowerShell Direct it is Windows.
+            sudo_password: What ``sudo`` asks for in a Linux guest, as :class:`~hvintegration.Guest` takes it.
             timeout: Seconds for connecting and for the first answer, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
             ConfigurationError: There is neither an address nor a credential, or they are invalid.
+            AuthenticationError: The guest does not take the credential, or its ``sudo`` the password.
             InvalidStateError: Another machine answers at that address.
             UnsupportedError: It is neither a Windows guest that PowerShell can ask nor a Linux guest.
             RemoteError: The guest refused otherwise.
@@ -213,7 +216,12 @@ class VM(OfThisProcess):
         """
         if address is not None:
             transport = guest_transport_for(address, credential=credential, options=options)
-            return opened(Guest(transport, family=family, vm_id=self._id), timeout)
+            return opened(Guest(transport, family=family, vm_id=self._id, sudo_password=sudo_password), timeout)
+        if sudo_password is not None:
+            raise ConfigurationError(
+                "PowerShell Direct reaches Windows guests only, which have no sudo that asks for a password.",
+                hint="Give the address of the guest.",
+            )
         if options:
             raise ConfigurationError("PowerShell Direct has no options.", hint="They go with an address of the guest.")
         if family is not None and family != GuestFamily.WINDOWS:

@@ -5,20 +5,29 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator
 
+import attrs
+
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import Result, listed, made, shower
 from hvintegration.cli.screen import agrees, progress
-from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, way
+from hvintegration.cli.ways import (
+    GUEST_PASSWORD_VARIABLE,
+    SUDO_PASSWORD_VARIABLE,
+    credential_of,
+    password_of,
+    way,
+)
 from hvintegration.credential import Credential
 from hvintegration.errors import HvError, for_command
 from hvintegration.guest import Guest
-from hvintegration.guest_models import GuestServiceState
+from hvintegration.guest_models import GuestChange, GuestServiceState
 from hvintegration.host import Host
+from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guests import GuestAction, confirmation_for, error_of
 from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
-__all__ = ["restart", "set_startup", "show_info", "show_services", "start", "stop"]
+__all__ = ["install", "restart", "set_startup", "show_info", "show_services", "start", "stop"]
 
 
 def show_info(options: Options) -> int:
@@ -58,6 +67,19 @@ def restart(options: Options) -> int:
 
     def ask(guest: Guest) -> Result:
         return _changed(guest.services[options.kinds[0]].restart(timeout=options.deadline))
+
+    return _ask(options, ask)
+
+
+def install(options: Options) -> int:
+    """``guest install``."""
+
+    def ask(guest: Guest) -> Result:
+        change = guest.install(options.kinds[0], dry_run=options.dry_run, timeout=options.deadline)
+        table = Rows(GuestChange, [change]).table()
+        if change.command is not None:
+            table = attrs.evolve(table, notes=(*table.notes, f"As root: {change.command}"))
+        return Result(table, change.to_dict(), changed=change.outcome is ChangeOutcome.CHANGED)
 
     return _ask(options, ask)
 
@@ -107,23 +129,24 @@ def _ask(options: Options, question: Callable[[Guest], Result]) -> int:
     show = shower(options)
     who = credential_of(options.user)
     inside = credential_of(options.guest_user, GUEST_PASSWORD_VARIABLE)
+    sudo = password_of("sudo in the guest", SUDO_PASSWORD_VARIABLE) if options.sudo else None
     is_guest = options.guest_vm is None
     with way(options, (who or inside) if is_guest else who, is_guest=is_guest) as transport:
-        with progress(f"Asking {options.host} ..."), _reached(options, transport, inside) as guest:
+        with progress(f"Asking {options.host} ..."), _reached(options, transport, inside, sudo) as guest:
             result = question(guest)
         return show(result)
 
 
 @contextlib.contextmanager
-def _reached(options: Options, transport: Transport, inside: Credential | None) -> Generator[Guest]:
+def _reached(options: Options, transport: Transport, inside: Credential | None, sudo: str | None) -> Generator[Guest]:
     """The guest, once what it is reached through has answered."""
     if options.guest_vm is None:
-        with Guest(transport) as guest:
+        with Guest(transport, sudo_password=sudo) as guest:
             guest.info(timeout=options.deadline)
             yield guest
         return
     with Host(transport) as host:
         host.info(timeout=options.deadline)
         vm = host.vms.get(options.guest_vm, timeout=options.deadline)
-        with vm.guest(credential=inside) as guest:
+        with vm.guest(credential=inside, sudo_password=sudo) as guest:
             yield guest

@@ -33,6 +33,7 @@ class Options(argparse.Namespace):
     guest_vm: str | None = None
     guest_user: str | None = None
     startup: str
+    sudo: bool = False
     yes: bool = False
     option: Sequence[tuple[str, str]] = ()
     record: str | None = None

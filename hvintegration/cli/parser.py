@@ -13,7 +13,7 @@ from hvintegration.cli import guests, hosts, offline
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import FORMATS
 from hvintegration.cli.screen import write
-from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, PASSWORD_VARIABLE
+from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, PASSWORD_VARIABLE, SUDO_PASSWORD_VARIABLE
 from hvintegration.clock import MOST_SECONDS
 from hvintegration.display import clean
 from hvintegration.service_kind import ServiceKind
@@ -150,6 +150,14 @@ def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
     _take_services(stopping)
     _take_yes(stopping)
     _take_service(action("restart", guests.restart, "stop an integration service and start it"))
+    installing = action(
+        "install",
+        guests.install,
+        "install the daemon of a service in a Linux guest",
+        "The guest's package manager goes on when --timeout is up; asking again waits for it.",
+    )
+    _take_service(installing)
+    installing.add_argument("--dry-run", action="store_true", help="show the command, and run nothing")
     setting = action("startup", guests.set_startup, "set how an integration service comes to run")
     _take_service(setting)
     setting.add_argument("startup", choices=("automatic", "manual", "disabled"), help="nobody starts a disabled one")
@@ -197,6 +205,12 @@ def _guest_options() -> argparse.ArgumentParser:
         "--guest-user",
         metavar="USER",
         help=f"who asks in the guest; the password is that of the variable {GUEST_PASSWORD_VARIABLE}, or is asked for",
+    )
+    guest.add_argument(
+        "--sudo",
+        action="store_true",
+        help="sudo in the Linux guest asks for a password; it is that of the variable "
+        f"{SUDO_PASSWORD_VARIABLE}, or is asked for",
     )
     return guest
 

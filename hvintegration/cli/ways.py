@@ -18,10 +18,18 @@ from hvintegration.errors import ConfigurationError
 from hvintegration.transports.base import Transport, clock_of
 from hvintegration.transports.recording.recorder import Recorder
 
-__all__ = ["GUEST_PASSWORD_VARIABLE", "PASSWORD_VARIABLE", "credential_of", "way"]
+__all__ = [
+    "GUEST_PASSWORD_VARIABLE",
+    "PASSWORD_VARIABLE",
+    "SUDO_PASSWORD_VARIABLE",
+    "credential_of",
+    "password_of",
+    "way",
+]
 
 PASSWORD_VARIABLE: Final = "HVINTEGRATION_PASSWORD"  # noqa: S105 - where it is, not what it is
 GUEST_PASSWORD_VARIABLE: Final = "HVINTEGRATION_GUEST_PASSWORD"  # noqa: S105 - likewise
+SUDO_PASSWORD_VARIABLE: Final = "HVINTEGRATION_SUDO_PASSWORD"  # noqa: S105 - likewise
 
 
 @contextlib.contextmanager
@@ -60,12 +68,23 @@ def credential_of(user: str | None, variable: str = PASSWORD_VARIABLE) -> Creden
         ConfigurationError: There is no password: the variable is empty, or none is set, and there is no terminal to
             ask at or no answer in text; or nothing carries it.
     """
-    if user is None:
-        return None
+    return None if user is None else Credential(user, password_of(user, variable))
+
+
+def password_of(whose: str, variable: str) -> str:
+    """A password from the environment or the terminal.
+
+    Args:
+        whose: Who is asked for it, or what asks for it.
+        variable: The environment variable.
+
+    Raises:
+        ConfigurationError: As of :func:`credential_of`.
+    """
     password = os.environ.get(variable)
     if password is None and somebody_types():
         with contextlib.suppress(EOFError, UnicodeDecodeError):  # Ctrl-D, or bytes that are no text.
-            password = getpass.getpass(f"Password of {clean(user)}: ")
+            password = getpass.getpass(f"Password of {clean(whose)}: ")
     if not password:
-        raise ConfigurationError(f"There is no password for {user}.", hint=f"Set the variable {variable}.")
-    return Credential(user, password)
+        raise ConfigurationError(f"There is no password for {whose}.", hint=f"Set the variable {variable}.")
+    return password

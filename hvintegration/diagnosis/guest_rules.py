@@ -12,6 +12,7 @@ from hvintegration.diagnosis.rule import (
     Seen,
     disable,
     enable,
+    install,
     restart,
     set_manual,
     start,
@@ -91,7 +92,8 @@ def _is_not_installed(facts: Facts, kind: ServiceKind) -> Seen | None:
     if state.packaged is False:
         return None
     package = () if state.package is None else (f"It would be from the package {excerpt(state.package)}.",)
-    return Seen((_switched(facts, kind), _inside(state), *package))
+    may = facts.is_linux and state.packaged and state.package is not None and facts.guest.administrator
+    return Seen((_switched(facts, kind), _inside(state), *package), install(kind) if may else None)
 
 
 def _driver_is_absent(facts: Facts, _: object) -> Seen | None:

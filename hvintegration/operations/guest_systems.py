@@ -12,7 +12,8 @@ from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.decoding import Json, JsonObject, list_field
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import Refusal, own_failure, short_id
-from hvintegration.errors import DecodeError, Hint, HvError, InvalidStateError, UnsupportedError
+from hvintegration.credential import Credential
+from hvintegration.errors import AuthenticationError, DecodeError, Hint, HvError, InvalidStateError, UnsupportedError
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.service_kind import ServiceKind
@@ -20,6 +21,7 @@ from hvintegration.values import Failure
 
 __all__ = [
     "ANOTHER_MACHINE",
+    "CHANGE_UNDER_WAY",
     "FREEBSD",
     "LINUX",
     "WINDOWS",
@@ -45,6 +47,9 @@ __all__ = [
 
 ANOTHER_MACHINE: Final = "AnotherVirtualMachine"
 """Error id of the package's own scripts: the guest is not the virtual machine that it should be."""
+
+CHANGE_UNDER_WAY: Final = "ChangeUnderWay"
+"""Likewise: nothing was done, since another change is being made there; perhaps that of a call that got lost."""
 
 
 WINDOWS: Final = "a Windows guest of Hyper-V"
@@ -76,11 +81,15 @@ class GuestTarget:
         vm_id: GUID of the virtual machine that it has to be, lower case without braces; None for any.
         carrier: The service that the connection itself runs on, which is not to be stopped over it; None for none.
         family: What kind of system it is; None as long as that is not known.
+        sudo: The password that sudo asks for there, behind a name that means nothing; None if there is none.
+        sudo_refusal: The error of when sudo refused that password, which is not tried again; None if it did not.
     """
 
     vm_id: str | None = None
     carrier: ServiceKind | None = None
     family: GuestFamily | None = None
+    sudo: Credential | None = None
+    sudo_refusal: AuthenticationError | None = None
 
 
 @attrs.frozen

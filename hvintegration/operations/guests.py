@@ -24,6 +24,7 @@ from hvintegration.errors import (
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
+    CHANGE_UNDER_WAY,
     WINDOWS,
     Change,
     GuestAction,
@@ -86,6 +87,11 @@ def _read_whatever_it_is(target: GuestTarget, *, info: bool) -> Operation[GuestR
             raise
         try:
             records = yield from LINUX_GUESTS.read(target, info=info)
+        except AuthenticationError as refused:
+            if target.sudo_refusal is None:
+                raise no_windows from None
+            target.family = GuestFamily.LINUX
+            raise refused from None
         except HvError:
             raise no_windows from None
     target.family = records.family
@@ -306,7 +312,10 @@ class _Changing:
         return {change: self._outcome(change, reports[change], told.records, dry_run=dry_run) for change in changes}
 
     def is_busy(self, result: GuestChange) -> bool:
-        return result.outcome is ChangeOutcome.FAILED and self._is_under_way(change_of(result), result.state)
+        if result.outcome is not ChangeOutcome.FAILED:
+            return False
+        waits = result.error is not None and result.error.error_id == CHANGE_UNDER_WAY
+        return waits or self._is_under_way(change_of(result), result.state)
 
     def doubt(self, result: GuestChange) -> Failure | None:
         # It was begun, and how it is now could not be read.
@@ -333,6 +342,8 @@ class _Changing:
         state = state_of(records, change.kind)
         error = failure_of(report.error, address=address, names={}) if report.error is not None else None
         seen = attrs.evolve(failed(change, address), state=state, error=error)
+        if error is not None and error.error_id == CHANGE_UNDER_WAY:
+            return seen
         if not report.found:
             why = "It is not installed in the guest." if state.installed is False else "It could not be read."
             return attrs.evolve(seen, error=error or own(why, address))

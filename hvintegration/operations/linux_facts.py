@@ -128,7 +128,8 @@ class LinuxFacts:
         versions: The versions of the known packages that are installed, by their names.
         available: The versions of the known packages that could be installed, likewise.
         vm_id: The virtual machine that it takes itself for: GUID, lower case without braces.
-        rights: How this user can become root: ``root``, ``sudo``, ``doas``, one of these ``with a password``, ``none``.
+        rights: How this user can become root: ``root``, ``sudo``, ``doas``, one of these ``with a password``, ``sudo on
+            a terminal``, or ``none``. With the password that sudo asks for, ``sudo``.
     """
 
     kernel: str | None

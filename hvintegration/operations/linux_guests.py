@@ -8,7 +8,6 @@ from typing import Final
 import attrs
 
 from hvintegration.calls.answer import Answer, ErrorEntry
-from hvintegration.calls.call import Call
 from hvintegration.calls.decoding import Json, as_object, flag, optional_flag
 from hvintegration.calls.operation import Operation
 from hvintegration.calls.refusals import remote_error, result_of
@@ -25,6 +24,7 @@ from hvintegration.guest_models import GuestChange, GuestFamily, GuestServiceSta
 from hvintegration.linux_distributions import DAEMON_KINDS, known_names
 from hvintegration.models import ChangeOutcome
 from hvintegration.operations.guest_systems import (
+    CHANGE_UNDER_WAY,
     FREEBSD,
     LINUX,
     WINDOWS,
@@ -42,6 +42,7 @@ from hvintegration.operations.guest_systems import (
     switch_it,
     windows_only,
 )
+from hvintegration.operations.linux_calls import ask_linux
 from hvintegration.operations.linux_facts import decode_facts, looked_for, names_of
 from hvintegration.operations.linux_states import DRIVER_KINDS, FAMILIES, NOT_INSTALLED, records_of
 from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
@@ -55,8 +56,7 @@ class _LinuxGuests:
     family = GuestFamily.LINUX
 
     def read(self, target: GuestTarget, *, info: bool) -> Operation[GuestRecords]:
-        answer = yield Call(SH_GET_GUEST, looked_for(available=info))
-        assert isinstance(answer, Answer)
+        answer = yield from ask_linux(SH_GET_GUEST, looked_for(available=info), target)
         facts = decode_facts(result_of(answer, "read the guest", remote_error), "$.result")
         family = FAMILIES.get(facts.kernel or "")
         if family is None or target.family not in {None, family}:
@@ -76,8 +76,7 @@ class _LinuxGuests:
         for kind in DAEMON_KINDS:
             names = names_of(kind) | {"executables": " ".join(known_names(kind).executables)}
             document |= {f"{kind.key}_{key}": text for key, text in names.items()}
-        answer = yield Call(SH_SET_GUEST_SERVICES, document, dry_run=dry_run)
-        assert isinstance(answer, Answer)
+        answer = yield from ask_linux(SH_SET_GUEST_SERVICES, document, target, dry_run=dry_run)
         try:
             return _told(answer, changes, target)
         except DecodeError as error:
@@ -102,8 +101,8 @@ class _LinuxGuests:
         return None if state.running is None else not state.running
 
     def is_under_way(self, state: GuestServiceState) -> bool:
-        del state
-        return False
+        status = state.status or ""
+        return status.startswith(("activating (", "deactivating (")) and "auto-restart" not in status
 
     def why_not(self, change: Change, state: GuestServiceState) -> str:
         if change.action is GuestAction.START:
@@ -132,6 +131,17 @@ class _LinuxGuests:
                 category=error.category,
                 hint=error.message,
             )
+        if error.error_id == CHANGE_UNDER_WAY:
+            busy = InvalidStateError(
+                f"{made.address} cannot {change} now: {_in_a_sentence(error.message)}",
+                address=made.address,
+                action=str(change),
+                error_id=error.error_id,
+                category=error.category,
+                hint="Ask again once that is over.",
+            )
+            busy.retryable = True
+            return busy
         if error.error_id == _NO_STARTUP:
             return UnsupportedError(
                 f"{made.address} cannot {change}: {_in_a_sentence(error.message)}",
@@ -198,6 +208,8 @@ def _said(error: ErrorEntry | None) -> ErrorEntry | None:
         return None
     if error.id == _RIGHTS_MISSING:
         return attrs.evolve(error, message=f"As root, run: {error.message}")
+    if error.id == CHANGE_UNDER_WAY:
+        return attrs.evolve(error, message=f"Process {excerpt(error.message)} there is making another change.")
     if error.id == _DAEMON_ENDED:
         return attrs.evolve(error, message=f"Its daemon was started, and ended: {excerpt(error.message)}")
     return error

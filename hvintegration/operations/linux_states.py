@@ -26,7 +26,7 @@ from hvintegration.operations.linux_facts import (
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure
 
-__all__ = ["DRIVER_KINDS", "FAMILIES", "NOT_INSTALLED", "records_of", "states_of"]
+__all__ = ["DRIVER_KINDS", "FAMILIES", "NOT_INSTALLED", "how_to_install", "install_command", "records_of", "states_of"]
 
 DRIVER_KINDS: Final = (ServiceKind.HEARTBEAT, ServiceKind.SHUTDOWN, ServiceKind.TIME_SYNC)
 """Those that live in the kernel's driver, which no daemon serves."""
@@ -338,16 +338,22 @@ def _package(kind: ServiceKind, facts: LinuxFacts) -> str | None:
     return packages[0] if packages else None
 
 
-def _how_to_install(kind: ServiceKind, facts: LinuxFacts) -> str | None:
+def how_to_install(kind: ServiceKind, facts: LinuxFacts) -> str | None:
     """What to do about a daemon that is not there, in a sentence; None if that is not known."""
     row, daemon = _row(facts), _packaged(kind, facts)
     if row is None or daemon is None:
         return None
     if daemon.packaged is False:
         return f"{row.name} has no package of it."
-    packages = daemon.packages_for(facts.kernel_release or "")
-    command = row.manager.install_command(packages) if row.manager is not None and packages else None
+    command = install_command(kind, facts)
     return row.advice if command is None else f"As root, run: {shlex.join(command)}"
+
+
+def install_command(kind: ServiceKind, facts: LinuxFacts) -> tuple[str, ...] | None:
+    """The command that installs the daemon of *kind*; None if that is not known, or if no package has it."""
+    row, daemon = _row(facts), _packaged(kind, facts)
+    packages = daemon.packages_for(facts.kernel_release or "") if daemon is not None else None
+    return row.manager.install_command(packages) if row is not None and row.manager is not None and packages else None
 
 
 def _startup(kind: ServiceKind, name: str | None, unit: Mapping[str, str], facts: LinuxFacts) -> Startup | None:
@@ -395,7 +401,7 @@ def _status(unit: Mapping[str, str], running: bool | None) -> str | None:  # noq
 
 def _cannot_start(kind: ServiceKind, state: GuestServiceState, facts: LinuxFacts) -> str | None:
     if state.installed is False:
-        how = _how_to_install(kind, facts)
+        how = how_to_install(kind, facts)
         return NOT_INSTALLED if how is None else f"{NOT_INSTALLED} {how}"
     if state.startup is Startup.DISABLED:
         return "Its unit is masked."
@@ -413,6 +419,11 @@ def _cannot_stop(state: GuestServiceState, facts: LinuxFacts) -> str | None:
 def _without_rights(facts: LinuxFacts) -> str | None:
     if facts.rights is None or facts.rights in _WITH_RIGHTS:
         return None
-    if facts.rights == "none":
-        return "This user is not root."
-    return f"This user is not root, and {facts.rights.partition(' ')[0]} asks for a password."
+    return f"This user is not root{_WITHOUT_RIGHTS.get(facts.rights, '')}."
+
+
+_WITHOUT_RIGHTS: Final = {
+    "sudo with a password": ", and sudo asks for a password",
+    "sudo on a terminal": ", and sudo works on a terminal only (requiretty)",
+    "doas with a password": ", and doas asks for a password, which it takes on a terminal only",
+}

@@ -58,7 +58,10 @@ class KindOfChange(Protocol[C, R]):
         ...
 
     def is_busy(self, result: R) -> bool:
-        """Whether it was not made because something else is going on there, so that asking later may succeed."""
+        """Whether it was not made because something else is going on there, so that asking later may succeed.
+
+        By the result of a dry run: whether what was sent before goes on, so that this is not yet how it will be.
+        """
         ...
 
     def doubt(self, result: R) -> Failure | None:
@@ -183,14 +186,21 @@ def _settle(kind: KindOfChange[C, R], progress: _Progress[C, R], lost: Loss) -> 
     if isinstance(lost, TransportError) and not lost.may_have_run:
         progress.note_not_made({change: kind.not_made(change, lost, None) for change in asked})
         return lost
+    pause = FIRST_PAUSE
+    no_time = "there was no time left to read it back"
     try:
         seen = yield from kind.ask(asked, dry_run=True)
+        while any(map(kind.is_busy, seen.values())):
+            no_time = "it was still under way when the time was up"
+            yield Sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+            seen = yield from kind.ask(asked, dry_run=True)
     except SessionClosed:
         if progress.nothing_is_known:
             raise lost from None
         raise progress.unknown(asked, lost.address, "the session was closed before it could be read back") from lost
     except (HvError, DeadlineReached) as error:
-        reason = str(error) if isinstance(error, HvError) else "there was no time left to read it back"
+        reason = str(error) if isinstance(error, HvError) else no_time
         raise progress.unknown(asked, lost.address, reason) from lost
 
     made = {change: kind.is_made(seen[change]) for change in asked}

@@ -25,9 +25,13 @@ __all__ = [
     "SCRIPTS",
     "SET_GUEST_SERVICES",
     "SET_SERVICES",
+    "SH_GET_SYSTEM",
+    "SH_INSTALL_PACKAGE",
     "SH_SCRIPTS",
     "SH_STOP_PROCESS",
     "STOP_PROCESS",
+    "SUDO_SECRET",
+    "WITH_SUDO",
     "Effect",
     "Language",
     "Script",
@@ -78,7 +82,7 @@ class Script:
         language: What it is written in.
         secrets: Names of the credentials that it takes besides its document. In PowerShell they are its parameters; in
             POSIX sh, user and password of each, with a colon in front, are its arguments after the document.
-        library: Name of the file whose functions it shares with others; None if it needs none.
+        libraries: Names of the files whose functions it shares with others, in order.
         guest: The script that it runs inside a guest; None for one that does its own work.
     """
 
@@ -86,7 +90,7 @@ class Script:
     effect: Effect
     language: Language = Language.POWERSHELL
     secrets: tuple[str, ...] = ()
-    library: str | None = None
+    libraries: tuple[str, ...] = ()
     guest: Script | None = None
 
     @property
@@ -117,8 +121,8 @@ def _text(script: Script) -> str:
     folder, ending = _FILES[script.language]
     frame = _file(folder, f"frame.{ending}")
     parameters = "".join(f", [pscredential] ${name}" for name in script.secrets)
-    names = (script.library, _DIRECT if script.guest is not None else script.name)
-    body = "".join(_file(folder, f"{name}.{ending}") for name in names if name is not None)
+    names = (*script.libraries, _DIRECT if script.guest is not None else script.name)
+    body = "".join(_file(folder, f"{name}.{ending}") for name in names)
     text = frame.replace("#SECRETS", parameters).replace("#BODY", body)
     return text if script.guest is None else text.replace("#GUEST", script.guest.text)
 
@@ -147,8 +151,8 @@ GET_VMS: Final = Script("get_vms", Effect.READ)
 SET_SERVICES: Final = Script("set_services", Effect.WRITE)
 STOP_PROCESS: Final = Script("stop_process", Effect.WRITE)
 
-GET_GUEST: Final = Script("get_guest", Effect.READ, library="guest_services")
-SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, library="guest_services")
+GET_GUEST: Final = Script("get_guest", Effect.READ, libraries=("guest_services",))
+SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, libraries=("guest_services",))
 
 DIRECT: Final = {
     script: Script(f"{script.name}_directly", script.effect, secrets=(GUEST_SECRET,), guest=script)
@@ -164,11 +168,24 @@ SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS, *G
 
 SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)
 
-SH_GET_GUEST: Final = Script("get_guest", Effect.READ, Language.SH, library="linux_facts")
+_LINUX: Final = ("rights", "linux_facts")
 
-SH_SET_GUEST_SERVICES: Final = Script("set_guest_services", Effect.WRITE, Language.SH, library="linux_facts")
+SH_GET_GUEST: Final = Script("get_guest", Effect.READ, Language.SH, libraries=_LINUX)
+SH_SET_GUEST_SERVICES: Final = Script(
+    "set_guest_services", Effect.WRITE, Language.SH, libraries=("detached", *_LINUX, "others")
+)
+SH_INSTALL_PACKAGE: Final = Script("install_package", Effect.WRITE, Language.SH, libraries=(*_LINUX, "others"))
 
-SH_SCRIPTS: Final = (SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES)
+SUDO_SECRET: Final = "Sudo"  # noqa: S105 - a name
+"""What scripts for Linux guests call the password that sudo asks for there."""
+
+WITH_SUDO: Final = {
+    script: attrs.evolve(script, secrets=(SUDO_SECRET,))
+    for script in (SH_GET_GUEST, SH_SET_GUEST_SERVICES, SH_INSTALL_PACKAGE)
+}
+"""The same scripts with that password."""
+
+SH_SCRIPTS: Final = (SH_STOP_PROCESS, SH_GET_GUEST, SH_SET_GUEST_SERVICES, SH_INSTALL_PACKAGE)
 """All of POSIX sh."""
 
 

@@ -16,7 +16,7 @@ import attrs
 from hvintegration.calls.call import Call
 from hvintegration.credential import Credential
 from hvintegration.operations.refusals import COMPONENT_NOT_FOUND, COMPONENT_NOT_READ
-from hvintegration.scripts import DIRECT, GUEST_SECRET
+from hvintegration.scripts import DIRECT, GUEST_SECRET, SUDO_SECRET
 from hvintegration.simulator.envelope import Failures, Request, Result, enveloped, failure
 from hvintegration.simulator.faults import CmdletError, InterpreterEnded
 from hvintegration.simulator.guest_functions import GUEST_FUNCTIONS, GuestFunction
@@ -48,6 +48,7 @@ def answer(call: Call, here: PowerShell | Linux) -> dict[str, Any]:
     """What the script of *call* writes; it is one of the language that runs *here*."""
     request = json.loads(call.text)
     if isinstance(here, Linux):
+        here.sudo_password = call.secrets[SUDO_SECRET].password if SUDO_SECRET in call.secrets else None
         return enveloped(partial(LINUX_FUNCTIONS[call.script.name], here, request))
     return enveloped(partial(FUNCTIONS[call.script.name], here, request, call.secrets))
 

@@ -43,6 +43,8 @@ _RUN: Final = "0f5e7a6d1c9b4e3f8a2d6c5b4a39281f"
 _SIGNALS: Final = {"signal": 11, "exit-code": 1}
 """The ``ExecMainStatus`` that goes with a ``Result`` here: of a segmentation fault, or of an end in good order."""
 _USER: Final = 1000
+_SUDO_ASKS: Final = "sudo with a password"
+_WRONG_PASSWORD: Final = "Sorry, try again.\nsudo: no password was provided\nsudo: 1 incorrect password attempt"  # noqa: S105 - what is said of one
 _FIRST_CLOCK: Final = 380
 _OF_CLOCKS: Final = 101
 """Number of the user whose processes set the clock."""
@@ -90,6 +92,8 @@ class Linux:
         self._find = find
         self.sleep = pause
         """``sleep``."""
+        self.sudo_password: str | None = None
+        """What ``sudo`` is given; None if nothing."""
 
     # -- what is found ---------------------------------------------------------------------------------------------
 
@@ -111,6 +115,18 @@ class Linux:
     def name(self) -> str:
         """``uname -n``."""
         return self._machine().name
+
+    @property
+    def rights(self) -> str:
+        """How this user becomes root."""
+        system = self.system
+        by_password = system.rights == _SUDO_ASKS and self.sudo_password == system.sudo_password
+        return "sudo" if by_password and self.sudo_password is not None else system.rights
+
+    @property
+    def sudo_refusal(self) -> str | None:
+        """What ``sudo`` says of the password; None if it takes it, or is not given one."""
+        return None if self.sudo_password is None or self.rights != _SUDO_ASKS else _WRONG_PASSWORD
 
     @property
     def user_id(self) -> int:
@@ -255,6 +271,37 @@ class Linux:
                 self._start_program(program)
             case _:
                 raise AssertionError(command)
+
+    def install(self, command: list[str]) -> tuple[int, str]:
+        """Have the package manager of *command* run: its exit status, and what it wrote.
+
+        A fault of the name of its program, such as ``apt-get``, is one that fails; one of ``udevadm`` keeps what it
+        installed from being started.
+        """
+        words = command[2:] if command[:1] == ["env"] else command
+        try:
+            self._strike(words[0])
+        except CmdletError as error:
+            return 100, error.message
+        row = distribution_of(parse_os_release(self.system.os_release))
+        kernel = self.system.kernel
+        found = [] if row is None else [one for one in row.daemons if set(one.packages_for(kernel) or ()) & set(words)]
+
+        def install(machine: Machine) -> str | None:
+            programs = [path for daemon in found for path in daemon.programs or ()]
+            machine.linux.programs[:] = list(dict.fromkeys([*machine.linux.programs, *programs]))
+            return f"guest-install {machine.name} {words[-1]}"
+
+        self._change(install)
+        try:
+            self._strike("udevadm")
+        except CmdletError:
+            return 0, ""
+        if self.system.init == "systemd":
+            for daemon in found:
+                for path in daemon.programs or ():
+                    self._start_program(path)
+        return 0, ""
 
     def _start(self, name: str) -> None:
         machine = self._machine()

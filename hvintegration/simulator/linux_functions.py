@@ -28,9 +28,18 @@ def _stop_process(_linux: Linux, _request: Request, _failures: Failures) -> Resu
     return {"gone": True}  # Nothing goes on running in a simulator after its answer.
 
 
-def _get_guest(linux: Linux, request: Request, _failures: Failures) -> Result:
+def _get_guest(linux: Linux, request: Request, failures: Failures) -> Result:
     linux.begin()
+    _look_at_sudo(linux, failures)
     return _facts(linux, request)
+
+
+def _look_at_sudo(linux: Linux, failures: Failures) -> bool:
+    """Note a password that is refused; whether one is."""
+    refusal = linux.sudo_refusal
+    if refusal is not None:
+        failures.append(_failure("SudoRefused", "AuthenticationError", refusal, None))
+    return refusal is not None
 
 
 def _facts(linux: Linux, request: Request) -> Result:
@@ -65,7 +74,7 @@ def _facts(linux: Linux, request: Request) -> Result:
         "packages": _packages(linux, request),
         "available": _available(linux, request),
         "vm_id": linux.pool_record("VirtualMachineId"),
-        "rights": system.rights,
+        "rights": linux.rights,
     }
 
 
@@ -141,7 +150,9 @@ def _set_guest_services(linux: Linux, request: Request, failures: Failures) -> R
     linux.begin()
     changes: list[dict[str, Any]] = []
     known = (linux.pool_record("VirtualMachineId") or "").lower()
-    if request["vm_id"] and known and known != request["vm_id"]:
+    if _look_at_sudo(linux, failures):
+        pass
+    elif request["vm_id"] and known and known != request["vm_id"]:
         failures.append(_failure(ANOTHER_MACHINE, "InvalidOperation", known, None))
     else:
         for index, change in enumerate(request["changes"].split()):
@@ -153,6 +164,26 @@ def _set_guest_services(linux: Linux, request: Request, failures: Failures) -> R
                 made.startup(action)
             changes.append({"was": made.was, "begun": made.begun})
     return _facts(linux, request) | {"changes": changes}
+
+
+def _install_package(linux: Linux, request: Request, failures: Failures) -> Result:
+    linux.begin()
+    known = (linux.pool_record("VirtualMachineId") or "").lower()
+    ended: int | None = None
+    said = ""
+    if _look_at_sudo(linux, failures):
+        pass
+    elif request["vm_id"] and known and known != request["vm_id"]:
+        failures.append(_failure(ANOTHER_MACHINE, "InvalidOperation", known, None))
+    elif linux.processes() is None:
+        message = "Whether something is being installed cannot be seen."
+        failures.append(_failure("ProcessesHidden", "PermissionDenied", message, None))
+    elif not request["dry_run"]:
+        if linux.rights not in {"root", "sudo", "doas"}:
+            failures.append(_failure("RightsMissing", "PermissionDenied", request["command"], None))
+        else:
+            ended, said = linux.install(request["command"].split())
+    return _facts(linux, request) | {"installing": None, "ended": ended, "said": said or None}
 
 
 class _Changing:
@@ -292,7 +323,7 @@ class _Changing:
         return next(filter(self._linux.has, self._named("programs")), "")
 
     def _as_root(self, command: tuple[str, ...]) -> bool:
-        if self._linux.system.rights not in {"root", "sudo", "doas"}:
+        if self._linux.rights not in {"root", "sudo", "doas"}:
             self._fail("RightsMissing", "PermissionDenied", " ".join(command))
             return False
         self.begun = True
@@ -337,6 +368,7 @@ def _failure(error_id: str, category: str, message: str, target: str | None) -> 
 
 LINUX_FUNCTIONS: Final[dict[str, LinuxFunction]] = {
     "get_guest": _get_guest,
+    "install_package": _install_package,
     "set_guest_services": _set_guest_services,
     "stop_process": _stop_process,
 }

@@ -23,7 +23,7 @@ BUG_REPORT_URL="https://bugs.debian.org/\""""
 CHOICES: Final = {
     "init": ("systemd", "openrc", "sysvinit", ""),
     "driver": ("module", "builtin", "absent"),
-    "rights": ("root", "sudo", "sudo with a password", "doas", "doas with a password", "none"),
+    "rights": ("root", "sudo", "sudo with a password", "sudo on a terminal", "doas", "doas with a password", "none"),
 }
 """The values that these attributes of a system may have."""
 
@@ -59,7 +59,8 @@ class LinuxSystem:
         init: ``systemd``, ``openrc``, ``sysvinit``, or nothing where there is no init system.
         driver: ``hv_utils`` is a ``module``, ``builtin``, or ``absent``.
         rights: How the user who asks becomes root: ``root``, ``sudo``, ``doas``, either of these followed by ``with a
-            password``, or ``none``.
+            password``, ``sudo on a terminal``, or ``none``.
+        sudo_password: What ``sudo`` asks for where ``rights`` are ``sudo with a password``.
         programs: Paths of the programs that are installed.
         startup: How units or scripts come to run: ``enabled``, ``disabled`` or ``masked``, by name. By default, units
             are started when their device comes (``disabled``), and scripts are ``enabled``.
@@ -83,6 +84,7 @@ class LinuxSystem:
     init: str = "systemd"
     driver: str = "module"
     rights: str = "root"
+    sudo_password: str = ""
     programs: list[str] = attrs.field(
         factory=lambda: ["/usr/sbin/hv_kvp_daemon", "/usr/sbin/hv_vss_daemon", "/usr/sbin/hv_fcopy_daemon"]
     )

@@ -186,3 +186,24 @@ def test_a_machine_that_is_no_guest_has_neither_a_driver_nor_anything_offered() 
         (False, False, "disabled")
     ] * 3
     assert {state["offered"] for state in found} <= {None, False}
+
+
+def test_the_password_that_sudo_asks_for_is_that_of_a_variable(
+    on: Command, change: Callable[[Callable[[Machine], None]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(machine: Machine) -> None:
+        machine.linux.rights, machine.linux.sudo_password = "sudo with a password", "correct horse"
+
+    change(ask)
+    assert on("stop", "kvp").status == 1
+    monkeypatch.setenv("HVINTEGRATION_SUDO_PASSWORD", "correct horse")
+    assert on("stop", "--sudo", "kvp").status == 0
+    assert state_of(on, "kvp")["running"] is False
+    monkeypatch.setenv("HVINTEGRATION_SUDO_PASSWORD", "wrong")
+    refused = on("start", "--sudo", "kvp")
+    assert refused.status == 1
+    assert "does not take the password" in refused.err
+    assert "--sudo" in refused.err
+    monkeypatch.delenv("HVINTEGRATION_SUDO_PASSWORD")
+    absent = on("start", "--sudo", "kvp")
+    assert "Set the variable HVINTEGRATION_SUDO_PASSWORD" in absent.err

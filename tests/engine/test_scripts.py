@@ -72,7 +72,7 @@ def test_every_script_file_is_shipped_and_simulated() -> None:
     folder = Path(__file__).parents[2] / "hvintegration" / "scripts" / "powershell"
 
     own = {script.name for script in SCRIPTS if script.guest is None}
-    libraries = {script.library for script in SCRIPTS if script.library is not None}
+    libraries = {name for script in SCRIPTS for name in script.libraries}
     assert {path.stem for path in folder.glob("*.ps1")} - {"bootstrap", "frame", "direct"} == own | libraries
     assert set(FUNCTIONS) == {script.name for script in SCRIPTS}
 

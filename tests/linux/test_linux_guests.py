@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hvintegration.errors import (
+    AuthenticationError,
     HvError,
     InvalidStateError,
     OutcomeUnknownError,
@@ -247,6 +250,32 @@ def test_how_a_daemon_comes_to_run_is_set(guest: Guest, linux_guest: LinuxGuest)
         assert service.state().startup is Startup.AUTOMATIC
 
 
+# -- lost writes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+@pytest.mark.parametrize("verb", ["start", "stop"])
+def test_where_the_connection_is_lost_a_change_goes_on_and_is_read_back_when_it_is_over(
+    start_linux: StartLinux, verb: str, user: str
+) -> None:
+    machine = start_linux("--init", "systemd")
+    folder, step = "/run/systemd/system/hv-vss-daemon.service.d", {"start": "StartPre", "stop": "Stop"}[verb]
+    slow = f"[Service]\nExec{step}=/bin/sh -c 'echo {verb} >> /run/begun; sleep 3'\n"
+    with guest_of(machine, user) as guest, ThreadPoolExecutor(1) as pool:
+        guest.services[VSS].start() if verb == "stop" else guest.services[VSS].stop()
+        machine.shell(
+            f'mkdir -p {folder}; printf "{slow}" > {folder}/slow.conf; systemctl daemon-reload; rm -f /run/begun'
+        )
+        try:
+            made = pool.submit(getattr(guest.services[VSS], verb))
+            machine.shell("until [ -e /run/begun ]; do sleep 0.1; done")
+            machine.shell(f"pkill -9 -f 'sshd: {user}@notty' -u {user} || pkill -9 -n -f 'sshd: {user} '", check=False)
+            assert made.result().running is (verb == "start")
+            assert machine.shell("cat /run/begun").split() == [verb]
+        finally:
+            machine.shell(f"rm -r {folder}; systemctl daemon-reload")
+
+
 # -- rights --------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +318,61 @@ def test_a_sudo_that_is_of_no_help_is_like_no_rights(start_linux: StartLinux, su
     with guest_of(machine, "admin") as mine:
         assert mine.services[VSS].state().running is True
         assert mine.info().administrator is False
+
+
+@pytest.mark.parametrize(
+    ("defaults", "password"),
+    [
+        ("", "guest-password"),
+        ("use_pty", "guest-password"),
+        ("lecture=always", "guest-password"),
+        ("targetpw", "root's"),
+    ],
+)
+def test_with_the_password_that_sudo_asks_for_a_user_may_what_root_may(
+    start_linux: StartLinux, defaults: str, password: str
+) -> None:
+    machine = start_linux("--init", "systemd", "--sudo", "password")
+    with configured(machine, defaults), Guest(machine.ssh("admin"), family="linux", sudo_password=password) as mine:
+        assert mine.info().administrator is True
+        assert mine.services[VSS].state().cannot_stop is None
+        before = pids(machine, "hv_vss_daemon")
+        assert mine.services[VSS].restart().running
+        assert pids(machine, "hv_vss_daemon") != before
+        assert mine.services[VSS].set_startup("automatic").startup is Startup.AUTOMATIC
+
+
+def test_a_password_that_sudo_refuses_is_tried_once(start_linux: StartLinux) -> None:
+    machine = start_linux("--init", "systemd", "--sudo", "password")
+    with Guest(machine.ssh("admin"), family="linux", sudo_password="wrong") as mine:
+        for verb in (mine.services[VSS].stop, mine.info):
+            with pytest.raises(AuthenticationError, match="incorrect password"):
+                verb()
+        assert mine.session.stats.round_trips == 1
+    with Guest(machine.ssh("plain"), family="linux", sudo_password="wrong") as mine:
+        assert mine.info().administrator is False
+
+
+def test_a_sudo_that_wants_a_terminal_is_told(start_linux: StartLinux) -> None:
+    machine = start_linux("--init", "systemd", "--sudo", "password")
+    with (
+        configured(machine, "requiretty"),
+        Guest(machine.ssh("admin"), family="linux", sudo_password="guest-password") as mine,
+    ):
+        assert "requiretty" in (mine.services[VSS].state().cannot_stop or "")
+        with pytest.raises(PermissionDeniedError):
+            mine.services[VSS].stop()
+
+
+@contextlib.contextmanager
+def configured(machine: LinuxGuest, defaults: str) -> Iterator[None]:
+    """A guest whose sudo is configured so; root's password is ``root's``."""
+    file = "/etc/sudoers.d/of-a-test"
+    machine.shell(f"echo \"root:root's\" | chpasswd; echo '{defaults and 'Defaults '}{defaults}' > {file}")
+    try:
+        yield
+    finally:
+        machine.shell(f"rm {file}")
 
 
 # -- other machines ------------------------------------------------------------------------------------------------

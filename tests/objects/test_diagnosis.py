@@ -141,6 +141,17 @@ def test_applying_learns_what_kind_of_system_it_is(world: World) -> None:
     assert guest.family is GuestFamily.LINUX
 
 
+def test_what_is_not_installed_is_installed(world: World) -> None:
+    world.machine("web").linux.programs, world.machine("web").daemons = [], []
+    guest = guest_of(world, "web")
+    fix = next(one.fix for one in guest.diagnose().findings if one.id == "guest-service-not-installed")
+    assert fix is not None
+    assert fix.action == "install"
+    made = guest.apply(fix)
+    assert made.state is not None
+    assert made.state.running
+
+
 def test_a_restart_is_a_change_too(world: World) -> None:
     made = guest_of(world, "backup").apply(fix_of("restart", ServiceKind.KVP))
     assert (made.action, made.outcome) == ("restart", ChangeOutcome.CHANGED)

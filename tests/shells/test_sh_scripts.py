@@ -172,8 +172,8 @@ def test_the_loader_means_the_same_to_every_login_shell() -> None:
 
 def test_every_file_is_a_script_and_every_script_a_file() -> None:
     files = sorted(item.name for item in FOLDER.iterdir())
-    libraries = {script.library for script in SH_SCRIPTS if script.library is not None}
-    assert libraries == {"linux_facts"}
+    libraries = {name for script in SH_SCRIPTS for name in script.libraries}
+    assert libraries == {"detached", "rights", "linux_facts", "others"}
     assert files == sorted(f"{name}.sh" for name in ("frame", "loader", *libraries, *NAMES))
 
 
@@ -516,13 +516,70 @@ def test_a_file_is_read_up_to_a_limit_and_not_executed(shell: str, content: byte
     assert not (tmp_path / "executed").exists()
 
 
-def changing(shell: str, change: str, *, dry_run: bool) -> dict[str, Any]:
-    program = Path(sys.executable).resolve().name
+def document_of(change: str, *, dry_run: bool, program: str = "/bin/false") -> str:
+    executable = Path(sys.executable).resolve().name
     document = {"vm_id": None, "dry_run": dry_run, "changes": change} | LOOKED_FOR
-    document |= {f"test_{key}": text for key, text in LOOKED_FOR.items()} | {"test_programs": "/bin/false"}
-    return answer(shell, text_of("set_guest_services"), json.dumps(document | {"test_executables": program}))
+    document |= {f"test_{key}": text for key, text in LOOKED_FOR.items()} | {"test_programs": program}
+    return json.dumps(document | {"test_executables": executable})
 
 
+def changing(shell: str, change: str, *, dry_run: bool, program: str = "/bin/false") -> dict[str, Any]:
+    return answer(shell, text_of("set_guest_services"), document_of(change, dry_run=dry_run, program=program))
+
+
+@every_shell
+@needs_root
+@pytest.mark.xdist_group("changes")
+def test_a_change_goes_on_where_its_caller_is_killed_and_nothing_is_begun_meanwhile(shell: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "end")
+    os.mkfifo(tmp_path / "begun")
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ncd '{tmp_path}'\necho x >> runs\n: > begun\nread -r _ < end\necho x >> ends\n")
+    program.chmod(0o755)
+    asked = request(
+        text_of("set_guest_services"),
+        document_of("test:start", dry_run=False, program=str(program)),
+        *(":", ":correct horse"),
+    )
+    with subprocess.Popen(command(shell), stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as caller:
+        assert caller.stdin is not None
+        caller.stdin.write(asked)
+        caller.stdin.close()
+        try:
+            (tmp_path / "begun").read_bytes()
+            workers = [entry.parent for entry in Path("/proc").glob("[0-9]*/comm") if _is_changing(entry)]
+            assert not any("correct horse" in _shown(worker) for worker in workers)
+        finally:
+            os.killpg(caller.pid, 9)
+    try:
+        for dry_run in (True, False):
+            said = changing(shell, "test:start test:stop", dry_run=dry_run, program=str(program))
+            assert [error["id"] for error in said["errors"]] == ["ChangeUnderWay"] * 2
+            assert {error["message"] for error in said["errors"]} <= {worker.name for worker in workers}
+            assert said["result"]["changes"] == [{"was": None, "begun": False}] * 2
+    finally:
+        (tmp_path / "end").write_text("\n")
+    until = time.monotonic() + 30
+    while changing(shell, "test:start", dry_run=True, program=str(program))["errors"]:
+        assert time.monotonic() < until
+    assert ((tmp_path / "runs").read_text(), (tmp_path / "ends").read_text()) == ("x\n", "x\n")
+
+
+def _is_changing(file: Path) -> bool:
+    try:
+        return file.read_text() == "hv-changing\n"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _shown(process: Path) -> str:
+    try:
+        return ((process / "cmdline").read_bytes() + (process / "environ").read_bytes()).decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@pytest.mark.xdist_group("changes")
 @every_shell
 @needs_root
 def test_a_dry_run_says_what_runs_and_touches_nothing(shell: str, tmp_path: Path) -> None:
@@ -535,6 +592,7 @@ def test_a_dry_run_says_what_runs_and_touches_nothing(shell: str, tmp_path: Path
     assert said["result"]["changes"] == [{"was": False, "begun": False}] * 2
 
 
+@pytest.mark.xdist_group("changes")
 @every_shell
 @needs_root
 def test_a_daemon_is_stopped_by_a_signal(shell: str, tmp_path: Path) -> None:
@@ -544,6 +602,7 @@ def test_a_daemon_is_stopped_by_a_signal(shell: str, tmp_path: Path) -> None:
         assert stat(pid)[0] == "Z"
 
 
+@pytest.mark.xdist_group("changes")
 @every_shell
 @needs_root
 @pytest.mark.parametrize(
@@ -579,6 +638,7 @@ def test_a_daemon_in_a_container_is_not_the_guests(shell: str, tmp_path: Path) -
             process.kill()
 
 
+@pytest.mark.xdist_group("changes")
 @every_shell
 @needs_root
 @needs_unshare
@@ -593,6 +653,7 @@ def test_without_proc_it_is_not_said_that_nothing_runs_and_nothing_is_begun(shel
     assert [error["id"] for error in found["errors"]] == ["ProcessesHidden"]
 
 
+@pytest.mark.xdist_group("changes")
 @every_shell
 @pytest.mark.parametrize(
     "change", ["test:start", "test:stop", "test:automatic", "test:manual", "test:disabled", "*:*", "test", "-n:-e"]

@@ -668,17 +668,27 @@ def test_what_is_read_back_as_not_done_is_sent_again() -> None:
 @pytest.mark.parametrize(
     "seen",
     [
-        said([report(STARTING, begun=False)], [STARTING]),
         said([report(service(VSS, None), begun=False)], [service(VSS, None)]),
         said([None], [service()], NO_LIST),
         answer(None, NO_LIST),
         ConnectError("No.", address=HOST),
         DeadlineReached(),
     ],
-    ids=["under way", "no state", "not listed", "refused", "no connection", "no time"],
+    ids=["no state", "not listed", "refused", "no connection", "no time"],
 )
 def test_what_cannot_be_settled_is_unknown(seen: Reply) -> None:
     assert setting((VSS, True), replies=[LOST, seen]).error(OutcomeUnknownError).asked == ("start VSS",)
+
+
+def test_what_is_still_under_way_is_read_back_until_it_is_over() -> None:
+    seen = said([report(STARTING, begun=False)], [STARTING])
+    outcome = setting(
+        (VSS, True), replies=[LOST, seen, None, seen, None, said([report(RUNNING, begun=False)], [RUNNING])]
+    )
+    assert [call.effect.value for call in outcome.calls] == ["write", "read", "read", "read"]
+    assert outcome.value[0].outcome is ChangeOutcome.CONFIRMED
+    late = setting((VSS, True), replies=[LOST, seen, DeadlineReached()]).error(OutcomeUnknownError)
+    assert "still under way" in str(late)
 
 
 def test_what_certainly_did_not_run_is_that_error() -> None:

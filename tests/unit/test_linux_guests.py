@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from hvintegration.calls.operation import Operation
+from hvintegration.calls.operation import DeadlineReached, Operation
 from hvintegration.errors import (
     CommandFailedError,
     ConnectError,
+    ConnectionLostError,
     DecodeError,
     HvError,
     InvalidStateError,
@@ -304,7 +305,11 @@ def test_units_that_could_not_be_asked_for_make_nothing_absent() -> None:
     [
         ("none", "This user is not root."),
         ("sudo with a password", "This user is not root, and sudo asks for a password."),
-        ("doas with a password", "This user is not root, and doas asks for a password."),
+        (
+            "doas with a password",
+            "This user is not root, and doas asks for a password, which it takes on a terminal only.",
+        ),
+        ("sudo on a terminal", "This user is not root, and sudo works on a terminal only (requiretty)."),
         ("sudo", None),
         (None, None),
     ],
@@ -863,3 +868,62 @@ def test_an_answer_to_a_change_of_another_shape_is_a_lost_one(changes: object, p
     outcome = changing("start", odd, odd)
     error = outcome.error(OutcomeUnknownError)
     assert path in str(error)
+
+
+# -- a change that goes on without its caller ----------------------------------------------------------------------
+
+STOPPED: dict[str, Any] = {"processes": [], "units": [unit("hv-kvp-daemon", ActiveState="inactive", SubState="dead")]}
+
+
+def told(*errors: dict[str, Any], was: bool | None = True, begun: bool = False, **changes: Any) -> Reply:  # noqa: ANN401 - facts
+    return answer(linux_result(**changes) | {"changes": [{"was": was, "begun": begun}]}, *errors)
+
+
+def under_way(**changes: Any) -> Reply:  # noqa: ANN401 - likewise
+    return told(problem("ChangeUnderWay", "0", category="ResourceBusy", message="812"), was=None, **changes)
+
+
+def lost(*, fenced: bool = True) -> ConnectionLostError:
+    return ConnectionLostError("The connection was lost.", address=HOST, fenced=fenced)
+
+
+def stopping(replies: list[Reply]) -> Outcome[GuestServiceState]:
+    return drive(change_guest_service(target(), KVP, GuestAction.STOP, confirm=True), replies)
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+def test_a_lost_change_is_read_back_only_when_it_is_over(fenced: bool) -> None:  # noqa: FBT001
+    done = stopping([lost(fenced=fenced), under_way(), None, under_way(**STOPPED), None, told(was=False, **STOPPED)])
+    assert done.value.running is False
+    assert [call.dry_run for call in done.calls] == [False, True, True, True]
+
+
+def test_what_is_over_and_was_not_made_is_sent_again() -> None:
+    done = stopping([lost(), under_way(), None, told(), told(begun=True, **STOPPED)])
+    assert done.value.running is False
+    assert [call.dry_run for call in done.calls] == [False, True, True, False]
+
+
+def test_one_that_is_still_under_way_when_the_time_is_up_is_not_known() -> None:
+    error = stopping([lost(), under_way(), DeadlineReached()]).error(OutcomeUnknownError)
+    assert "still under way" in str(error)
+
+
+def test_nothing_is_begun_beside_another_change_and_it_is_waited_for() -> None:
+    done = stopping([under_way(), None, told(begun=True, **STOPPED)])
+    assert done.value.running is False
+    error = stopping([under_way(**STOPPED), DeadlineReached()]).error(InvalidStateError)
+    assert ("process 812" in str(error), error.retryable) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "waits"),
+    [("activating", True), ("deactivating", True), ("inactive", False), ("failed", False)],
+)
+def test_what_systemd_is_at_is_waited_for(status: str, waits: bool) -> None:  # noqa: FBT001
+    changes = {"processes": [], "units": [unit("hv-kvp-daemon", ActiveState=status, SubState="x")]}
+    start = change_guest_service(target(), KVP, GuestAction.START, confirm=True)
+    if waits:
+        assert drive(start, [told(was=False, begun=True, **changes), None, told(was=True)]).value.running
+    else:
+        drive(start, [told(was=False, begun=True, **changes)]).error(InvalidStateError)

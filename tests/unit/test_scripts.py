@@ -38,7 +38,7 @@ def code_of(script: Script) -> str:
 def test_every_file_is_a_script_and_every_script_a_file() -> None:
     files = sorted(item.name for item in FOLDER.iterdir())
     own = {script.name for script in SCRIPTS if script.guest is None}
-    libraries = {script.library for script in SCRIPTS if script.library is not None}
+    libraries = {name for script in SCRIPTS for name in script.libraries}
     assert libraries == {"guest_services"}
     assert files == sorted(f"{name}.ps1" for name in {"bootstrap", "frame", "direct"} | own | libraries)
 
@@ -71,8 +71,8 @@ def test_the_effect_is_what_the_commands_do(script: Script, effect: Effect) -> N
 
 @every_script
 def test_the_text_takes_one_document_and_holds_the_body_where_the_frame_says(script: Script) -> None:
-    names = (script.library, script.name if script.guest is None else "direct")
-    parts = [(FOLDER / f"{name}.ps1").read_text("utf-8") for name in names if name is not None]
+    names = (*script.libraries, script.name if script.guest is None else "direct")
+    parts = [(FOLDER / f"{name}.ps1").read_text("utf-8") for name in names]
     if script.guest is not None:
         parts = parts[0].split("#GUEST")
         assert len(parts) == 2
@@ -98,7 +98,7 @@ def test_the_text_is_plain_ascii(script: Script) -> None:
 @every_script
 def test_every_command_is_qualified_by_its_module(script: Script) -> None:
     commands = re.findall(r"(?<![\w$.\\-])([\w.-]+\\)?([A-Z]\w+-[A-Z]\w+)", code_of(script))
-    own = OWN_FUNCTIONS | (OWN_FUNCTIONS_FOR_GUESTS if script.library or script.guest else set())
+    own = OWN_FUNCTIONS | (OWN_FUNCTIONS_FOR_GUESTS if script.libraries or script.guest else set())
     # Windows' Invoke-Command is PowerShell's own, the stand-in's belongs to its module Hyper-V: see direct.ps1.
     allowed = ["Invoke-Command"] * 2 if script.guest is not None else []
     assert [name for module, name in commands if not module and name not in own] == allowed
@@ -145,7 +145,7 @@ def test_scripts_of_the_same_name_do_the_same_in_each_language() -> None:
 @pytest.mark.parametrize("script", SH_SCRIPTS, ids=lambda script: script.name)
 def test_a_script_of_sh_holds_its_library_and_its_body_where_the_frame_says(script: Script) -> None:
     folder = importlib.resources.files(scripts) / "sh"
-    names = [name for name in (script.library, script.name) if name is not None]
+    names = [*script.libraries, script.name]
     places = [script.text.find((folder / f"{name}.sh").read_text("ascii")) for name in names]
     assert places == sorted(places)
     assert min(places) > script.text.index("document=$1")

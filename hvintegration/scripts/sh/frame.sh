@@ -115,6 +115,14 @@ failure() {
     )
 }
 
+# say TEXT: writes it with what is built in: arguments of programs can be seen by all.
+say() {
+    case $(command -v printf) in
+        printf) printf %s "$1" ;;
+        *) print -rn -- "$1" ;;
+    esac
+}
+
 #BODY
 
 printf '{"schema":1,"result":%s,"errors":[%s]}\n' "$result" "$failures"

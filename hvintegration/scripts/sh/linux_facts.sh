@@ -36,7 +36,6 @@ target_of() {
 }
 
 command -v readlink > /dev/null 2>&1 && has_readlink=1 || has_readlink=
-user_id=$(id -u)
 kernel=$(uname -s)
 
 if [ "$kernel" = FreeBSD ]; then
@@ -369,19 +368,6 @@ available() {
     esac 2> /dev/null
     add "$manager$json_newline$(printf %.4000s "$fact")"
 }
-
-# How this user can become root: root, sudo, doas, either 'with a password', or none.
-if [ "$user_id" = 0 ]; then
-    rights=root
-elif command -v sudo > /dev/null 2>&1; then
-    rights=sudo
-    sudo -n true > /dev/null 2>&1 || rights='sudo with a password'
-elif command -v doas > /dev/null 2>&1; then
-    rights=doas
-    doas -n true > /dev/null 2>&1 || rights='doas with a password'
-else
-    rights=none
-fi
 
 # pool_record KEY: its value in the pool of what the host says of itself. Records are 512 and 2048 bytes; what follows a
 # null character in either is of no meaning.

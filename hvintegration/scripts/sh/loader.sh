@@ -3,6 +3,7 @@
 #
 # It travels as one line between single quotes, for login shells of any kind. Comments are left out and lines joined
 # with spaces; there is no single quote, no backslash and no exclamation mark in it.
+set +ax;
 exec 3>&1;
 newline=$(echo; echo .);
 newline=${newline%.};

@@ -3,7 +3,8 @@
 #   -> facts after all changes, and changes: [{was, begun}], in order
 # changes: KIND:ACTION, with spaces between; action: start, stop, automatic, manual or disabled, or stop_to_start, which
 # leaves alone what could not be started again. vm_id: which virtual machine this must be, or null. was: whether its
-# daemon ran before, null if that cannot be seen.
+# daemon ran before, null if that cannot be seen. Where another process makes changes, nothing is done, and its number is
+# the error of each.
 # The exit statuses of what starts and stops daemons say nothing: what is so is looked at.
 
 # pause: waits for a tenth of a second, or a second where sleep knows no fractions; adds to waited, in tenths.
@@ -72,27 +73,14 @@ program() {
     done
 }
 
-# with_rights COMMAND...: runs it as root, if there is any way without a password.
-with_rights() {
-    case $rights in
-        root) "$@" ;;
-        sudo*) sudo -n -- "$@" ;;
-        doas*) doas -n "$@" ;;
-        *) return 1 ;;
-    esac 2>&1 < /dev/null
-}
-
-# as_root COMMAND...: likewise, for a change; sets begun, said and status. It fails if that may not be.
+# as_root COMMAND...: runs it as root, for a change; sets begun, said and status. It fails if that may not be.
 as_root() {
     said=$(with_rights "$@")
     status=$?
-    # Single commands may be allowed without a password.
-    case $rights:$status:$said in
-        none:* | sudo*:1:*'sudo: '* | doas*:1:*'doas: '*)
-            failure RightsMissing PermissionDenied "$*" "$index"
-            return 1
-            ;;
-    esac
+    if is_refusal "$status" "$said"; then
+        failure RightsMissing PermissionDenied "$*" "$index"
+        return 1
+    fi
     begun=true
 }
 
@@ -283,13 +271,21 @@ make() {
 }
 
 cd /
-dry_run=true
-case $document in *'"dry_run": false'* | *'"dry_run":false'*) dry_run=false ;; esac
+find_another ' hv-changing hv-installing '
 wanted_id=$(document_text vm_id)
 known_id=$(pool_record VirtualMachineId | tr ABCDEF abcdef)
 changes=
 index=0
-if [ -n "$wanted_id" ] && [ -n "$known_id" ] && [ "$wanted_id" != "$known_id" ]; then
+if [ -n "$refused" ]; then
+    : # Nothing is tried after a password that was refused.
+elif [ -n "$another" ]; then
+    # Each of two that have found one another leaves it to the next try.
+    for change in $(document_text changes); do
+        failure ChangeUnderWay ResourceBusy "$another" "$index"
+        changes=${changes:+$changes,}'{"was":null,"begun":false}'
+        index=$((index + 1))
+    done
+elif [ -n "$wanted_id" ] && [ -n "$known_id" ] && [ "$wanted_id" != "$known_id" ]; then
     failure AnotherVirtualMachine InvalidOperation "$known_id" ''
 else
     for change in $(document_text changes); do
