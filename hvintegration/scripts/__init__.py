@@ -25,7 +25,6 @@ __all__ = [
     "SCRIPTS",
     "SET_GUEST_SERVICES",
     "SET_SERVICES",
-    "SH_GET_SYSTEM",
     "SH_INSTALL_PACKAGE",
     "SH_SCRIPTS",
     "SH_STOP_PROCESS",
