@@ -21,6 +21,8 @@ _IN_THE_DRIVER: Final = tuple(kind for kind in HOST_MANAGED if kind not in DAEMO
 _FAILED: Final = "failed"
 _COPIES_OVER_UIO: Final = (6, 10)
 """The kernel from which on files are copied by another daemon."""
+_WITHOUT_COPYING: Final = ("6.0.", "6.1.")
+"""Versions of Windows, up to 7 and Windows Server 2008 R2."""
 _OLD_COPIER: Final = "hv_fcopy_daemon"
 _LONGEST_NUMBER: Final = 8
 _LONGEST_VERSION: Final = 64
@@ -65,7 +67,8 @@ def _is_not_running(facts: Facts, kind: ServiceKind) -> Seen | None:
         return None
     if state.device is False or _is_the_old_copier(facts, kind, state) or _will_be_started(facts, kind) is not None:
         return None
-    return Seen((_switched(facts, kind), _inside(state)), start(kind) if state.cannot_start is None else None)
+    may = state.cannot_start is None and state.installed is not None
+    return Seen((_switched(facts, kind), _inside(state)), start(kind) if may else None)
 
 
 def _will_be_started(facts: Facts, kind: ServiceKind) -> Seen | None:
@@ -81,7 +84,7 @@ def _is_not_installed(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind)
     if state is None or state.installed is not False or (facts.is_linux and kind in _IN_THE_DRIVER):
         return None
-    if state.packaged is False:
+    if _is_not_to_be_had(facts, kind, state):
         return None
     package = () if state.package is None else (f"It would be from the package {excerpt(state.package)}.",)
     may = facts.is_linux and state.packaged and state.package is not None and facts.guest.administrator
@@ -158,11 +161,11 @@ def _runs_in_vain(facts: Facts, kind: ServiceKind) -> Seen | None:
 
 def _runs_by_hand(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = facts.in_guest(kind)
-    if not facts.is_linux or not state.running:
+    if not facts.is_linux or not state.running or state.display_name is None:
         return None
-    if not known(state.by_hand, f"Whether {kind.label} was started by hand in the guest: it gave no value."):
+    if not known(state.by_hand, "Whether daemons were started by hand: the guest gave no value."):
         return None
-    unit = f"The unit {excerpt(state.display_name)} did not start it." if state.display_name else "No unit started it."
+    unit = f"The unit or script {excerpt(state.display_name)} did not start it."
     may = state.cannot_stop is None and state.cannot_start is None
     return Seen((_inside(state), unit), restart(kind) if may else None)
 
@@ -181,10 +184,16 @@ def _kernel(facts: Facts) -> tuple[int, ...]:
 
 def _is_not_packaged(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind)
-    if state is None or state.installed is not False or state.packaged is not False:
+    if state is None or state.installed is not False or not _is_not_to_be_had(facts, kind, state):
         return None
-    system = facts.guest.caption or "the system of the guest"
-    return Seen((_switched(facts, kind), _inside(state), f"{excerpt(system)} has no package of it."))
+    system = excerpt(facts.guest.caption or "the system of the guest")
+    return Seen((_switched(facts, kind), _inside(state), f"The guest is {system}, which has nothing for it."))
+
+
+def _is_not_to_be_had(facts: Facts, kind: ServiceKind, state: GuestServiceState) -> bool:
+    """Whether nobody has what serves it for the system of the guest."""
+    too_old = kind is ServiceKind.GUEST_SERVICE_INTERFACE and facts.is_windows
+    return state.packaged is False or (too_old and (facts.guest.os_version or "").startswith(_WITHOUT_COPYING))
 
 
 def _is_the_old_copier(facts: Facts, kind: ServiceKind, state: GuestServiceState) -> bool:
@@ -398,15 +407,19 @@ GUEST_RULES: Final = (
     Rule(
         id="file-copy-not-packaged",
         severity=Severity.WARNING,
-        title="Files cannot be copied: the distribution has no daemon for it",
+        title="Files cannot be copied: the system has nothing that takes them",
         kinds=(ServiceKind.GUEST_SERVICE_INTERFACE,),
         needs=_BOTH,
         cause=(
-            "The distribution has no package of a daemon for it. From Linux 6.10 on that is hv_fcopy_uio_daemon in"
-            " place of hv_fcopy_daemon; Debian 13 has neither."
+            "Windows Server 2008 R2 cannot have {service}, FreeBSD has no driver for it, and some distributions of"
+            " Linux have no daemon in their packages: from Linux 6.10 on that is hv_fcopy_uio_daemon in place of"
+            " hv_fcopy_daemon, and Debian 13 has neither."
         ),
-        remedy="Copy files over the network, or build hv_fcopy_uio_daemon from the sources of the kernel (tools/hv).",
-        source=sources.DEBIAN,
+        remedy=(
+            "Copy files over the network; or in Linux, build hv_fcopy_uio_daemon from the sources of the kernel"
+            " (tools/hv)."
+        ),
+        source=f"{sources.DEBIAN}; {sources.MANAGE}; Microsoft's tables of features for FreeBSD",
         look=_is_not_packaged,
     ),
     Rule(

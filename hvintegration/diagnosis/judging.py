@@ -13,7 +13,7 @@ from hvintegration.diagnosis.rule import Rule, Seen
 from hvintegration.diagnosis.table import FIRST, RULES
 from hvintegration.errors import ConfigurationError, one_line
 from hvintegration.findings import Acceptance, Diagnosis, End, Finding, Severity
-from hvintegration.guest_models import GuestChange, GuestInventory
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInventory
 from hvintegration.models import HostInfo, ServiceChange, VMInventory
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure, Rows
@@ -105,9 +105,11 @@ def _apply(rule: Rule, facts: Facts, missing: dict[str, None]) -> Iterator[_Judg
 
 
 def _may(seen: Seen, facts: Facts) -> bool:
-    """Whether the user who asks may do what would help, as far as is known."""
-    within = seen.act is not None and seen.act.end is End.GUEST
-    return not (within and facts.inside is not None and facts.inside.info.administrator is False)
+    """Whether this package, and the user who asks, may do what would help, as far as is known."""
+    if seen.act is None or seen.act.end is not End.GUEST or facts.inside is None:
+        return True
+    guest = facts.inside.info
+    return guest.family is not GuestFamily.FREEBSD and guest.administrator is not False
 
 
 def _finding(judged: _Judged, vm_id: str | None, vm_name: str | None, accepted: Sequence[Acceptance]) -> Finding:

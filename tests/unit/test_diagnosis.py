@@ -37,6 +37,9 @@ from tests.support.ailments import (
     diagnosed,
     linux,
     no_daemon,
+    on,
+    system,
+    without_service,
     world_of,
 )
 
@@ -126,6 +129,35 @@ def test_a_service_that_does_not_run_is_one_finding_and_offers_nothing_against_i
     (finding,) = (finding for finding in whole.findings if finding.kind is ServiceKind.VSS)
     assert finding.fix is not None
     assert finding.fix.action == "start"
+
+
+@pytest.mark.parametrize(("version", "rule"), [("6.1.7601", "not-packaged"), ("6.3.9600", "not-installed")])
+def test_what_an_old_windows_cannot_have_is_not_to_be_installed(version: str, rule: str) -> None:
+    copying = ServiceKind.GUEST_SERVICE_INTERFACE
+    ailment = Ailment("", both(system(version=version), without_service(copying), on(copying)))
+    assert [name.endswith(rule) for name, kind in errors(diagnosed(ailment, ill=True)) if kind is copying] == [True]
+
+
+def test_what_is_perhaps_not_installed_is_not_offered_to_be_started() -> None:
+    unknown = linux(os_release="ID=unheard-of", programs=[])
+    ailment = Ailment("", unknown, no_daemon("hv_kvp_daemon", "hv_vss_daemon"), "linux")
+    found = [one for one in diagnosed(ailment, ill=True).findings if one.id == "guest-service-not-running"]
+    assert [one.fix for one in found] == [None, None]
+
+
+@pytest.mark.parametrize("init", ["", "openrc", "sysvinit", "systemd"])
+def test_a_healthy_linux_guest_is_healthy(init: str) -> None:
+    diagnosis = diagnosed(Ailment("", linux(init=init), guest="linux"), ill=True)
+    assert errors(diagnosis) == []
+    assert diagnosis.missing == ()
+
+
+def test_what_is_missing_is_said_once_for_all_daemons() -> None:
+    hidden = diagnosed(Ailment("", linux(hidepid=True, rights="none"), guest="linux"), ill=True)
+    assert hidden.missing == (
+        "What sets the clock of the guest: it gave no value.",
+        "Whether daemons were started by hand: the guest gave no value.",
+    )
 
 
 @pytest.mark.parametrize("rule", ["guest-service-disabled", "guest-service-crashed", "daemon-by-hand"])
