@@ -11,7 +11,7 @@ from typing import ClassVar, Final, TypeAlias
 import attrs
 
 from hvintegration.display import Cell, Table
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.guest_models import GuestInventory
 from hvintegration.models import VMInventory
 from hvintegration.reports.content import Entry, Machine, Report, Trouble
@@ -73,25 +73,39 @@ class Fix(Value):
         return (self.end.value, self.kind.label, self.action, self.cost, self.undo)
 
 
+def _without_braces(vm_id: str) -> str:
+    return vm_id.strip("{}").lower()
+
+
 @attrs.frozen(kw_only=True)
 class Acceptance(Value):
     """That somebody knows of a finding and lives with it.
 
     Attributes:
         finding: Id of the finding.
-        vm_id: GUID of the virtual machine, lower case without braces.
+        vm_id: GUID of the virtual machine; given in any case, with or without braces.
         kind: Which service; None for any.
         reason: Why, in somebody's words.
-        until: The last day on which it holds.
+        until: The last day on which it holds, in UTC.
+
+    Raises:
+        ConfigurationError: ``until`` is no day.
     """
 
     table_columns: ClassVar[tuple[str, ...]] = ("Finding", "VM", "Service", "Reason", "Until")
 
     finding: str
-    vm_id: str
+    vm_id: str = attrs.field(converter=_without_braces)
     kind: ServiceKind | None = None
     reason: str
-    until: date
+    until: date = attrs.field()
+
+    @until.validator
+    def _is_day(self, _: object, until: object) -> None:
+        if type(until) is not date:
+            raise ConfigurationError(
+                f"Invalid until {excerpt(repr(until))}: it is no day.", hint="It is a datetime.date."
+            )
 
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
@@ -338,7 +352,7 @@ class AuditChanges(_Reported):
     def table(self) -> Table:
         """One row per finding that is new; how many are gone is a note below it."""
         table = self.new.table()
-        return attrs.evolve(table, notes=(*table.notes, f"{len(self.gone)} findings are gone."))
+        return attrs.evolve(table, notes=(*table.notes, f"Findings that are gone: {len(self.gone)}."))
 
     def _report(self) -> Report:
         new = {finding.key for finding in self.new}

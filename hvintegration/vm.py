@@ -15,9 +15,9 @@ from hvintegration.display import Cell
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, PermissionDeniedError, excerpt
 from hvintegration.findings import Acceptance, Diagnosis, End, Fix
 from hvintegration.guest import Guest, meant_for_another, refuse_no_fix
-from hvintegration.guest_models import GuestChange, GuestFamily
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInventory
 from hvintegration.integration_service import IntegrationService
-from hvintegration.models import HostInfo, ServiceChange, ServiceState, VMInfo, VMInventory
+from hvintegration.models import HostInfo, ServiceChange, ServiceState, VMInfo, VMInventory, without_guest
 from hvintegration.operations import data_exchange, hosts, inventory, services, vms
 from hvintegration.operations.guest_systems import GuestTarget, another_machine
 from hvintegration.plain import SCHEMA_VERSION, Plain
@@ -108,7 +108,8 @@ class VM(OfThisProcess):
         finding says so, and the guest's end is judged. Changes nothing.
 
         Args:
-            guest: What runs inside, as :meth:`guest` answers it; it stays open.
+            guest: What runs inside, as :meth:`guest` answers it; it stays open. It is not asked where the host says
+                that nothing runs inside, which is a finding.
             host_info: The host itself, as ``host.info()`` answers it, whose version is compared with the guest's.
             changes: What was changed before, as :meth:`apply` and ``set_services`` answer it: a service may need a
                 while then.
@@ -118,7 +119,7 @@ class VM(OfThisProcess):
         Raises:
             VMNotFoundError: It is gone.
             PermissionDeniedError: The caller may not see it on the host, and no guest is given.
-            InvalidStateError: It does not run, so there is no guest to be asked.
+            InvalidStateError: Another machine answers as the guest.
             RemoteError: The host or the guest refused otherwise.
             AuthenticationError: The guest does not take the credential.
             TransportError: There is no usable answer.
@@ -133,7 +134,9 @@ class VM(OfThisProcess):
             if guest is None:
                 raise
             refused = (failure_from(denied, address=self._session.address, vm_id=self._id, vm_name=self._name),)
-        inside = None if guest is None else guest.inventory(timeout=guest.session.rest_of(deadline))
+        inside: GuestInventory | None = None
+        if guest is not None and (machine is None or not without_guest(machine.info.state)):
+            inside = guest.inventory(timeout=guest.session.rest_of(deadline))
         return diagnose(
             machine,
             inside,

@@ -30,8 +30,8 @@ _WORDS: tuple[str, ...] = (
 
 _PLAIN: dict[object, st.SearchStrategy[Any]] = {
     str: st.text(max_size=8) | st.sampled_from(_WORDS),
-    int: st.integers(),
-    float: st.floats(allow_nan=False),
+    int: st.integers(-(2**63) + 1, 2**63 - 1),
+    float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     date: st.dates(),
     datetime: st.datetimes(timezones=st.just(UTC)),
