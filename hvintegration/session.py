@@ -13,7 +13,7 @@ import attrs
 
 from hvintegration.calls.answer import Answer, parse_answer
 from hvintegration.calls.call import Call
-from hvintegration.calls.operation import DeadlineReached, Operation, SessionClosed, Sleep
+from hvintegration.calls.operation import INTERRUPTED_CHANGE, DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.clock import MOST_SECONDS, Deadline, Timeout
 from hvintegration.errors import (
     ConfigurationError,
@@ -31,7 +31,7 @@ from hvintegration.scripts import Effect
 from hvintegration.transports.base import Checkable, Step, Transport, clock_of, discard, requests_of, sharing_of
 from hvintegration.values import Rows
 
-__all__ = ["DEFAULT_TIMEOUT", "INTERRUPTED_CHANGE", "Session", "SessionStats"]
+__all__ = ["DEFAULT_TIMEOUT", "Session", "SessionStats"]
 
 T = TypeVar("T")
 
@@ -40,9 +40,6 @@ DEFAULT_TIMEOUT: Final = 60.0
 
 READ_ATTEMPTS: Final = 3
 """How often a read is sent at most while the connection gets lost under it."""
-
-INTERRUPTED_CHANGE: Final = "The change sent to"
-"""How the note of an interruption begins that a change was under way in."""
 
 _log = logging.getLogger(__name__)
 
@@ -177,6 +174,9 @@ class Session(OfThisProcess):
                     came = self._take(step, deadline)
                 except (HvError, DeadlineReached, SessionClosed) as error:
                     step = operation.throw(error)
+                except BaseException as interruption:
+                    operation.throw(interruption)  # It may note what goes on without it.
+                    raise
                 else:
                     step = operation.send(came)
         except StopIteration as end:

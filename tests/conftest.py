@@ -8,7 +8,6 @@ import os
 import ssl
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 from hvintegration.simulator import demo_world
 from tests.support import sshd
 from tests.support.certificates import Certificate, self_signed
-from tests.support.linux_guest import TOOL, LinuxGuest, start_guest
+from tests.support.linux_guest import HOSTILE, KINDS, TOOL, LinuxGuest, end_guests, name_folder, start_guest, why_none
 
 pytest_plugins = ["hvintegration.testing"]
 
@@ -27,14 +26,40 @@ MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Environment variables by which coverage measures the processes that a measured one starts."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one of several processes, the tests that share a PowerShell: it takes a while to start."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the folder of Linux guests, before there are other processes."""
+    if os.environ.get(TOOL) and not hasattr(config, "workerinput"):
+        name_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End Linux guests that a process of the tests has left behind, such as one that was ended by Ctrl-C."""
+    if (tool := os.environ.get(TOOL)) and not hasattr(config, "workerinput"):
+        end_guests(tool)
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep together, in one of several processes, tests that share a PowerShell or a Linux guest: both start slowly."""
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("engine"):
-            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if not isinstance(item, pytest.Function):
+            continue
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if item.get_closest_marker("engine"):
             shared = [str(parameters[name]) for name in ("way", "interpreter") if name in parameters]
             group = "-".join([item.path.stem, item.cls.__name__ if item.cls else "", *shared])
+        elif "linux_guest" in parameters:
+            group = f"linux-{parameters['linux_guest']}"
+        elif "start_linux" in item.fixturenames and not item.get_closest_marker("xdist_group"):
+            group = f"linux-{item.originalname}"
+        else:
+            group = ""
+        if group:
             item.add_marker(pytest.mark.xdist_group(group))
+        marker = item.get_closest_marker("xdist_group")
+        if marker is not None and getattr(config.option, "loadgroup", False) and hasattr(item, "id"):
+            # xdist 3.8 puts the group where pytest 9.2 does not look for it any more.
+            item._id = item.id.parse(f"{item.nodeid}@{marker.args[0]}")  # noqa: SLF001 - nothing else sets it
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,7 +67,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Let coverage rest where tests do the same over and over: it would learn little there, and costs as much again."""
     measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
     folder, on_simulator = item.path.parent.name, "simul" in item.nodeid.lower()
-    if measuring is None or not (folder == "faults" or (folder == "contract" and not on_simulator)):
+    if measuring is None or not (folder in {"faults", "linux"} or (folder == "contract" and not on_simulator)):
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for name in MEASURING:
@@ -188,22 +213,32 @@ def start_sshd(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def start_linux() -> Iterator[Callable[..., LinuxGuest]]:
-    """Starts Linux guests; the same one for the same options. They end with the tests."""
+    """Starts Linux guests; the same one for the same options. They end with the tests.
+
+    ``HVINTEGRATION_LINUX_GUEST`` names the program that starts them. Where there is none, or it cannot, tests skip.
+    """
     tool = os.environ.get(TOOL)
     if not tool:
         pytest.skip(f"{TOOL} does not name a program that starts Linux guests")
-    run = Path(tempfile.gettempdir(), f"hv-{os.environ.get('PYTEST_XDIST_TESTRUNUID', str(os.getpid()))[:8]}")
+    reasons: dict[str, str | None] = {}
     made: dict[tuple[str, ...], LinuxGuest] = {}
 
-    def start(*options: str) -> LinuxGuest:
-        if options not in made:
+    def start(init: str, *options: str) -> LinuxGuest:
+        if init not in reasons:
+            reasons[init] = next(filter(None, reasons.values()), None) or why_none(tool, init)
+        if reasons[init] is not None:
+            pytest.skip(f"there can be no Linux guest here: {reasons[init]}")
+        if (init, *options) not in made:
             name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'm')}-{len(made)}"
-            try:
-                made[options] = start_guest(tool, run, name, *options)
-            except subprocess.CalledProcessError as error:
-                pytest.skip(f"no Linux guest can be started here: {error.stderr.strip()[-200:]}")
-        return made[options]
+            made[init, *options] = start_guest(tool, name, "--init", init, *options)
+        return made[init, *options]
 
     yield start
     for guest in made.values():
         guest.stop()
+
+
+@pytest.fixture(params=KINDS)
+def linux_guest(request: pytest.FixtureRequest, start_linux: Callable[..., LinuxGuest]) -> LinuxGuest:
+    """A Linux guest of each kind: systemd, SysV scripts, OpenRC, and busybox without an init system."""
+    return start_linux(str(request.param), *HOSTILE)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
 from hvintegration.calls.answer import Answer
 from hvintegration.calls.call import Call
 
-__all__ = ["DeadlineReached", "Operation", "SessionClosed", "Sleep"]
+__all__ = ["INTERRUPTED_CHANGE", "DeadlineReached", "Operation", "SessionClosed", "Sleep"]
 
 T = TypeVar("T")
+
+INTERRUPTED_CHANGE: Final = "The change sent to"
+"""How the note of an interruption begins that a change was under way in."""
 
 
 @attrs.frozen

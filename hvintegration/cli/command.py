@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from hvintegration.calls.operation import INTERRUPTED_CHANGE
 from hvintegration.cli.demo import demonstrate
 from hvintegration.cli.options import Options
 from hvintegration.cli.parser import parse
@@ -29,7 +30,6 @@ from hvintegration.cli.results import (
 )
 from hvintegration.cli.screen import OutputLostError, RichMissingError, complain, hint, write
 from hvintegration.errors import ConfigurationError, HvError, OutcomeUnknownError, UnknownServiceError
-from hvintegration.session import INTERRUPTED_CHANGE
 
 __all__ = ["main"]
 

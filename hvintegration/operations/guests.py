@@ -317,6 +317,9 @@ class _Changing:
         waits = result.error is not None and result.error.error_id == CHANGE_UNDER_WAY
         return waits or self._is_under_way(change_of(result), result.state)
 
+    def goes_on(self, seen: GuestChange) -> bool:
+        return self.is_busy(seen)
+
     def doubt(self, result: GuestChange) -> Failure | None:
         # It was begun, and how it is now could not be read.
         begun = result.outcome is ChangeOutcome.FAILED and change_of(result) in self._begun

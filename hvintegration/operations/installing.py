@@ -9,7 +9,7 @@ import attrs
 
 from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.decoding import OptionalFields
-from hvintegration.calls.operation import DeadlineReached, Operation, Sleep
+from hvintegration.calls.operation import INTERRUPTED_CHANGE, DeadlineReached, Operation, SessionClosed, Sleep
 from hvintegration.calls.refusals import Refusal, remote_error, result_of, short_id
 from hvintegration.errors import (
     CommandFailedError,
@@ -97,45 +97,70 @@ def install_guest_service(target: GuestTarget, kind: ServiceKind, *, dry_run: bo
             )
         )
     seen = yield from _look(target, kind, (), dry_run=True)
+    command: tuple[str, ...] = ()
+    before = "installed"
     # Files are there before their package manager is at its end.
-    if seen.state.installed and seen.installing is None:
-        return _made(seen.state, ChangeOutcome.UNCHANGED, "installed")
-    command = _command(kind, seen, address)
-    if dry_run:
-        return attrs.evolve(_made(seen.state, ChangeOutcome.WOULD_CHANGE), command=shlex.join(command))
-    if seen.installing is None:
-        seen = yield from _begin(target, kind, command)
-    seen = yield from _wait(target, kind, seen)
-    if not seen.state.installed:
-        raise CommandFailedError(
-            f"{address} failed to install {kind.label}: its package manager ended with status {seen.ended},"
-            f" and the daemon is not there: {excerpt((seen.said or 'it wrote nothing').strip()[-400:])}",
-            address=address,
-            host_message=(seen.said or "")[-400:],
-            hint=f"All that it wrote is in {LOG} there, for root.",
-        )
-    made = attrs.evolve(_made(seen.state, ChangeOutcome.CHANGED), command=shlex.join(command))
-    if seen.state.running or seen.state.offered is False or seen.state.device is False:
-        return made
-    try:
-        state = yield from change_guest_service(target, kind, GuestAction.START, confirm=True)
-    except HvError as error:
-        error.add_note(f"{kind.label} was installed.")
-        raise
-    return attrs.evolve(made, state=state)
-
-
-def _made(state: GuestServiceState, outcome: ChangeOutcome, before: str = "not installed") -> GuestChange:
-    assert state.kind is not None
+    if not seen.state.installed or seen.installing is not None:
+        before = "not installed"
+        command = _command(kind, seen, address)
+        if not dry_run:
+            seen = yield from _install(target, kind, seen, command)
+    start = not _runs_or_cannot(seen.state)
+    outcome = ChangeOutcome.CHANGED if command or start else ChangeOutcome.UNCHANGED
+    if dry_run and outcome is ChangeOutcome.CHANGED:
+        outcome = ChangeOutcome.WOULD_CHANGE
+    state = (yield from _start(target, kind, seen.state, command)) if start and not dry_run else seen.state
     return GuestChange(
-        address=state.address,
-        kind=state.kind,
+        address=address,
+        kind=kind,
         action=INSTALL,
         outcome=outcome,
         before=before,
         state=state,
         error=None,
+        command=shlex.join(command) if command else None,
     )
+
+
+def _runs_or_cannot(state: GuestServiceState) -> bool:
+    """Whether there is nothing to start: it runs, as far as that can be seen, or the host does not offer it."""
+    return state.running is not False or state.offered is False or state.device is False
+
+
+def _install(target: GuestTarget, kind: ServiceKind, seen: _Seen, command: tuple[str, ...]) -> Operation[_Seen]:
+    """Have it installed, or wait for who does that already."""
+    if seen.installing is None:
+        seen = yield from _begin(target, kind, command)
+    seen = yield from _wait(target, kind, seen)
+    if seen.state.installed:
+        return seen
+    address = seen.state.address
+    raise CommandFailedError(
+        f"{address} failed to install {kind.label}: its package manager ended with status {seen.ended},"
+        f" and the daemon is not there: {excerpt((seen.said or 'it wrote nothing').strip()[-400:])}",
+        address=address,
+        host_message=(seen.said or "")[-400:],
+        hint=f"All that it wrote is in {LOG} there, for root.",
+    )
+
+
+def _start(
+    target: GuestTarget, kind: ServiceKind, state: GuestServiceState, command: tuple[str, ...]
+) -> Operation[GuestServiceState]:
+    """Have it started; who is told that this failed is told what was done before."""
+    done = f"{kind.label} was installed." if command else f"{kind.label} was installed before."
+    try:
+        return (yield from change_guest_service(target, kind, GuestAction.START, confirm=True))
+    except DeadlineReached as end:
+        raise WaitTimeoutError(
+            f"{done} It does not run on {state.address} yet: there was no time left to start it.",
+            wanted="running",
+            last=state,
+            hint="Start it.",
+        ) from end
+    except (HvError, SessionClosed) as error:
+        error.add_note(done)
+        raise
 
 
 def _command(kind: ServiceKind, seen: _Seen, address: str) -> tuple[str, ...]:
@@ -190,8 +215,11 @@ def _wait(target: GuestTarget, kind: ServiceKind, seen: _Seen) -> Operation[_See
             last=seen.state,
             hint=f"It goes on; what it writes is in {LOG} there, for root. Ask again to wait for its end.",
         ) from end
-    except HvError as error:
-        error.add_note(f"{kind.label} is being installed there, which goes on. Ask again to wait for its end.")
+    except (Exception, KeyboardInterrupt) as error:
+        error.add_note(
+            f"{INTERRUPTED_CHANGE} {seen.state.address} goes on: {kind.label} is being installed there, by process"
+            f" {seen.installing}. Ask again to wait for its end."
+        )
         raise
     return seen
 

@@ -283,7 +283,8 @@ def _processes(lines: Sequence[str]) -> Iterable[Process]:
         pid, state, owner, name, program = [*line.split(" ", 4), "", "", "", "", ""][:5]
         number = _number(pid)
         if number is not None and state not in _DEAD:
-            yield Process(number, _number(owner), name, program or None)
+            # A program that was asked for it may say anything.
+            yield Process(number, _number(owner), name, program if program.startswith("/") else None)
 
 
 def _number(text: str) -> int | None:

@@ -58,10 +58,11 @@ class KindOfChange(Protocol[C, R]):
         ...
 
     def is_busy(self, result: R) -> bool:
-        """Whether it was not made because something else is going on there, so that asking later may succeed.
+        """Whether it was not made because something else is going on there, so that asking later may succeed."""
+        ...
 
-        By the result of a dry run: whether what was sent before goes on, so that this is not yet how it will be.
-        """
+    def goes_on(self, seen: R) -> bool:
+        """Whether what was sent before goes on by *seen*, the result of a dry run: this is not yet how it will be."""
         ...
 
     def doubt(self, result: R) -> Failure | None:
@@ -190,7 +191,7 @@ def _settle(kind: KindOfChange[C, R], progress: _Progress[C, R], lost: Loss) -> 
     no_time = "there was no time left to read it back"
     try:
         seen = yield from kind.ask(asked, dry_run=True)
-        while any(map(kind.is_busy, seen.values())):
+        while any(map(kind.goes_on, seen.values())):
             no_time = "it was still under way when the time was up"
             yield Sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -36,7 +36,7 @@ def table(name: str) -> str:
     return "\n".join(["", *lines, *(_line(name, row) for name, row in rows.items()), "", ""])
 
 
-@pytest.mark.parametrize("name", ["winrm", "ssh"])
+@pytest.mark.parametrize("name", ["winrm", "ssh", "linux"])
 def test_a_table_is_that_of_the_tests(name: str) -> None:
     begin = f"<!-- table of {name} -->\n"
     before, rest = PAGE.read_text("utf-8").split(begin)

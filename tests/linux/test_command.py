@@ -16,10 +16,10 @@ def on(linux_guest: LinuxGuest, user: str, *arguments: str) -> Run:
 
 
 def pids(linux_guest: LinuxGuest) -> list[str]:
-    return linux_guest.shell("pidof hv_vss_daemon", check=False).split()
+    return linux_guest.shell("/bin/pidof hv_vss_daemon", check=False).split()
 
 
-@pytest.mark.parametrize("user", ["root", "admin"])
+@pytest.mark.parametrize(("linux_guest", "user"), [("systemd", "admin"), ("none", "root")], indirect=["linux_guest"])
 def test_one_is_looked_at_stopped_started_and_restarted(linux_guest: LinuxGuest, user: str) -> None:
     assert on(linux_guest, user, "start", "vss").status == 0
 
@@ -40,6 +40,7 @@ def test_one_is_looked_at_stopped_started_and_restarted(linux_guest: LinuxGuest,
     assert pids(linux_guest) != again
 
 
+@pytest.mark.parametrize("linux_guest", ["openrc"], indirect=True)
 def test_who_may_not_is_told_what_root_has_to_type(linux_guest: LinuxGuest) -> None:
     assert on(linux_guest, "root", "start", "vss").status == 0
     before = pids(linux_guest)

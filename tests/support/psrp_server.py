@@ -21,7 +21,7 @@ import psrpcore.types
 from hvintegration import Simulator, World
 from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline, SystemClock
-from hvintegration.scripts import SCRIPTS, Script
+from hvintegration.scripts import SCRIPTS, SH_SCRIPTS, Script
 from hvintegration.transports.library_logs import without_library_logs
 
 POOL: Final = uuid.UUID(int=0)
@@ -69,9 +69,9 @@ class _StoppableClock(SystemClock):
             raise StoppedError
 
 
-def simulated(world: World | str | Path) -> Simulator:
-    """A simulated host for :class:`PowerShellServer`, whose delays end when a pipeline is stopped."""
-    return Simulator(world, clock=_StoppableClock())
+def simulated(world: World | str | Path, guest: str | None = None) -> Simulator:
+    """A simulated host for :class:`PowerShellServer`, or a guest, whose delays end when a pipeline is stopped."""
+    return Simulator(world, clock=_StoppableClock(), guest=guest)
 
 
 @attrs.define(eq=False)
@@ -143,7 +143,7 @@ class PowerShellServer:
     def _find(self, pipeline: Pipeline) -> Script:
         if pipeline.is_script and self._functions is not None:
             raise RefusedError("ScriptsNotAllowed", "Scripts are not allowed here.", pipeline.command)
-        for script in SCRIPTS:
+        for script in (*SCRIPTS, *SH_SCRIPTS):
             if pipeline.is_script and script.text == pipeline.command:
                 return script
             if not pipeline.is_script and script.function == pipeline.command and script.function in self._known():

@@ -1,5 +1,7 @@
 """An SSH server on this machine that can be told to misbehave, with PowerShells behind it: the simulator, or programs.
 
+The shell of a simulated Linux guest counts as one of them.
+
 with SSHServer(world) as server:                        # connect to server.host, server.port
     server.misbehave("silent", at="answer")
 """
@@ -32,7 +34,7 @@ from paramiko.server import InteractiveQuery
 
 from hvintegration import World
 from hvintegration.errors import ConnectionLostError
-from hvintegration.scripts import GET_PROCESS, STOP_PROCESS
+from hvintegration.scripts import GET_PROCESS, SH_STOP_PROCESS, STOP_PROCESS
 from hvintegration.transports.ssh.host_keys import fingerprint
 from tests.support.closing import Closing
 from tests.support.psrp_server import Pipeline, PowerShellServer, StoppedError, StreamServer, simulated
@@ -63,6 +65,7 @@ Kind: TypeAlias = Literal[
 Way: TypeAlias = Literal["subsystem", "program", "process"]
 
 MEGABYTES_OF_COMPLAINTS: Final = 100
+PIECE: Final = 1_000_000
 _READY: Final = "<hvintegration process={0} started=1>\n"
 _ANSWER: Final = "<hvintegration answer>\n{0}\n<hvintegration end>\n"
 SSH_MSG_USERAUTH_PASSWD_CHANGEREQ: Final = 60
@@ -89,7 +92,7 @@ class _PowerShell(StreamServer):
     """
 
     def __init__(self, server: SSHServer, channel: paramiko.Channel, number: int, *, one_call: bool) -> None:
-        super().__init__(PowerShellServer(simulated(server.world)), self._say)
+        super().__init__(PowerShellServer(simulated(server.world, server.guest)), self._say)
         self.number = number
         self.running = False
         self._ssh = server
@@ -142,7 +145,11 @@ class _PowerShell(StreamServer):
                 break
         else:
             return
-        text, document = "\n".join(lines[:-3]), lines[-3]
+        if "#document" in lines:  # of a shell, which is sent it between two marks
+            end = lines.index("#document")
+            text, document = "\n".join(lines[:end]), lines[end + 1]
+        else:
+            text, document = "\n".join(lines[:-3]), lines[-3]
         pool = psrpcore.ServerRunspacePool()
         pipeline = Pipeline(
             psrpcore.ServerPipeline(pool, uuid.uuid4()), command=text, is_script=True, document=document
@@ -160,7 +167,7 @@ class _PowerShell(StreamServer):
                 raise _EndedError from None
 
     def _answer(self, pipeline: Pipeline) -> str:
-        if pipeline.command in {GET_PROCESS.text, STOP_PROCESS.text}:
+        if pipeline.command in {GET_PROCESS.text, STOP_PROCESS.text, SH_STOP_PROCESS.text}:
             return self._of_processes(pipeline.command, pipeline.document)
         self._pipeline = pipeline
         self.running = True
@@ -168,7 +175,7 @@ class _PowerShell(StreamServer):
             self._misbehave("command", pipeline)
             if self._killed.is_set():
                 raise _EndedError
-            answer = self.server.call(pipeline)
+            answer = self._ssh.twist(self.server.call(pipeline))
             self._misbehave("answer", pipeline)
             return answer
         finally:
@@ -187,7 +194,8 @@ class _PowerShell(StreamServer):
         if self._cuts and len(data) > 200:
             self._channel.sendall(data[: len(data) // 2])
             self._lose_connection()
-        self._channel.sendall(data)
+        for start in range(0, len(data), PIECE):  # paramiko copies what is left with each packet.
+            self._channel.sendall(data[start : start + PIECE])
 
     def _misbehave(self, at: Stage, pipeline: Pipeline | None = None) -> None:
         fault = self._ssh.fault(at)
@@ -289,6 +297,7 @@ class SSHServer(Closing):
         ways: How PowerShell can be reached.
         questions: What is asked of whoever comes instead of the password, one after the other: each a title, an
             instruction and prompts. The first right answer is the password, and there is none to another question.
+        guest: Name of the virtual machine inside whose guest the server stands; None for the host.
         program: What is started for each PowerShell instead of the simulator, with its arguments. It knows no faults
             but its own from ``start`` on.
     """
@@ -303,9 +312,13 @@ class SSHServer(Closing):
         password: str = "Loopback-1",
         ways: frozenset[Way] = frozenset({"subsystem"}),
         questions: Sequence[tuple[str, ...]] = (),
+        guest: str | None = None,
         program: Sequence[str] = (),
     ) -> None:
         self.world = world
+        self.guest = guest
+        self.twist: Callable[[str], str] = lambda answer: answer
+        """What becomes of an answer before it is sent."""
         self.questions = questions
         self.program = program
         self.username = username

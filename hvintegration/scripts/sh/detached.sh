@@ -13,7 +13,7 @@ if [ "$0" = hv-changing ]; then
 elif [ "$dry_run" = false ] && [ -n "${script-}" ]; then
     sudo_password=${3-}
     in_session=
-    ! command -v setsid > /dev/null 2>&1 || in_session=setsid
+    if command -v setsid > /dev/null 2>&1; then in_session=setsid; else trap '' HUP; fi
     say "${sudo_password#:}$json_newline" | $in_session sh -c "$script" hv-changing "$document" 2> /dev/null
     exit
 fi

@@ -8,27 +8,53 @@ begin_it='
     work=$1
     shift
     umask 077
-    mkdir -p /run/hvintegration && [ ! -L /run/hvintegration ] || exit 1
-    if ! mkdir /run/hvintegration/busy 2> /dev/null; then
-        sleep 1
+    at=/run/hvintegration
+    mkdir -p "$at" && [ ! -L "$at" ] || exit 1
+
+    # await COMMAND...: until it succeeds, for some seconds.
+    await() {
+        left=50
+        while [ "$left" -gt 0 ] && ! "$@"; do
+            sleep 0.1 2> /dev/null || sleep 1
+            left=$((left - 1))
+        done
+    }
+    is_noted() {
+        [ -e "$at/busy/process" ] || [ ! -e "$at/busy" ]
+    }
+    is_begun() {
         process=
-        read -r process 2> /dev/null < /run/hvintegration/busy/process
+        read -r process 2> /dev/null < "$at/busy/process"
         name=
         [ -z "$process" ] || read -r name 2> /dev/null < "/proc/$process/comm"
-        [ "$name" != hv-installing ] || exit 0
-        rm -rf /run/hvintegration/busy
-        mkdir /run/hvintegration/busy || exit 1
+        [ "$name" = hv-installing ]
+    }
+    is_begun_or_over() {
+        is_begun || [ ! -e "$at/busy" ]
+    }
+
+    if ! mkdir "$at/busy" 2> /dev/null; then
+        await is_noted
+        ! is_begun_or_over || exit 0
+        # What was killed is begun again by one of those who notice.
+        if ! mkdir "$at/busy/over" 2> /dev/null; then
+            await is_begun_or_over
+            exit 0
+        fi
+        if is_begun; then
+            rmdir "$at/busy/over"
+            exit 0
+        fi
+        rm -f "$at/busy/process"
     fi
-    rm -f /run/hvintegration/ended
+    rm -f "$at/ended"
     trap "" HUP INT
     in_session=
     ! command -v setsid > /dev/null 2>&1 || in_session=setsid
-    $in_session sh -c "$work" hv-installing "$@" > /run/hvintegration/log 2>&1 < /dev/null &
-    left=20
-    while [ "$left" -gt 0 ] && [ ! -e /run/hvintegration/busy/process ] && [ ! -e /run/hvintegration/ended ]; do
-        sleep 0.1 2> /dev/null || sleep 1
-        left=$((left - 1))
-    done
+    $in_session sh -c "$work" hv-installing "$@" > "$at/log" 2>&1 < /dev/null &
+    await is_noted
+    rmdir "$at/busy/over" 2> /dev/null
+    exit 0
 '
 work='
     printf %s hv-installing > /proc/$$/comm
@@ -36,14 +62,10 @@ work='
     "$@"
     status=$?
     if [ "$status" = 0 ] && command -v udevadm > /dev/null 2>&1; then
-        # It reads rules that are new only now and then: without them systemd knows no device that a unit is bound to.
-        # What it has begun by the old ones has to end first.
-        udevadm settle --timeout=10
+        # It reads rules that are new only now and then: without them it starts nothing.
         udevadm control --reload
-        sleep 1
         udevadm trigger --subsystem-match=misc
         udevadm settle --timeout=10
-        sleep 1
     fi
     echo "$status" > /run/hvintegration/ended
     rm -rf /run/hvintegration/busy

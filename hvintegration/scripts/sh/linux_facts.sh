@@ -132,6 +132,8 @@ look_at_process() {
     [ "$name" = "$whole" ] || return
     # Only its owner and root may know.
     program=$(target_of "$1/exe") || program=
+    # What is no path was said by a program that says anything.
+    case $program in /*) ;; *) program= ;; esac
 }
 
 # look_at_notes: sets notes to the numbers of processes that scripts have written into files, with spaces around each, and

@@ -112,7 +112,7 @@ holder() {
     ' sh "$1" 2> /dev/null
 }
 
-# say_why KIND UNIT: adds to the errors what is known of why its daemon does not stay.
+# say_why KIND UNIT RUN: adds to the errors what is known of why its daemon does not stay; RUN: the run of the unit before.
 say_why() {
     for device in $(document_text "$1_devices"); do
         [ -e "$device" ] || continue
@@ -126,11 +126,29 @@ say_why() {
     case $init:$2 in systemd:?*)
         said=
         invocation=$(property InvocationID "$2")
-        [ -z "$invocation" ] ||
+        # What an earlier run has said is not why this start failed.
+        [ "$invocation" = "$3" ] ||
             said=$(with_rights journalctl --quiet --no-pager -o cat -n 3 "_SYSTEMD_INVOCATION_ID=$invocation") || said=
         ;;
     esac
     [ -z "$said" ] || failure DaemonEnded NotSpecified "$said" "$index"
+}
+
+# make_known KIND UNIT: has udev tell systemd of the device that the unit is bound to. systemd ends at once what is bound
+# to a device that it does not know, and udev reads rules that are new, such as those of a package, only now and then.
+make_known() {
+    case $(property BindsTo "$2") in *.device*) ;; *) return ;; esac
+    for device in $(document_text "$1_devices"); do
+        [ -e "$device" ] && [ "$(property ActiveState "$device")" = inactive ] || continue
+        with_rights sh -c '
+            udevadm control --reload
+            udevadm trigger --subsystem-match=misc
+            udevadm settle --timeout=10
+        ' > /dev/null
+        waited=0
+        while [ "$waited" -lt 10 ] && [ "$(property ActiveState "$device")" = inactive ]; do pause; done
+        return
+    done
 }
 
 # masked UNIT: whether systemd keeps it from being started.
@@ -155,9 +173,12 @@ start() {
         return
     fi
     [ "$dry_run" = false ] || return
+    run_before=
     case $init:$unit in
         systemd:?*)
             ! masked "$unit" || return
+            make_known "$1" "$unit"
+            run_before=$(property InvocationID "$unit")
             as_root systemctl --no-ask-password start "$unit"
             ;;
         openrc:?*) as_root rc-service "$unit" start ;;
@@ -169,7 +190,7 @@ start() {
     # One that cannot have its device ends a moment later.
     waited=0
     while [ "$waited" -lt 5 ] && [ -n "$(running "$1")" ]; do pause; done
-    [ -n "$(running "$1")" ] || say_why "$1" "$unit"
+    [ -n "$(running "$1")" ] || say_why "$1" "$unit" "$run_before"
 }
 
 # is_noted PROCESS: whether its number is in the file that a script has made of it.
