@@ -385,7 +385,7 @@ def test_an_audit_says_what_is_new_and_what_is_gone(world: World, host: Host) ->
         ("backup", "guest-service-not-running"),
     }
     assert changes.table().to_text().endswith("Findings that are gone: 1.")
-    assert "; 1 gone." in str(changes)
+    assert "; 2 new; 1 gone." in str(changes)
 
 
 def test_what_was_not_looked_for_is_not_gone(world: World, host: Host) -> None:
