@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from hvintegration.requested_changes import RequestedChange, RequestedChanges
     from hvintegration.scripts import Script
+    from hvintegration.scripts.offline_update import offline_update_script
     from hvintegration.service_kind import Impact, ServiceKind
     from hvintegration.session import Session, SessionStats
     from hvintegration.simulator import Simulator, World
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from hvintegration.transports.recording.replay import Replay
     from hvintegration.transports.ssh.transport import SSH
     from hvintegration.transports.winrm.transport import WinRM
+    from hvintegration.update_tables import UpdateGeneration, UpdateMechanism
+    from hvintegration.updates import GuestPackage, UpdateAdvice, update_advice
     from hvintegration.values import Failure, Rows
     from hvintegration.vm import VM, VMServices
 
@@ -86,6 +89,7 @@ __all__ = [
     "GuestFamily",
     "GuestInfo",
     "GuestInventory",
+    "GuestPackage",
     "GuestService",
     "GuestServiceState",
     "GuestServices",
@@ -116,6 +120,9 @@ __all__ = [
     "SystemClock",
     "Timeout",
     "Transport",
+    "UpdateAdvice",
+    "UpdateGeneration",
+    "UpdateMechanism",
     "VMInfo",
     "VMInventory",
     "VMServices",
@@ -127,8 +134,10 @@ __all__ = [
     "connect_guest",
     "diagnose",
     "errors",
+    "offline_update_script",
     "simulator",
     "transport_for",
+    "update_advice",
 ]
 
 _HOMES = {
@@ -153,6 +162,7 @@ _HOMES = {
     "GuestFamily": "hvintegration.guest_models",
     "GuestInfo": "hvintegration.guest_models",
     "GuestInventory": "hvintegration.guest_models",
+    "GuestPackage": "hvintegration.updates",
     "GuestService": "hvintegration.guest",
     "GuestServiceState": "hvintegration.guest_models",
     "GuestServices": "hvintegration.guest",
@@ -185,6 +195,9 @@ _HOMES = {
     "SystemClock": "hvintegration.clock",
     "Timeout": "hvintegration.clock",
     "Transport": "hvintegration.transports.base",
+    "UpdateAdvice": "hvintegration.updates",
+    "UpdateGeneration": "hvintegration.update_tables",
+    "UpdateMechanism": "hvintegration.update_tables",
     "VM": "hvintegration.vm",
     "VMInfo": "hvintegration.models",
     "VMInventory": "hvintegration.models",
@@ -196,7 +209,9 @@ _HOMES = {
     "connect": "hvintegration.connecting",
     "connect_guest": "hvintegration.connecting",
     "diagnose": "hvintegration.diagnosis",
+    "offline_update_script": "hvintegration.scripts.offline_update",
     "transport_for": "hvintegration.addresses",
+    "update_advice": "hvintegration.updates",
 }
 """Where each public name lives. It is loaded when it is first used: importing the package loads nothing."""
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, TypeAlias, cast
 
 from hvintegration.calls.refusals import failure_from, own_failure
 from hvintegration.clock import Deadline, Timeout
 from hvintegration.diagnosis import diagnose
-from hvintegration.errors import ConfigurationError, HvError, RemoteError, excerpt
+from hvintegration.errors import ConfigurationError, HvError, excerpt
 from hvintegration.findings import Acceptance, Audit, Diagnosis, Severity
 from hvintegration.guest import Guest
 from hvintegration.guest_models import GuestChange, GuestInventory
-from hvintegration.models import STATES_WITHOUT_GUEST, HostInfo, ServiceChange, VMInfo, VMInventory
+from hvintegration.models import HostInfo, ServiceChange, VMInfo, VMInventory, without_guest
 from hvintegration.operations import hosts, inventory
 from hvintegration.session import Session
+from hvintegration.transports.worker import Job, Late
 from hvintegration.values import Failure, Rows
 from hvintegration.vm import VM
 
@@ -28,6 +32,9 @@ MOST_AT_ONCE: Final = 8
 """Guests that are asked at once where the caller says nothing."""
 
 _MOST_THREADS: Final = 64
+
+_Asked: TypeAlias = Job[GuestInventory | Failure | None]
+"""A guest that is or will be asked: what it says, or why it does not; None where there is no way in."""
 
 
 def audit(
@@ -53,7 +60,7 @@ def audit(
     if guests is not None:
         try:
             host_info = session.run(hosts.read_host(), deadline)
-        except RemoteError as error:
+        except HvError as error:
             failures.append(_failure(error, session.address, None))
         asked = _Asking(session, guests, deadline).ask([vm.info for vm in machines.vms], parallel)
         inside = {vm_id: found for vm_id, found in asked.items() if isinstance(found, GuestInventory)}
@@ -96,24 +103,31 @@ class _Asking:
 
     def ask(self, machines: Iterable[VMInfo], parallel: int) -> Mapping[str, GuestInventory | Failure]:
         """What each says, or why it does not, by id; nothing of those that do not run or have no way in."""
-        running = [vm for vm in machines if (vm.state or "").removesuffix("Critical") not in STATES_WITHOUT_GUEST]
-        threads = ThreadPoolExecutor(parallel, thread_name_prefix="hvintegration-audit")
+        asked = [(vm, Job(partial(self._ask_one, vm))) for vm in machines if not without_guest(vm.state)]
+        waiting: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
+        for _, job in asked:
+            waiting.put(job)
+        for number in range(min(parallel, len(asked))):
+            name = f"hvintegration-audit-{number}"
+            # No thread of a pool: the interpreter waits for those when it ends, however long a guest hangs.
+            threading.Thread(target=_do_all, args=(waiting,), name=name, daemon=True).start()
         try:
-            futures = {vm.id: (vm, threads.submit(self._ask_one, vm)) for vm in running}
-            wait((future for _, future in futures.values()), self._deadline.left())
-            return {vm_id: found for vm_id, (vm, future) in futures.items() for found in self._answers(vm, future)}
+            for _, job in asked:
+                with contextlib.suppress(Late):
+                    job.wait(self._deadline)
         finally:
-            # One that is still under way ends by its own deadline, and is closed by its thread.
-            threads.shutdown(wait=False, cancel_futures=True)
+            # What has begun ends by its own deadline, and is closed by its thread.
+            for _ in asked:
+                _next(waiting)
+        answers = {vm.id: self._answer(vm, job) for vm, job in asked}
+        return {vm_id: answer for vm_id, answer in answers.items() if answer is not None}
 
-    def _answers(
-        self, vm: VMInfo, future: Future[GuestInventory | Failure | None]
-    ) -> Iterator[GuestInventory | Failure]:
-        if not future.done():
+    def _answer(self, vm: VMInfo, job: _Asked) -> GuestInventory | Failure | None:
+        try:
+            return job.result(self._deadline)
+        except Late:
             late = f"The guest had not answered after {self._deadline.given:g} seconds, which all of them had together."
-            yield own_failure(late, address=self._session.address, vm_id=vm.id, vm_name=vm.name)
-        elif (found := future.result()) is not None:
-            yield found
+            return own_failure(late, address=self._session.address, vm_id=vm.id, vm_name=vm.name)
 
     def _ask_one(self, vm: VMInfo) -> GuestInventory | Failure | None:
         try:
@@ -131,6 +145,20 @@ class _Asking:
                 return guest.inventory(timeout=guest.session.rest_of(self._deadline))
             except HvError as error:
                 return _failure(error, guest.address, vm)
+
+
+def _do_all(waiting: queue.SimpleQueue[_Asked]) -> None:
+    while (job := _next(waiting)) is not None:
+        job.do()
+
+
+def _next(
+    waiting: queue.SimpleQueue[_Asked],
+) -> _Asked | None:
+    try:
+        return waiting.get_nowait()
+    except queue.Empty:
+        return None
 
 
 def _failure(error: HvError, address: str, vm: VMInfo | None) -> Failure:

@@ -16,7 +16,7 @@ import attrs
 if TYPE_CHECKING:
     import rich.table
 
-__all__ = ["Cell", "Table", "clean"]
+__all__ = ["Cell", "Table", "clean", "escaped"]
 
 Cell: TypeAlias = str | bool | int | float | None
 
@@ -40,6 +40,13 @@ def _clean_character(character: str) -> str:
     if character in _BIDIRECTIONAL_CONTROLS or unicodedata.category(character) in {"Cc", "Cs"}:
         return ""
     return character
+
+
+def escaped(text: str) -> str:
+    """*text*, cleaned, as the content of an element of HTML or XML, or as the value of an attribute in quotes."""
+    import html  # late, as csv: `import hvintegration` is to be light
+
+    return html.escape(clean(text))
 
 
 def _shown(cell: Cell) -> str:
@@ -102,9 +109,9 @@ class Table:
 
         None of it is taken for mathematics, as notebooks take what is between dollar signs.
         """
-        head = _html_row("th", map(clean, self.columns))
+        head = _html_row("th", self.columns)
         body = "".join(_html_row("td", map(_shown, row)) for row in self.rows)
-        notes = "".join(f"<p {_LITERAL}>{_escaped(clean(note))}</p>" for note in self.notes)
+        notes = "".join(f"<p {_LITERAL}>{escaped(note)}</p>" for note in self.notes)
         return f"<table {_LITERAL}><thead>{head}</thead><tbody>{body}</tbody></table>{notes}"
 
     def to_csv(self) -> str:
@@ -155,11 +162,5 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def _escaped(text: str) -> str:
-    import html  # late, as csv: `import hvintegration` is to be light
-
-    return html.escape(text)
-
-
 def _html_row(tag: str, cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{_escaped(cell)}</{tag}>" for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f"<{tag}>{escaped(cell)}</{tag}>" for cell in cells) + "</tr>"

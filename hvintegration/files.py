@@ -1,14 +1,19 @@
-"""Files that the user names: read only where that ends, and why they cannot be used."""
+"""Files that the user names: read only where that ends, written whole or not at all, and why they cannot be used."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import secrets
 import stat
+from collections.abc import Generator
+from pathlib import Path
+from typing import TextIO
 
 from hvintegration.errors import one_line
 
-__all__ = ["read_bytes", "read_text", "reason"]
+__all__ = ["read_bytes", "read_text", "reason", "replaced"]
 
 
 def read_text(path: str | os.PathLike[str], most: int) -> str:
@@ -37,6 +42,30 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is longer than {most} bytes")
     return content
+
+
+@contextlib.contextmanager
+def replaced(path: str | os.PathLike[str]) -> Generator[TextIO]:
+    """A file to be written, in UTF-8, that takes the place of *path* at the end of the block.
+
+    Until then, and where the block raises, what was there stays as it was.
+
+    Raises:
+        OSError: It cannot be written, or there is something that is no regular file.
+    """
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file")
+    beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        with beside.open("x", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def _open_regular(path: str, flags: int) -> int:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime
-from typing import ClassVar
+from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
 from hvintegration.display import Cell, Table
-from hvintegration.errors import ConfigurationError
+from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.guest_models import GuestInventory
 from hvintegration.models import VMInventory
+from hvintegration.reports.content import Entry, Machine, Report, Trouble
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure, Rows, Value
 
 __all__ = ["Acceptance", "Audit", "AuditChanges", "Diagnosis", "End", "Finding", "Fix", "Severity"]
+
+
+FindingKey: TypeAlias = "tuple[str, str | None, ServiceKind | None]"
 
 
 class Severity(enum.StrEnum):
@@ -68,25 +73,39 @@ class Fix(Value):
         return (self.end.value, self.kind.label, self.action, self.cost, self.undo)
 
 
+def _without_braces(vm_id: str) -> str:
+    return vm_id.strip("{}").lower()
+
+
 @attrs.frozen(kw_only=True)
 class Acceptance(Value):
     """That somebody knows of a finding and lives with it.
 
     Attributes:
         finding: Id of the finding.
-        vm_id: GUID of the virtual machine, lower case without braces.
+        vm_id: GUID of the virtual machine; given in any case, with or without braces.
         kind: Which service; None for any.
         reason: Why, in somebody's words.
-        until: The last day on which it holds.
+        until: The last day on which it holds, in UTC.
+
+    Raises:
+        ConfigurationError: ``until`` is no day.
     """
 
     table_columns: ClassVar[tuple[str, ...]] = ("Finding", "VM", "Service", "Reason", "Until")
 
     finding: str
-    vm_id: str
+    vm_id: str = attrs.field(converter=_without_braces)
     kind: ServiceKind | None = None
     reason: str
-    until: date
+    until: date = attrs.field()
+
+    @until.validator
+    def _is_day(self, _: object, until: object) -> None:
+        if type(until) is not date:
+            raise ConfigurationError(
+                f"Invalid until {excerpt(repr(until))}: it is no day.", hint="It is a datetime.date."
+            )
 
     def table_row(self) -> tuple[Cell, ...]:
         """Cells for a table."""
@@ -128,8 +147,8 @@ class Finding(Value):
     acceptance: Acceptance | None = None
 
     @property
-    def key(self) -> tuple[str, str | None, ServiceKind | None]:
-        """What it is about: two findings with the same key are the same one at different times."""
+    def key(self) -> FindingKey:
+        """Two findings of the same key are the same one at different times."""
         return self.id, self.vm_id, self.kind
 
     def table_row(self) -> tuple[Cell, ...]:
@@ -137,10 +156,82 @@ class Finding(Value):
         kind = None if self.kind is None else self.kind.label
         return (self.severity.value, self.vm_name or self.vm_id, kind, self.id, self.cause, self.remedy)
 
+    def to_text(self) -> str:
+        """It in some lines of plain text."""
+        from hvintegration.reports.text import entry_as_text
+
+        return entry_as_text(_entry_of(self, self.vm_id or NOWHERE))
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+@attrs.frozen
+class _Reported(Value):
+    """What reports are made of: each format of all that there is to say."""
+
+    @property
+    def summary(self) -> str:
+        """How much was found, in a sentence."""
+        return self._report().summary
+
+    def to_text(self, *, width: int = 100) -> str:
+        """A report for terminals, logs and mail; no text in it can steer a terminal.
+
+        Args:
+            width: Columns that lines take; longer words stay whole.
+        """
+        from hvintegration.reports.text import report_as_text
+
+        return report_as_text(self._report(), width)
+
+    def to_markdown(self) -> str:
+        """A report for the summaries, comments and wikis of GitHub, GitLab and the like; no text in it is markup."""
+        from hvintegration.reports.markdown import report_as_markdown
+
+        return report_as_markdown(self._report())
+
+    def to_junit(self) -> str:
+        """A report in JUnit's XML for continuous integration.
+
+        Each virtual machine is a suite. An error or a warning is a test that failed; what was accepted is skipped; a
+        note, and a service without findings, passed.
+        """
+        from hvintegration.reports.junit import report_as_junit
+
+        return report_as_junit(self._report())
+
+    def to_html(self) -> str:
+        """A report as a page that needs no net and no other file, with sorting and filters; no text in it is code.
+
+        Write it to a file as UTF-8.
+        """
+        from hvintegration.reports.page import report_as_page
+
+        return report_as_page(self._report())
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        from hvintegration.reports.notebook import report_as_tables
+
+        return report_as_tables(self._report())
+
+    def _report(self) -> Report:
+        raise NotImplementedError
+
+
+NOWHERE: Final = "the guest"
+"""What a guest is called that does not know which virtual machine it is."""
+
 
 @attrs.frozen(kw_only=True)
-class Diagnosis(Value):
+class Diagnosis(_Reported):
     """What is wrong with the integration services of one virtual machine.
+
+    ``print()`` and notebooks show a report of it; ``to_text()``, ``to_markdown()``, ``to_junit()`` and ``to_html()``
+    make them.
 
     Attributes:
         vm_id: GUID of the virtual machine, lower case without braces; None as in :class:`Finding`.
@@ -173,10 +264,16 @@ class Diagnosis(Value):
         table = self.findings.table()
         return attrs.evolve(table, notes=(*table.notes, *self.missing))
 
+    def _report(self) -> Report:
+        machine = _machine_of(self)
+        return Report(title=f"Diagnosis of {machine.name}", read_at=self.read_at, machines=(machine,))
+
 
 @attrs.frozen(kw_only=True)
-class Audit(Value):
+class Audit(_Reported):
     """What is wrong with the integration services of a host's virtual machines.
+
+    It has the same reports as a :class:`Diagnosis`.
 
     Attributes:
         address: The host.
@@ -221,6 +318,7 @@ class Audit(Value):
             if diagnosis.vm_id in asked and (asked[diagnosis.vm_id] or diagnosis.guest is None)
         }
         return AuditChanges(
+            audit=self,
             new=self.findings.where(lambda finding: finding.acceptance is None and finding.key not in before),
             gone=earlier.findings.where(lambda finding: finding.vm_id in looked_for and finding.key not in now),
         )
@@ -233,20 +331,93 @@ class Audit(Value):
         """One row per finding; errors are notes below it."""
         return self.findings.table()
 
+    def _report(self) -> Report:
+        return _report_of(self, frozenset())
+
 
 @attrs.frozen(kw_only=True)
-class AuditChanges(Value):
-    """What has changed from one audit to the next.
+class AuditChanges(_Reported):
+    """What has changed from one audit to the next. As a report it is that of the later audit, with what is new marked.
 
     Attributes:
+        audit: The later one.
         new: Findings that were not there before, or were accepted until now.
         gone: Findings that were there, and are not any more.
     """
 
+    audit: Audit
     new: Rows[Finding]
     gone: Rows[Finding]
 
     def table(self) -> Table:
         """One row per finding that is new; how many are gone is a note below it."""
         table = self.new.table()
-        return attrs.evolve(table, notes=(*table.notes, f"{len(self.gone)} findings are gone."))
+        return attrs.evolve(table, notes=(*table.notes, f"Findings that are gone: {len(self.gone)}."))
+
+    def _report(self) -> Report:
+        new = {finding.key for finding in self.new}
+        report = _report_of(self.audit, new)
+        return attrs.evolve(report, gone=tuple(_entry_of(finding, finding.vm_id or NOWHERE) for finding in self.gone))
+
+
+# -- what reports say ------------------------------------------------------------------------------------------------
+
+
+def _report_of(audit: Audit, new: AbstractSet[FindingKey]) -> Report:
+    return Report(
+        title=f"Audit of {audit.address}",
+        read_at=audit.read_at,
+        machines=tuple(_machine_of(diagnosis, new) for diagnosis in audit.diagnoses),
+        troubles=tuple(
+            Trouble(
+                about=failure.vm_name or failure.vm_id or failure.target or failure.address,
+                message=failure.message or failure.error_id,
+            )
+            for failure in audit.errors
+        ),
+    )
+
+
+def _machine_of(diagnosis: Diagnosis, new: AbstractSet[FindingKey] = frozenset()) -> Machine:
+    host, guest = diagnosis.host, diagnosis.guest
+    states = [*(host.services if host is not None else ()), *(guest.services if guest is not None else ())]
+    name = diagnosis.vm_name or (guest.info.name if guest is not None else None) or diagnosis.vm_id or NOWHERE
+    return Machine(
+        name=name,
+        id=diagnosis.vm_id,
+        entries=tuple(_entry_of(finding, name, new=finding.key in new) for finding in diagnosis.findings),
+        missing=diagnosis.missing,
+        judged=tuple(dict.fromkeys(state.kind.label for state in states if state.kind is not None)),
+    )
+
+
+def _entry_of(finding: Finding, where: str, *, new: bool = False) -> Entry:
+    fix, acceptance = finding.fix, finding.acceptance
+    return Entry(
+        severity=finding.severity.value,
+        machine=finding.vm_name or where,
+        machine_id=finding.vm_id,
+        service=None if finding.kind is None else finding.kind.label,
+        rule=finding.id,
+        evidence=finding.evidence,
+        cause=finding.cause,
+        remedy=finding.remedy,
+        source=finding.source,
+        fix=None if fix is None else _sentences_of(fix),
+        accepted=None if acceptance is None else f"until {acceptance.until.isoformat()}: {acceptance.reason}",
+        new=new,
+    )
+
+
+def _sentences_of(fix: Fix) -> str:
+    place = "on the host" if fix.end is End.HOST else "in the guest"
+    done = f"{_doing(fix.action, fix.kind.label)} {place}"
+    undone = f"to undo it: {_doing(fix.undo, 'it')}" if fix.undo is not None else "it cannot be undone"
+    return f"{done[0].upper()}{done[1:]} ({undone}). {fix.cost}"
+
+
+_STARTUPS: Final = frozenset({"automatic", "manual", "disabled"})
+
+
+def _doing(action: str, what: str) -> str:
+    return f"set the startup of {what} to {action}" if action in _STARTUPS else f"{action} {what}"

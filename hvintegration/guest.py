@@ -216,12 +216,12 @@ class Guest(SessionOwner):
         """Do what a finding offers, in this guest. What became of it, with the state after.
 
         Costs, and raises, as the verb does that the fix names: :meth:`GuestService.start`, :meth:`GuestService.stop`,
-        :meth:`GuestService.restart` or :meth:`GuestService.set_startup`.
+        :meth:`GuestService.restart`, :meth:`GuestService.set_startup` or :meth:`install`.
 
         Args:
             fix: The ``fix`` of a finding.
             confirm: Whether to stop or disable also what a guest is severely limited without.
-            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
+            timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; if None 60, and 600 to install.
 
         Raises:
             ConfigurationError: It is done on the host; it is for another virtual machine; or it needs to be confirmed,
@@ -237,8 +237,11 @@ class Guest(SessionOwner):
             raise meant_for_another(fix, str(target.vm_id))
         # The guest itself refuses where it takes itself for another one.
         checked = attrs.evolve(target, vm_id=target.vm_id or fix.vm_id)
-        operation = guests.apply_action(checked, fix.kind, fix.action, confirm=confirm)
         try:
+            if fix.action == "install":
+                given = INSTALL_TIMEOUT if timeout is None else timeout
+                return self._session.run(installing.install_guest_service(checked, fix.kind, dry_run=False), given)
+            operation = guests.apply_action(checked, fix.kind, fix.action, confirm=confirm)
             return self._session.run(operation, timeout)
         finally:
             _learn(target, checked)

@@ -20,6 +20,7 @@ __all__ = [
     "DISTRIBUTIONS",
     "HELPER_FOLDERS",
     "HELPER_SCRIPTS",
+    "KERNEL",
     "Distribution",
     "KnownNames",
     "PackageManager",
@@ -37,7 +38,9 @@ DAEMON_KINDS: Final = (ServiceKind.KVP, ServiceKind.VSS, ServiceKind.GUEST_SERVI
 HELPER_SCRIPTS: Final = ("hv_get_dhcp_info", "hv_get_dns_info", "hv_set_ifconfig")
 """What the daemon of KVP calls to read and set addresses. Distributions have all, some or none of them."""
 
-_KERNEL: Final = "{kernel}"
+KERNEL: Final = "{kernel}"
+"""What stands for the release of the kernel in the name of a package."""
+
 _PACKAGES: Final = "{packages}"
 _COMM_LENGTH: Final = 15
 
@@ -118,9 +121,9 @@ class PackagedDaemon:
         """
         if not self.packages:
             return None
-        if any(_KERNEL in name for name in self.packages) and not _fits_a_package_name(kernel):
+        if any(KERNEL in name for name in self.packages) and not _fits_a_package_name(kernel):
             return None
-        return tuple(name.replace(_KERNEL, kernel) for name in self.packages)
+        return tuple(name.replace(KERNEL, kernel) for name in self.packages)
 
 
 def _base_names(paths: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -285,7 +288,7 @@ _DEBIAN: Final = _daemons(
 _UBUNTU: Final = functools.partial(
     _daemons,
     "/usr/sbin/hv_*_daemon",
-    packages=("linux-cloud-tools-common", f"linux-cloud-tools-{_KERNEL}"),
+    packages=("linux-cloud-tools-common", f"linux-cloud-tools-{KERNEL}"),
     unit="hv-*-daemon.service",
 )
 _RED_HAT_IDS: Final = ("rhel", "centos", "almalinux", "rocky", "ol")

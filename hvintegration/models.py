@@ -17,7 +17,6 @@ from hvintegration.service_kind import ServiceKind
 from hvintegration.values import NOT_KNOWN, Failure, Rows, Value, plain
 
 __all__ = [
-    "STATES_WITHOUT_GUEST",
     "ChangeOutcome",
     "CheckOutcome",
     "CheckStep",
@@ -30,6 +29,7 @@ __all__ = [
     "ServiceState",
     "VMInfo",
     "VMInventory",
+    "without_guest",
 ]
 
 
@@ -213,8 +213,14 @@ class VMInfo(Value):
         return super()._shown(name, value)
 
 
-STATES_WITHOUT_GUEST = frozenset({"Off", "Saved", "FastSaved", "Paused", "Hibernated"})
+_STATES_WITHOUT_GUEST = frozenset({"Off", "Saved", "FastSaved", "Paused", "Hibernated"})
 """Member names of ``VMState`` in which nothing runs inside; they can be followed by ``Critical``."""
+
+
+def without_guest(state: str | None) -> bool:
+    """Whether nothing runs inside a virtual machine in that state. If it is not known, something may."""
+    return state is not None and state.removesuffix("Critical") in _STATES_WITHOUT_GUEST
+
 
 _HEALTH: dict[str | None, Health] = {
     OperationalStatus.OK: Health.OK,
@@ -300,7 +306,7 @@ class ServiceState(Value):
             return Health.UNKNOWN
         if not self.enabled:
             return Health.DISABLED
-        if self.vm_state.removesuffix("Critical") in STATES_WITHOUT_GUEST:
+        if without_guest(self.vm_state):
             return Health.NOT_RUNNING
         primary = _HEALTH.get(self.primary, Health.UNKNOWN)
         if primary is Health.OK and _HEALTH.get(self.secondary) is Health.PROBLEM:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import math
 import reprlib
 import types
 import typing
@@ -140,7 +141,9 @@ _Reader: TypeAlias = Callable[[object, str], Any]
 
 def _misplaced(found: object, path: str, expected: str) -> NoReturn:
     hint = "It is read from what to_dict() of the same class and version wrote."
-    raise DecodeError(path=path, expected=expected, found=reprlib.repr(found), hint=hint)
+    # A whole number of thousands of digits has no text.
+    shown = "a number that is too large" if type(found) is int and not _is_whole(found) else reprlib.repr(found)
+    raise DecodeError(path=path, expected=expected, found=shown, hint=hint)
 
 
 def _refuse_another_version(data: object) -> None:
@@ -205,19 +208,36 @@ def _items(read: _Reader) -> _Reader:
 
 
 def _member(kind: type[enum.Enum], data: object, path: str) -> enum.Enum:
-    try:
-        return kind(data)
-    except ValueError:
-        _misplaced(data, path, f"one of {', '.join(str(member.value) for member in kind)}")
+    members = {str(member.value): member for member in kind}
+    if type(data) is not str or data not in members:
+        _misplaced(data, path, f"one of {', '.join(members)}")
+    return members[data]
 
 
-def _exactly(expected: str, *kinds: type) -> _Reader:
+def _exactly(expected: str, kind: type) -> _Reader:
     def read(data: object, path: str) -> object:
-        if type(data) not in kinds:
+        if type(data) is not kind:
             _misplaced(data, path, expected)
         return data
 
     return read
+
+
+_MOST: Final = 2**63
+"""Whole numbers are below it, and so are what they are below zero; those of JSON can have any length."""
+
+
+def _is_whole(data: object) -> bool:
+    return type(data) is int and -_MOST < data < _MOST
+
+
+def _whole(data: object, path: str) -> object:
+    return data if _is_whole(data) else _misplaced(data, path, "a whole number")
+
+
+def _number(data: object, path: str) -> object:
+    fits = _is_whole(data) or (type(data) is float and math.isfinite(data))
+    return data if fits else _misplaced(data, path, "a number")
 
 
 def _date(data: object, path: str) -> date:
@@ -239,8 +259,8 @@ def _time(data: object, path: str) -> datetime:
 
 _READERS: Final[dict[type, _Reader]] = {
     str: _exactly("a text", str),
-    int: _exactly("a whole number", int),
-    float: _exactly("a number", int, float),
+    int: _whole,
+    float: _number,
     bool: _exactly("true or false", bool),
     date: _date,
     datetime: _time,

@@ -15,16 +15,19 @@ from hvintegration.display import Cell
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, PermissionDeniedError, excerpt
 from hvintegration.findings import Acceptance, Diagnosis, End, Fix
 from hvintegration.guest import Guest, meant_for_another, refuse_no_fix
-from hvintegration.guest_models import GuestChange, GuestFamily
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInventory
 from hvintegration.integration_service import IntegrationService
-from hvintegration.models import HostInfo, ServiceChange, ServiceState, VMInfo, VMInventory
-from hvintegration.operations import inventory, services, vms
+from hvintegration.models import HostInfo, ServiceChange, ServiceState, VMInfo, VMInventory, without_guest
+from hvintegration.operations import data_exchange, hosts, inventory, services, vms
+from hvintegration.operations.guest_systems import GuestTarget, another_machine
 from hvintegration.plain import SCHEMA_VERSION, Plain
 from hvintegration.processes import OfThisProcess
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.session import Session
 from hvintegration.session_owner import opened
 from hvintegration.transports.base import Transport
+from hvintegration.update_tables import UpdateGeneration
+from hvintegration.updates import UpdateAdvice, advice_from_facts, generation_of, require_name
 from hvintegration.values import Failure, Rows
 
 __all__ = ["VM", "VMServices"]
@@ -105,7 +108,8 @@ class VM(OfThisProcess):
         finding says so, and the guest's end is judged. Changes nothing.
 
         Args:
-            guest: What runs inside, as :meth:`guest` answers it; it stays open.
+            guest: What runs inside, as :meth:`guest` answers it; it stays open. It is not asked where the host says
+                that nothing runs inside, which is a finding.
             host_info: The host itself, as ``host.info()`` answers it, whose version is compared with the guest's.
             changes: What was changed before, as :meth:`apply` and ``set_services`` answer it: a service may need a
                 while then.
@@ -115,7 +119,7 @@ class VM(OfThisProcess):
         Raises:
             VMNotFoundError: It is gone.
             PermissionDeniedError: The caller may not see it on the host, and no guest is given.
-            InvalidStateError: It does not run, so there is no guest to be asked.
+            InvalidStateError: Another machine answers as the guest.
             RemoteError: The host or the guest refused otherwise.
             AuthenticationError: The guest does not take the credential.
             TransportError: There is no usable answer.
@@ -130,7 +134,9 @@ class VM(OfThisProcess):
             if guest is None:
                 raise
             refused = (failure_from(denied, address=self._session.address, vm_id=self._id, vm_name=self._name),)
-        inside = None if guest is None else guest.inventory(timeout=guest.session.rest_of(deadline))
+        inside: GuestInventory | None = None
+        if guest is not None and (machine is None or not without_guest(machine.info.state)):
+            inside = guest.inventory(timeout=guest.session.rest_of(deadline))
         return diagnose(
             machine,
             inside,
@@ -176,6 +182,54 @@ class VM(OfThisProcess):
             )
         change = services.ResolvedChange(self._id, self._name, fix.kind, _SWITCHES[fix.action])
         return self._session.run(services.make_change(change), timeout)
+
+    def update_advice(
+        self,
+        guest: Guest | None = None,
+        *,
+        guest_os: str | None = None,
+        generation: UpdateGeneration | str = UpdateGeneration.CURRENT,
+        timeout: Timeout = None,
+    ) -> UpdateAdvice:
+        """How the integration services of its guest are kept current. Changes nothing.
+
+        One round trip to the host, which says what it is, and one to the guest, if it is given. Without a guest, and
+        without a name for its system, the host is asked once more, what the guest has told it over Data Exchange. If
+        that is nothing, as where it is off, the advice is ``unknown``, and its steps say what is needed.
+
+        Args:
+            guest: What runs inside, as :meth:`guest` answers it; it stays open. It alone says of Linux which packages
+                are installed.
+            guest_os: The guest's system, as :func:`~hvintegration.update_advice` takes it, instead of asking it.
+            generation: Which of the two published tables is asked, ``current`` or ``2015``.
+            timeout: Seconds for both ends together, or a :class:`~hvintegration.Deadline`; 60 if None.
+
+        Raises:
+            ConfigurationError: Both a guest and a name for its system are given, or that is empty; or there is no such
+                generation. Nothing was sent.
+            VMNotFoundError: There is no guest, no name, and no such virtual machine on the host.
+            InvalidStateError: The guest is another virtual machine, or does not run.
+            RemoteError: The host or the guest refused otherwise.
+            AuthenticationError: The guest does not take the credential.
+            TransportError: There is no usable answer.
+            DecodeError: An answer has an unknown shape.
+        """
+        if guest is not None and guest_os is not None:
+            raise ConfigurationError("Both a guest and guest_os are given.", hint="Give one of them.")
+        if guest_os is not None:
+            require_name("guest_os", guest_os)
+        chosen = generation_of(generation)
+        deadline = self._session.deadline(timeout)
+        host = self._session.run(hosts.read_host(), deadline)
+        if guest_os is not None:
+            return advice_from_facts(host, guest_os, generation=chosen)
+        if guest is None:
+            told = self._session.run(data_exchange.read_told_system(self._id), deadline)
+            return advice_from_facts(host, told, generation=chosen)
+        inside = guest.inventory(timeout=guest.session.rest_of(deadline))
+        if inside.info.vm_id not in {None, self._id}:
+            raise another_machine(guest.address, inside.info.vm_id, GuestTarget(vm_id=self._id))
+        return advice_from_facts(host, inside.info, inside.services, chosen)
 
     def guest(
         self,

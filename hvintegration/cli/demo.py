@@ -51,7 +51,11 @@ host.vms["backup"].services["VSS"].state().notes
 # Inside a Windows guest, through its host: no network of the guest's is needed.
 guest = host.vms["backup"].guest(credential=hv.Credential("Administrator", "Guest-Passw0rd"))
 guest.services.list()
-guest.services["VSS"].start()
+
+# Both ends together say why, and what to do; much of it can be done from here.
+diagnosis = host.vms["backup"].diagnose(guest)
+print(diagnosis.findings[0])
+host.vms["backup"].apply(diagnosis.findings[0].fix, guest=guest).outcome
 host.vms["backup"].services["VSS"].wait_until_ok(timeout=60)
 
 # Many changes in one round trip; with dry_run, what they would do.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import Result, listed, made, shower
@@ -25,7 +26,7 @@ from hvintegration.operations.guests import GuestAction, confirmation_for, error
 from hvintegration.transports.base import Transport
 from hvintegration.values import Rows
 
-__all__ = ["install", "restart", "set_startup", "show_info", "show_services", "start", "stop"]
+__all__ = ["ask_guest", "install", "restart", "set_startup", "show_info", "show_services", "start", "stop"]
 
 
 def show_info(options: Options) -> int:
@@ -125,8 +126,14 @@ def _agree(options: Options, action: GuestAction, question: str) -> None:
 
 
 def _ask(options: Options, question: Callable[[Guest], Result]) -> int:
-    """Ask a guest a question and show what came of it."""
-    show = shower(options)
+    return ask_guest(options, question, shower(options))
+
+
+T = TypeVar("T")
+
+
+def ask_guest(options: Options, question: Callable[[Guest], T], show: Callable[[T], int]) -> int:
+    """Ask a guest a question and show what came of it; the exit status."""
     who = credential_of(options.user)
     inside = credential_of(options.guest_user, GUEST_PASSWORD_VARIABLE)
     sudo = password_of("sudo in the guest", SUDO_PASSWORD_VARIABLE) if options.sudo else None

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
-from hvintegration.cli import guests, hosts, offline
-from hvintegration.cli.options import Options
-from hvintegration.cli.results import FORMATS
+from hvintegration.cli import advise, findings, guests, hosts, offline
+from hvintegration.cli.options import REPORT_FORMATS, TABLE_FORMATS, Options
 from hvintegration.cli.screen import write
 from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, PASSWORD_VARIABLE, SUDO_PASSWORD_VARIABLE
 from hvintegration.clock import MOST_SECONDS
 from hvintegration.display import clean
+from hvintegration.findings import Severity
 from hvintegration.service_kind import ServiceKind
 from hvintegration.session import DEFAULT_TIMEOUT
 
@@ -39,6 +39,7 @@ exit status:
   3    some of several things failed; the rest was done and shown
   4    a change was sent, its answer was lost, and it is unknown whether it was made
   5    changes were made, but standard output or the recording did not take what came of them
+  6    diagnose or audit found something that is as bad as --fail-on says
   130  interrupted with Ctrl-C
 
 'hvintegration demo' shows it all without a host.
@@ -73,6 +74,11 @@ def parse(argv: Sequence[str] | None, options: Options, demonstration: Callable[
         parser.error("--vm needs --guest-user, a user of the guest")
     if options.guest_vm is None and options.guest_user is not None and options.user is not None:
         parser.error("without --vm, --host is the guest: give one of --user and --guest-user")
+    if options.saved is not None and (options.accept is not None or options.guests or options.inside is not None):
+        parser.error("--from asks nobody and judges nothing: give it without --accept and guests")
+    options.format = options.format or options.formats[0]
+    if options.format not in options.formats:
+        parser.error(f"this command has no format {options.format}: choose from {', '.join(options.formats)}")
     options.kinds = [ServiceKind.find(name) for name in options.services]
 
 
@@ -83,15 +89,21 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
         description="List and switch the integration services of Hyper-V virtual machines.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_common_options(collected)],
+        parents=[_common_options(collected, dict.fromkeys((*TABLE_FORMATS, *REPORT_FORMATS)))],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(name: str, run: Callable[[Options], int], summary: str, detail: str = "") -> argparse.ArgumentParser:
-        added = _added(commands.add_parser, name, summary, detail, _common_options(collected))
-        added.set_defaults(run=run)
+    def command(
+        name: str,
+        run: Callable[[Options], int],
+        summary: str,
+        detail: str = "",
+        formats: Sequence[str] = TABLE_FORMATS,
+    ) -> argparse.ArgumentParser:
+        added = _added(commands.add_parser, name, summary, detail, _common_options(collected, formats))
+        added.set_defaults(run=run, formats=formats)
         return added
 
     command("host", hosts.asking(hosts.show_host), "show the host itself")
@@ -114,6 +126,15 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
     _take_service(waiting)
     waiting.add_argument("vm", metavar="VM", help="name or id")
     _add_guest(commands.add_parser, collected)
+    _add_findings(command)
+    advising = command(
+        "advise",
+        advise.advise,
+        "say how the integration services of a guest are kept current",
+        "Of a VM, or of systems that are named: then no host is asked. Changes nothing.",
+    )
+    advise.take_arguments(advising)
+    _take_way_in(advising)
     command("kinds", offline.kinds, "list the integration services that there are", "No host is asked.")
     writing = command(
         "jea",
@@ -126,6 +147,103 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_findings(command: _Adding) -> None:
+    """The commands that say what is wrong, why, and what to do."""
+    diagnosing = command(
+        "diagnose",
+        findings.diagnose,
+        "say what is wrong with the integration services of a virtual machine, why, and what to do",
+        "From its host alone, or from inside as well: with --guest by an address, with --guest-user through its host.",
+        REPORT_FORMATS,
+    )
+    diagnosing.add_argument("vm", metavar="VM", help="name or id")
+    _take_report(diagnosing)
+    _take_way_in(diagnosing)
+    applying = command(
+        "apply",
+        findings.apply,
+        "do what a finding of diagnose offers",
+        "It is diagnosed again first, and nothing is done unless the finding is still there.",
+    )
+    applying.add_argument("vm", metavar="VM", help="name or id")
+    applying.add_argument("finding", metavar="FINDING", help="id of the finding, such as guest-service-not-running")
+    applying.add_argument(
+        "services",
+        nargs="?",
+        default=[],
+        type=lambda text: [text],
+        metavar="SERVICE",
+        help=f"where several have it: {SERVICE}",
+    )
+    _take_way_in(applying)
+    _take_yes(applying)
+    auditing = command(
+        "audit",
+        findings.audit,
+        "say what is wrong with those of every virtual machine of a host",
+        "From the host alone, or from inside as well: with --guest by an address, with --guest-user through the host.",
+        REPORT_FORMATS,
+    )
+    auditing.add_argument("address", nargs="?", metavar="ADDRESS", help="the Hyper-V host, as --host takes it")
+    _take_report(auditing)
+    _take_insider(auditing)
+    auditing.add_argument(
+        "--guest",
+        dest="guests",
+        type=_guest,
+        action="append",
+        default=[],
+        metavar="VM=ADDRESS",
+        help="the guest of a virtual machine by its own address; may be repeated",
+    )
+    auditing.add_argument(
+        "--since", type=Path, metavar="FILE", help="an earlier audit, as --format json wrote it: marks what is new"
+    )
+    auditing.add_argument(
+        "--from",
+        dest="saved",
+        type=Path,
+        metavar="FILE",
+        help="show an earlier audit, as --format json wrote it; no host is asked",
+    )
+
+
+def _take_way_in(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--guest", metavar="ADDRESS", help="the guest, such as ssh://root@web, by its own address")
+    _take_insider(parser)
+
+
+def _take_insider(parser: argparse.ArgumentParser) -> None:
+    """Who asks in guests, and how those are reached that have addresses."""
+    parser.add_argument(
+        "--guest-user",
+        dest="inside",
+        metavar="USER",
+        help=f"who asks inside, through the host; the password is that of {GUEST_PASSWORD_VARIABLE}, or is asked for",
+    )
+    parser.add_argument(
+        "--guest-option",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="as --option, of the transport of --guest; may be repeated",
+    )
+
+
+def _take_report(parser: argparse.ArgumentParser) -> None:
+    """What the commands take that find things."""
+    parser.add_argument("--accept", type=Path, metavar="FILE", help="what somebody lives with: acceptances in JSON")
+    parser.add_argument(
+        "--fail-on",
+        type=Severity,
+        choices=list(Severity),
+        default=Severity.ERROR,
+        help="what ends with status 6: an error (default), also a warning, or also a note",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write it to a file, which is replaced as a whole")
+
+
 def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
     """The command ``guest``, whose actions are commands of their own."""
     about = "look at a guest, Windows or Linux, and start and stop its integration services"
@@ -133,13 +251,21 @@ def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
     guest = _added(adding, "guest", about, detail, _common_options(collected), _guest_options())
     actions = guest.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    def action(name: str, run: Callable[[Options], int], summary: str, detail: str = "") -> argparse.ArgumentParser:
-        added = _added(actions.add_parser, name, summary, detail, _common_options(collected), _guest_options())
-        added.set_defaults(run=run)
+    def action(
+        name: str,
+        run: Callable[[Options], int],
+        summary: str,
+        detail: str = "",
+        formats: Sequence[str] = TABLE_FORMATS,
+    ) -> argparse.ArgumentParser:
+        added = _added(actions.add_parser, name, summary, detail, _common_options(collected, formats), _guest_options())
+        added.set_defaults(run=run, formats=formats)
         return added
 
     action("info", guests.show_info, "show the guest itself")
     action("services", guests.show_services, "list its integration services")
+    summary = "say what is wrong with its integration services, as far as it can tell alone"
+    _take_report(action("diagnose", findings.diagnose_guest, summary, formats=REPORT_FORMATS))
     _take_services(action("start", guests.start, "start integration services", "Only what differs is touched."))
     stopping = action(
         "stop",
@@ -215,10 +341,14 @@ def _guest_options() -> argparse.ArgumentParser:
     return guest
 
 
-def _common_options(collected: list[tuple[str, str]]) -> argparse.ArgumentParser:
+def _common_options(
+    collected: list[tuple[str, str]], formats: Iterable[str] = TABLE_FORMATS
+) -> argparse.ArgumentParser:
     """What can be said before the command and after it. Defaults are in ``Options``.
 
-    Each ``--option`` is added to *collected*: argparse would forget those before the command.
+    Args:
+        collected: Each ``--option`` is added to it: argparse would forget those before the command.
+        formats: What can be chosen of.
     """
 
     def option(text: str) -> list[tuple[str, str]]:
@@ -247,7 +377,8 @@ def _common_options(collected: list[tuple[str, str]]) -> argparse.ArgumentParser
     common.add_argument(
         "--record", metavar="FILE", help="write what is asked and answered to a new file, texts of others masked"
     )
-    common.add_argument("--format", choices=FORMATS, help="of what is shown (default: table)")
+    choices = tuple(formats)
+    common.add_argument("--format", choices=choices, help=f"of what is shown (default: {choices[0]})")
     return common
 
 
@@ -271,6 +402,13 @@ def _seconds(text: str) -> float:
             f"invalid time {text!r}: it is not a number of seconds above zero and up to {MOST_SECONDS}"
         )
     return seconds
+
+
+def _guest(text: str) -> tuple[str, str]:
+    vm, separator, address = text.rpartition("=")
+    if not separator or not vm:
+        raise argparse.ArgumentTypeError(f"invalid guest {text!r}: it is not VM=ADDRESS")
+    return vm, address
 
 
 def _option(text: str) -> tuple[str, str]:

@@ -22,12 +22,13 @@ __all__ = [
     "CHANGED_NOT_TOLD",
     "DONE",
     "FAILED",
-    "FORMATS",
+    "FOUND",
     "INTERRUPTED",
     "MISUSED",
     "OUTCOME_UNKNOWN",
     "PARTLY_FAILED",
     "Result",
+    "document",
     "listed",
     "made",
     "shower",
@@ -41,6 +42,7 @@ MISUSED: Final = 2
 PARTLY_FAILED: Final = 3
 OUTCOME_UNKNOWN: Final = 4
 CHANGED_NOT_TOLD: Final = 5
+FOUND: Final = 6
 INTERRUPTED: Final = 130
 
 
@@ -138,8 +140,13 @@ def _write_json(result: Result) -> None:
 
 def write_document(result: Plain, errors: Sequence[Failure | HvError]) -> None:
     """Write the document of ``--format json``."""
-    document = {"schema": SCHEMA_VERSION, "result": result, "errors": [error.to_dict() for error in errors]}
-    write(json.dumps(document, indent=2) + "\n")
+    write(document(result, errors))
+
+
+def document(result: Plain, errors: Sequence[Failure | HvError]) -> str:
+    """The document of ``--format json``."""
+    said = {"schema": SCHEMA_VERSION, "result": result, "errors": [error.to_dict() for error in errors]}
+    return json.dumps(said, indent=2) + "\n"
 
 
 def _write_csv(result: Result) -> None:
@@ -151,8 +158,6 @@ def _write_csv(result: Result) -> None:
 
 
 _WRITERS: Final = {"json": _write_json, "csv": _write_csv}
-
-FORMATS: Final = ("table", *_WRITERS)
 
 
 def _table_writer() -> Callable[[Result], None]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState
 from hvintegration.models import (
-    STATES_WITHOUT_GUEST,
     ChangeOutcome,
     HostInfo,
     ServiceChange,
@@ -23,6 +23,8 @@ from hvintegration.values import Failure
 __all__ = ["Facts", "InapplicableError", "LackError", "known"]
 
 T = TypeVar("T")
+
+_Change: TypeAlias = ServiceChange | GuestChange
 
 SOON = timedelta(minutes=5)
 """So long after its start, or after a change, a guest may still be on its way. Linux alone lets Data Exchange wait for
@@ -98,13 +100,18 @@ class Facts:
 
     @property
     def is_running(self) -> bool:
-        """Whether something can run inside, according to the host; if the guest answered, it can."""
+        """Whether the virtual machine runs, and is not about to start or stop; if its guest alone answered, it does."""
         if self.machine is None and self.inside is not None:
             return True
         state = known(self.vm.state, "The state of the virtual machine: the host gave no value.")
-        return state.removesuffix("Critical") not in STATES_WITHOUT_GUEST
+        return state.removesuffix("Critical") == "Running"
 
     # -- a service -------------------------------------------------------------------------------------------------
+
+    @property
+    def kinds_on_host(self) -> tuple[ServiceKind, ...]:
+        """The services that the host lists and this package knows."""
+        return tuple(state.kind for state in known(self.machine, _HOST_NOT_ASKED).services if state.kind is not None)
 
     def on_host(self, kind: ServiceKind) -> ServiceState:
         """What the host says of a service."""
@@ -146,21 +153,29 @@ class Facts:
         uptime = known(self.vm.uptime, "How long the virtual machine has been running: the host gave no value.")
         return uptime < SOON.total_seconds()
 
-    def was_just_changed(self, kind: ServiceKind) -> bool:
+    def was_just_begun(self, kind: ServiceKind) -> bool:
         """Whether the service was switched on or started a short while before the host was asked."""
-        asked = self.on_host(kind).read_at
+        return self._was_just_changed(kind, self.on_host(kind).read_at, _begins)
+
+    def was_just_stopped(self, kind: ServiceKind) -> bool:
+        """Whether the service was stopped in the guest a short while before the guest was asked."""
+        return self._was_just_changed(kind, self.in_guest(kind).read_at, _stops)
+
+    def _was_just_changed(self, kind: ServiceKind, asked: datetime, fits: Callable[[_Change], bool]) -> bool:
         return any(
-            change.kind is kind and _began(change) and _time_of(change, asked) <= asked < _time_of(change, asked) + SOON
+            timedelta(0) <= asked - change.state.read_at < SOON
             for change in self.changes
-            if isinstance(change, GuestChange) or change.vm_id == self.vm.id
+            if change.kind is kind
+            and change.outcome in {ChangeOutcome.CHANGED, ChangeOutcome.CONFIRMED}
+            and change.state is not None
+            and fits(change)
+            and (isinstance(change, GuestChange) or self.machine is None or change.vm_id == self.vm.id)
         )
 
 
-def _began(change: ServiceChange | GuestChange) -> bool:
-    if change.outcome not in {ChangeOutcome.CHANGED, ChangeOutcome.CONFIRMED}:
-        return False
-    return change.enable if isinstance(change, ServiceChange) else change.action in {"start", "restart"}
+def _begins(change: _Change) -> bool:
+    return change.enable if isinstance(change, ServiceChange) else change.action in {"start", "restart", "install"}
 
 
-def _time_of(change: ServiceChange | GuestChange, otherwise: datetime) -> datetime:
-    return otherwise + SOON if change.state is None else change.state.read_at
+def _stops(change: _Change) -> bool:
+    return isinstance(change, GuestChange) and change.action == "stop"

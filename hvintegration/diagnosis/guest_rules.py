@@ -6,16 +6,7 @@ from typing import Final
 
 from hvintegration.diagnosis import sources
 from hvintegration.diagnosis.facts import Facts, known
-from hvintegration.diagnosis.rule import (
-    OF_THE_MACHINE,
-    Rule,
-    Seen,
-    disable,
-    enable,
-    restart,
-    set_manual,
-    start,
-)
+from hvintegration.diagnosis.rule import OF_THE_MACHINE, Rule, Seen, enable, install, restart, set_manual, start
 from hvintegration.errors import excerpt
 from hvintegration.findings import Severity
 from hvintegration.guest_models import GuestServiceState, Startup
@@ -30,9 +21,12 @@ _IN_THE_DRIVER: Final = tuple(kind for kind in HOST_MANAGED if kind not in DAEMO
 _FAILED: Final = "failed"
 _COPIES_OVER_UIO: Final = (6, 10)
 """The kernel from which on files are copied by another daemon."""
+_WITHOUT_COPYING: Final = ("6.0.", "6.1.")
+"""Versions of Windows, up to 7 and Windows Server 2008 R2."""
 _OLD_COPIER: Final = "hv_fcopy_daemon"
 _LONGEST_NUMBER: Final = 8
 _LONGEST_VERSION: Final = 64
+_NUMBERS: Final = 3
 
 
 def _switched(facts: Facts, kind: ServiceKind) -> str:
@@ -71,36 +65,41 @@ def _is_not_running(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind)
     if state is None or state.installed is False or state.startup is Startup.DISABLED or _has_failed(state):
         return None
-    if state.device is False or _is_the_old_copier(facts, kind, state):
+    if state.device is False or _is_the_old_copier(facts, kind, state) or _will_be_started(facts, kind) is not None:
         return None
-    return Seen((_switched(facts, kind), _inside(state)), start(kind) if state.cannot_start is None else None)
+    may = state.cannot_start is None and state.installed is not None
+    return Seen((_switched(facts, kind), _inside(state)), start(kind) if may else None)
 
 
 def _will_be_started(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind) if facts.is_windows else None
     if state is None or state.installed is False or state.startup is Startup.DISABLED:
         return None
-    known(state.startup, f"How {kind.label} comes to run: the guest gave no value.")
-    return Seen((_switched(facts, kind), _inside(state)), disable(kind))
+    if not facts.was_just_stopped(kind):
+        return None
+    return Seen((_switched(facts, kind), _inside(state), f"{kind.label} was stopped a short while before."))
 
 
 def _is_not_installed(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind)
     if state is None or state.installed is not False or (facts.is_linux and kind in _IN_THE_DRIVER):
         return None
-    if state.packaged is False:
+    if _is_not_to_be_had(facts, kind, state):
         return None
     package = () if state.package is None else (f"It would be from the package {excerpt(state.package)}.",)
-    return Seen((_switched(facts, kind), _inside(state), *package))
+    may = facts.is_linux and state.packaged and state.package is not None and facts.guest.administrator
+    return Seen((_switched(facts, kind), _inside(state), *package), install(kind) if may else None)
 
 
 def _driver_is_absent(facts: Facts, _: object) -> Seen | None:
-    if not facts.is_linux:
-        return None
-    absent = [state for kind in _IN_THE_DRIVER if (state := facts.in_guest(kind)).installed is False]
-    if not absent:
-        return None
-    return Seen((f"In the guest, the driver {absent[0].name} is not there.",))
+    absent = _without_driver(facts)
+    return None if absent is None else Seen((f"In the guest, the driver {excerpt(absent.name)} is not there.",))
+
+
+def _without_driver(facts: Facts) -> GuestServiceState | None:
+    """What a Linux guest says of a service that lives in the driver, which is not there; None if it is."""
+    kinds = _IN_THE_DRIVER if facts.is_linux else ()
+    return next((state for kind in kinds if (state := facts.in_guest(kind)).installed is False), None)
 
 
 def _is_disabled(facts: Facts, kind: ServiceKind) -> Seen | None:
@@ -116,7 +115,7 @@ def _has_crashed(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind)
     if state is None or not _has_failed(state) or state.startup is Startup.DISABLED:
         return None
-    words = () if state.last_words is None else (f'Its last words: "{excerpt(state.last_words)}".',)
+    words = () if state.last_words is None else (f'How it ended: "{excerpt(state.last_words)}".',)
     act = start(kind) if state.cannot_start is None else None
     return Seen((_switched(facts, kind), _inside(state), *words), act)
 
@@ -125,7 +124,7 @@ def _has_no_device(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = facts.in_guest(kind)
     if state.device is not False or state.offered is False or state.installed is False:
         return None
-    if not facts.is_enabled(kind):
+    if not facts.is_enabled(kind) or _without_driver(facts) is not None:
         return None
     return Seen((_switched(facts, kind), _inside(state), "In the guest, the device of its daemon is not there."))
 
@@ -155,18 +154,18 @@ def _may_be_confidential(facts: Facts, _: object) -> Seen | None:
 
 def _runs_in_vain(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = facts.in_guest(kind)
-    if not state.running or facts.is_enabled(kind):
-        return None
+    if not state.running or facts.machine is not None or facts.is_enabled(kind):
+        return None  # Where the host was asked, a rule about its switch says it.
     return Seen((_switched(facts, kind), _inside(state)), enable(kind))
 
 
 def _runs_by_hand(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = facts.in_guest(kind)
-    if not facts.is_linux or not state.running:
+    if not facts.is_linux or not state.running or state.display_name is None:
         return None
-    if not known(state.by_hand, f"Whether {kind.label} was started by hand in the guest: it gave no value."):
+    if not known(state.by_hand, "Whether daemons were started by hand: the guest gave no value."):
         return None
-    unit = f"The unit {excerpt(state.display_name)} did not start it." if state.display_name else "No unit started it."
+    unit = f"The unit or script {excerpt(state.display_name)} did not start it."
     may = state.cannot_stop is None and state.cannot_start is None
     return Seen((_inside(state), unit), restart(kind) if may else None)
 
@@ -185,10 +184,16 @@ def _kernel(facts: Facts) -> tuple[int, ...]:
 
 def _is_not_packaged(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _standing(facts, kind)
-    if state is None or state.installed is not False or state.packaged is not False:
+    if state is None or state.installed is not False or not _is_not_to_be_had(facts, kind, state):
         return None
-    system = facts.guest.caption or "the system of the guest"
-    return Seen((_switched(facts, kind), _inside(state), f"{excerpt(system)} has no package of it."))
+    system = excerpt(facts.guest.caption or "the system of the guest")
+    return Seen((_switched(facts, kind), _inside(state), f"The guest is {system}, which has nothing for it."))
+
+
+def _is_not_to_be_had(facts: Facts, kind: ServiceKind, state: GuestServiceState) -> bool:
+    """Whether nobody has what serves it for the system of the guest."""
+    too_old = kind is ServiceKind.GUEST_SERVICE_INTERFACE and facts.is_windows
+    return state.packaged is False or (too_old and (facts.guest.os_version or "").startswith(_WITHOUT_COPYING))
 
 
 def _is_the_old_copier(facts: Facts, kind: ServiceKind, state: GuestServiceState) -> bool:
@@ -213,7 +218,7 @@ def _copier_is_too_old(facts: Facts, kind: ServiceKind) -> Seen | None:
 
 
 def _helpers_are_missing(facts: Facts, kind: ServiceKind) -> Seen | None:
-    if not facts.is_linux or not facts.is_enabled(kind) or facts.in_guest(kind).installed is False:
+    if not facts.is_linux or not facts.is_enabled(kind) or not facts.in_guest(kind).running:
         return None
     there = known(facts.guest.helper_scripts, "Which helper scripts the guest has: it gave no value.")
     names = {path.rpartition("/")[2] for path in there}
@@ -231,27 +236,23 @@ def _pools_are_readable(facts: Facts, _: object) -> Seen | None:
 
 
 def _lacks_rights(facts: Facts, _: object) -> Seen | None:
-    assert facts.guest is not None
-    assert facts.inside is not None
-    denied = [error for error in facts.inside.errors if error.category == "PermissionDenied"]
+    guest = facts.guest
+    errors = () if facts.inside is None else facts.inside.errors
+    denied = [error for error in errors if error.category == "PermissionDenied"]
     evidence = [f"The guest refused: {excerpt(error.message or error.error_id)}" for error in denied]
-    if facts.guest.administrator is False:
+    if guest.administrator is False:
         evidence.insert(0, "The user who asked inside the guest is no administrator there.")
     elif not denied:
-        known(facts.guest.administrator, "Whether the user who asked inside is an administrator: it gave no value.")
+        known(guest.administrator, "Whether the user who asked inside is an administrator: it gave no value.")
     return Seen(tuple(evidence)) if evidence else None
 
 
-def _build(version: str) -> tuple[int, ...] | None:
-    """The numbers of a version that begins with 10.0; None of any other."""
-    numbers = version.split(".")
-    if (
-        numbers[:2] != ["10", "0"]
-        or len(version) > _LONGEST_VERSION
-        or not all(n.isascii() and n.isdecimal() for n in numbers)
-    ):
+def _version(text: str) -> tuple[int, ...] | None:
+    """The first three numbers of a version of Windows; None of anything else."""
+    numbers = text.split(".")[:_NUMBERS]
+    if len(text) > _LONGEST_VERSION or len(numbers) < _NUMBERS:
         return None
-    return tuple(map(int, numbers))[:3]
+    return tuple(map(int, numbers)) if all(number.isascii() and number.isdecimal() for number in numbers) else None
 
 
 def _is_older_than_its_host(facts: Facts, _: object) -> Seen | None:
@@ -261,8 +262,8 @@ def _is_older_than_its_host(facts: Facts, _: object) -> Seen | None:
         facts.guest.integration_services_version, "Which version the integration services of the guest have: no value."
     )
     host = known(facts.host, "Which Windows the host has: it was not asked for itself.").os_version
-    on_host = _build(known(host, "Which Windows the host has: it gave no value."))
-    inside = _build(version)
+    on_host = _version(known(host, "Which Windows the host has: it gave no value."))
+    inside = _version(version)
     if inside is None or on_host is None or inside >= on_host:
         return None
     return Seen((f"Integration services of the guest: {version}.", f"Windows of the host: {host}."))
@@ -275,7 +276,10 @@ GUEST_RULES: Final = (
         title="Enabled on the host, and does not run in the guest",
         needs=_BOTH,
         cause="Each service must be enabled on the host and run in the guest; {service} does not run. {lost}",
-        remedy="Start it in the guest: the service {windows} in Windows, its daemon in Linux.",
+        remedy=(
+            "Start it in the guest: the service {windows} in Windows, which Hyper-V starts by itself after a while; its"
+            " daemon in Linux."
+        ),
         source=sources.MANAGE,
         look=_is_not_running,
     ),
@@ -298,7 +302,10 @@ GUEST_RULES: Final = (
         title="The driver hv_utils is not in the kernel of a Linux guest",
         kinds=OF_THE_MACHINE,
         needs=_GUEST,
-        cause="All integration services of Linux need the driver hv_utils; Heartbeat, Shutdown and time need it alone.",
+        cause=(
+            "Without the driver hv_utils no integration service of Linux works, but for copying files from Linux 6.10"
+            " on. Heartbeat, Shutdown and Time Synchronization need nothing else."
+        ),
         remedy="As root, run: modprobe hv_utils. If there is no such module, use a kernel that has it.",
         source=sources.KERNEL,
         look=_driver_is_absent,
@@ -318,7 +325,7 @@ GUEST_RULES: Final = (
         severity=Severity.ERROR,
         title="Enabled on the host, and its daemon has crashed",
         needs=_BOTH,
-        cause="The daemon of {service} ended with an error and is not started again by itself. {lost}",
+        cause="The daemon of {service} ended with an error, and has not been started since. {lost}",
         remedy="Start it, and look into the journal of the guest if it ends again.",
         source=sources.TOOLS,
         look=_has_crashed,
@@ -330,8 +337,8 @@ GUEST_RULES: Final = (
         needs=_BOTH,
         cause=("The driver makes the device when the host offers {service}; without it the daemon cannot work. {lost}"),
         remedy=(
-            "As root, run: modprobe hv_utils; for copying files from Linux 6.10 on: modprobe uio_hv_generic, and bind"
-            " it to the channel."
+            "For copying files from Linux 6.10 on, run as root: modprobe uio_hv_generic, and bind it to the channel."
+            " For the others, disable and enable {service} on the host: the driver makes the device anew."
         ),
         source=sources.KERNEL,
         look=_has_no_device,
@@ -343,8 +350,8 @@ GUEST_RULES: Final = (
         needs=_BOTH,
         cause="A Linux guest sees a channel for each service that its host offers, and none for {service}. {lost}",
         remedy=(
-            "Disable and enable it on the host: the channel appears at once, without a restart. Confidential virtual"
-            " machines are not offered all of them."
+            "Disable and enable it on the host: the channel of what is enabled appears at once, without a restart."
+            " Confidential virtual machines are not offered all of them."
         ),
         source=sources.KERNEL,
         look=_is_not_offered,
@@ -367,8 +374,8 @@ GUEST_RULES: Final = (
         id="running-but-disabled",
         severity=Severity.WARNING,
         title="Runs in the guest, and is disabled on the host",
-        needs=_BOTH,
-        cause="{service} works only where it is enabled on the host, too. A service of Windows stops by itself. {lost}",
+        needs="the guest alone; where the host is asked, the rules about its switches say so",
+        cause="{service} works only where it is enabled on the host, too. {lost}",
         remedy="Enable it on the host; or stop it in the guest if it is not wanted.",
         source=sources.MANAGE,
         look=_runs_in_vain,
@@ -377,7 +384,7 @@ GUEST_RULES: Final = (
         id="starts-again",
         severity=Severity.NOTE,
         title="A stopped service that Hyper-V will start again",
-        needs=_BOTH,
+        needs=f"{_BOTH}, and what was changed",
         cause="Hyper-V starts a service of Windows that is stopped in the guest and enabled on the host.",
         remedy="To keep {service} off, disable it on the host.",
         source=sources.MANAGE,
@@ -389,23 +396,30 @@ GUEST_RULES: Final = (
         title="A daemon was started by hand",
         kinds=DAEMON_KINDS,
         needs=_GUEST,
-        cause="The daemon of {service} runs outside its unit: stopping the unit does not end it; starting it fails.",
-        remedy="Stop the daemon, and start its unit.",
+        cause=(
+            "The daemon of {service} runs outside its unit or script. Another one that these start beside it finds the"
+            " device busy, and ends."
+        ),
+        remedy="Stop the daemon, and start its unit or script.",
         source=sources.TOOLS,
         look=_runs_by_hand,
     ),
     Rule(
         id="file-copy-not-packaged",
         severity=Severity.WARNING,
-        title="Files cannot be copied: the distribution has no daemon for it",
+        title="Files cannot be copied: the system has nothing that takes them",
         kinds=(ServiceKind.GUEST_SERVICE_INTERFACE,),
         needs=_BOTH,
         cause=(
-            "From Linux 6.10 on, hv_fcopy_uio_daemon takes the place of hv_fcopy_daemon. Debian 13 has neither in its"
-            " packages."
+            "Windows Server 2008 R2 cannot have {service}, FreeBSD has no driver for it, and some distributions of"
+            " Linux have no daemon in their packages: from Linux 6.10 on that is hv_fcopy_uio_daemon in place of"
+            " hv_fcopy_daemon, and Debian 13 has neither."
         ),
-        remedy="Copy files over the network, or build hv_fcopy_uio_daemon from the sources of the kernel (tools/hv).",
-        source=sources.DEBIAN,
+        remedy=(
+            "Copy files over the network; or in Linux, build hv_fcopy_uio_daemon from the sources of the kernel"
+            " (tools/hv)."
+        ),
+        source=f"{sources.DEBIAN}; {sources.MANAGE}; Microsoft's tables of features for FreeBSD",
         look=_is_not_packaged,
     ),
     Rule(
@@ -421,7 +435,7 @@ GUEST_RULES: Final = (
     ),
     Rule(
         id="helper-scripts-missing",
-        severity=Severity.WARNING,
+        severity=Severity.NOTE,
         title="Helper scripts are missing, so addresses cannot be set from the host",
         kinds=(ServiceKind.KVP,),
         needs=_BOTH,
@@ -451,7 +465,7 @@ GUEST_RULES: Final = (
         kinds=OF_THE_MACHINE,
         needs=_GUEST,
         cause="Without the rights of an administrator, services cannot be started, and some facts cannot be read.",
-        remedy="Ask as an administrator, in Linux as root or with sudo.",
+        remedy="Ask as an administrator, in Linux as root or as a user of sudo, if need be with sudo_password.",
         source=sources.MANAGE,
         look=_lacks_rights,
     ),
@@ -461,8 +475,11 @@ GUEST_RULES: Final = (
         title="Integration services older than the host",
         kinds=OF_THE_MACHINE,
         needs="both ends, and the host's version",
-        cause="From Windows 10 and Windows Server 2016 on, integration services have the build of their system.",
-        remedy="Keep the guest up to date by Windows Update; vm.update_advice() says what applies.",
+        cause=(
+            "From Windows 10 and Windows Server 2016 on, integration services have the build of their system: those of"
+            " a Windows that is older than its host are older, too. For Windows before that they come on their own."
+        ),
+        remedy="Keep the guest up to date; vm.update_advice() says what brings its integration services.",
         source=sources.UPDATES,
         look=_is_older_than_its_host,
     ),

@@ -6,7 +6,7 @@ from typing import Final
 
 from hvintegration.diagnosis import sources
 from hvintegration.diagnosis.facts import Facts, known
-from hvintegration.diagnosis.rule import OF_THE_MACHINE, SIX, Rule, Seen, disable, enable, restart
+from hvintegration.diagnosis.rule import OF_THE_MACHINE, SIX, Act, Rule, Seen, disable, enable, restart
 from hvintegration.errors import excerpt
 from hvintegration.findings import Severity
 from hvintegration.guest_models import GuestFamily
@@ -20,6 +20,7 @@ _FAILING: Final = frozenset(
     {OperationalStatus.ERROR, OperationalStatus.COMMUNICATION_TIMED_OUT, OperationalStatus.COMMUNICATION_FAILED}
 )
 _OTHERS_SILENT: Final = tuple(kind for kind in SIX if kind is not ServiceKind.VSS)
+_SEVERAL: Final = 2
 _HOST: Final = "the host"
 _HOST_OR_BOTH: Final = "the host, and better both ends"
 
@@ -57,16 +58,39 @@ def _is_enabled(state: ServiceState, kind: ServiceKind) -> bool:
     return known(state.enabled, f"Whether {kind.label} is enabled: the host gave no value.")
 
 
-def _is_starting(facts: Facts, kind: ServiceKind) -> Seen | None:
-    state = _silent(facts, kind)
-    if state is None or not facts.has_just_started:
+def _all_silent(facts: Facts) -> list[ServiceState]:
+    """Of the services that are enabled, those that have no contact."""
+    states = map(facts.on_host, facts.kinds_on_host) if facts.is_running else ()
+    return [state for state in states if state.enabled and state.primary in _SILENT]
+
+
+def _is_starting(facts: Facts, _: object) -> Seen | None:
+    states = _all_silent(facts)
+    if not states or not facts.has_just_started:
         return None
-    return Seen((status_of(state), _running_for(facts)))
+    return Seen((*map(status_of, states), _running_for(facts)))
+
+
+def _does_not_answer(facts: Facts, _: object) -> Seen | None:
+    if not _guest_is_silent(facts):
+        return None
+    return Seen((*map(status_of, _all_silent(facts)), _running_for(facts)))
+
+
+def _guest_is_silent(facts: Facts) -> bool:
+    """Whether none of the services that are enabled has contact, for which neither time nor the guest is a reason."""
+    enabled = [kind for kind in facts.kinds_on_host if facts.on_host(kind).enabled]
+    return (
+        facts.inside is None
+        and len(_all_silent(facts)) == len(enabled) >= _SEVERAL
+        and not facts.has_just_started
+        and not any(map(facts.was_just_begun, enabled))
+    )
 
 
 def _was_changed(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _silent(facts, kind)
-    if state is None or not facts.was_just_changed(kind) or facts.has_just_started:
+    if state is None or not facts.was_just_begun(kind) or facts.has_just_started:
         return None
     return Seen((status_of(state), f"{kind.label} was switched on or started a short while before."))
 
@@ -74,22 +98,27 @@ def _was_changed(facts: Facts, kind: ServiceKind) -> Seen | None:
 def _lasting(facts: Facts, kind: ServiceKind) -> ServiceState | None:
     """What the host says of a service that has no contact, and for which neither time nor the guest is a reason."""
     state = _silent(facts, kind)
-    if state is None or facts.was_just_changed(kind) or facts.has_just_started or facts.serves(kind) is False:
+    if state is None or facts.was_just_begun(kind) or facts.has_just_started or facts.serves(kind) is False:
         return None
-    return state
+    return None if _guest_is_silent(facts) else state
 
 
 def _has(status: OperationalStatus, facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _lasting(facts, kind)
     if state is None or state.primary != status:
         return None
-    evidence = [status_of(state), _running_for(facts)]
-    act = None
-    if facts.serves(kind):
-        inside = facts.in_guest(kind)
-        evidence.append(f"In the guest, {inside.name} is running.")
-        act = restart(kind) if inside.cannot_start is None and inside.cannot_stop is None else None
-    return Seen(tuple(evidence), act)
+    return Seen((status_of(state), _running_for(facts), *_runs_inside(facts, kind)), _may_be_restarted(facts, kind))
+
+
+def _runs_inside(facts: Facts, kind: ServiceKind) -> tuple[str, ...]:
+    return (f"In the guest, {facts.in_guest(kind).name} is running.",) if facts.serves(kind) else ()
+
+
+def _may_be_restarted(facts: Facts, kind: ServiceKind) -> Act | None:
+    if not facts.serves(kind):
+        return None
+    inside = facts.in_guest(kind)
+    return restart(kind) if inside.cannot_start is None and inside.cannot_stop is None else None
 
 
 def _has_no_contact(facts: Facts, kind: ServiceKind) -> Seen | None:
@@ -104,23 +133,31 @@ def _backup_is_silent(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = _lasting(facts, kind)
     if state is None:
         return None
-    return Seen((status_of(state), _running_for(facts), _checkpoints(facts)))
+    evidence = (status_of(state), _running_for(facts), *_runs_inside(facts, kind), _checkpoints(facts))
+    return Seen(evidence, _may_be_restarted(facts, kind))
 
 
 # -- a status that says something --------------------------------------------------------------------------------------
 
 
-def _is_off_yet_ok(facts: Facts, kind: ServiceKind) -> Seen | None:
+def _are_off_yet_ok(facts: Facts, _: object) -> Seen | None:
+    states = [facts.on_host(kind) for kind in facts.kinds_on_host]
+    shown = [state for state in states if state.enabled is False and state.primary == OperationalStatus.OK]
+    return Seen(tuple(map(status_of, shown))) if shown and facts.is_running else None
+
+
+def _reported(facts: Facts, kind: ServiceKind) -> ServiceState | None:
+    """What the host says of a service whose status counts: it is not disabled, and the virtual machine runs."""
     state = facts.on_host(kind)
-    if state.enabled is not False or state.primary != OperationalStatus.OK:
-        return None
-    return Seen((status_of(state),))
+    return state if state.enabled is not False and facts.is_running else None
 
 
 def _speaks_an_older_protocol(facts: Facts, kind: ServiceKind) -> ServiceState | None:
-    state = facts.on_host(kind)
+    state = _reported(facts, kind)
+    if state is None:
+        return None
     older = {state.primary, state.secondary} & {OperationalStatus.DEGRADED, OperationalStatus.PROTOCOL_MISMATCH}
-    return state if state.enabled is not False and older else None
+    return state if older else None
 
 
 def _speaks_an_older_protocol_harmlessly(facts: Facts, kind: ServiceKind) -> Seen | None:
@@ -138,25 +175,27 @@ def _speaks_an_older_protocol_in_windows(facts: Facts, kind: ServiceKind) -> See
 
 
 def _is_too_old(facts: Facts, kind: ServiceKind) -> Seen | None:
-    state = facts.on_host(kind)
-    if state.enabled is False or state.primary != OperationalStatus.NON_RECOVERABLE_ERROR:
+    state = _reported(facts, kind)
+    if state is None or state.primary != OperationalStatus.NON_RECOVERABLE_ERROR:
         return None
     return Seen((status_of(state),))
 
 
 def _fails(facts: Facts, kind: ServiceKind) -> Seen | None:
-    state = facts.on_host(kind)
-    if state.enabled is False or not {state.primary, state.secondary} & _FAILING:
+    state = _reported(facts, kind)
+    if state is None or not {state.primary, state.secondary} & _FAILING or facts.serves(kind) is False:
         return None
     return Seen((status_of(state),))
 
 
 def _is_critical(facts: Facts, kind: ServiceKind) -> Seen | None:
-    state = facts.on_host(kind)
-    critical = OperationalStatus.APPLICATION_CRITICAL in {state.primary, state.secondary}
-    if state.enabled is False or not (critical or facts.vm.heartbeat == "OkApplicationsCritical"):
+    state = _reported(facts, kind)
+    if state is None:
         return None
-    return Seen((status_of(state), f"The heartbeat of the virtual machine is {facts.vm.heartbeat}."))
+    critical = OperationalStatus.APPLICATION_CRITICAL in {state.primary, state.secondary}
+    if not (critical or facts.vm.heartbeat == "OkApplicationsCritical"):
+        return None
+    return Seen((status_of(state), f"The heartbeat of the virtual machine is {facts.vm.heartbeat or 'not known'}."))
 
 
 def _is_healthy_without_applications(facts: Facts, _kind: ServiceKind) -> Seen | None:
@@ -170,7 +209,9 @@ def _is_healthy_without_applications(facts: Facts, _kind: ServiceKind) -> Seen |
 
 def _is_off(facts: Facts, kind: ServiceKind) -> Seen | None:
     state = facts.on_host(kind)
-    return None if _is_enabled(state, kind) else Seen((status_of(state),), enable(kind))
+    if _is_enabled(state, kind):
+        return None
+    return Seen((status_of(state), *_runs_inside(facts, kind)), enable(kind))
 
 
 def _data_exchange_is_off(facts: Facts, kind: ServiceKind) -> Seen | None:
@@ -189,6 +230,8 @@ def _no_updates_come(facts: Facts, kind: ServiceKind) -> Seen | None:
     if not facts.is_windows:
         return None
     version = known(facts.guest.os_version, "Which version of Windows the guest has: it gave no value.")
+    if facts.host is not None and (facts.host.os_version or "10.").split(".")[0] != "10":
+        return None  # Older hosts bring a disk with them.
     seen = _is_off(facts, kind) if ".".join(version.split(".")[:2]) in _OLD_VERSIONS else None
     if seen is None:
         return None
@@ -280,7 +323,7 @@ HOST_RULES: Final = (
         title="No status, because the virtual machine does not run",
         kinds=OF_THE_MACHINE,
         needs=_HOST,
-        cause="A virtual machine in which nothing runs has no integration services that could report anything.",
+        cause="Integration services report only while the virtual machine runs.",
         remedy="Start the virtual machine to learn how its services are.",
         source=sources.REPORTS,
         look=_is_not_running,
@@ -293,17 +336,18 @@ HOST_RULES: Final = (
         needs=_HOST,
         cause="Without the right to manage Hyper-V nothing is known of the host's end, and nothing can be switched.",
         remedy="Ask as a member of the group Hyper-V Administrators (S-1-5-32-578) of the host.",
-        source=sources.REPORTS,
+        source=sources.RIGHTS,
         look=_lacks_rights,
     ),
     Rule(
         id="no-contact-yet",
         severity=Severity.NOTE,
         title="No contact soon after the start",
+        kinds=OF_THE_MACHINE,
         needs=_HOST,
         cause=(
-            "The virtual machine was started less than five minutes before. Until its guest has booted, {service} has"
-            " no contact."
+            "The virtual machine was started less than five minutes before. Until its guest has booted, its services"
+            " have no contact."
         ),
         remedy="Look again in a few minutes.",
         source=sources.WMI,
@@ -318,6 +362,23 @@ HOST_RULES: Final = (
         remedy="Look again in a few minutes, or wait with wait_until_ok().",
         source=sources.WMI,
         look=_was_changed,
+    ),
+    Rule(
+        id="guest-does-not-answer",
+        severity=Severity.ERROR,
+        title="None of the services has contact",
+        kinds=OF_THE_MACHINE,
+        needs=_HOST,
+        cause=(
+            "All services that are enabled have no contact, so the cause is none of them: the guest hangs or has not"
+            " booted, or its system has no integration services, or no driver for them."
+        ),
+        remedy=(
+            "Look at the screen of the virtual machine. Where its system works, ask the guest too; where it hangs,"
+            " restart it."
+        ),
+        source=sources.WMI,
+        look=_does_not_answer,
     ),
     Rule(
         id="no-contact",
@@ -340,7 +401,7 @@ HOST_RULES: Final = (
         kinds=_OTHERS_SILENT,
         needs=_HOST_OR_BOTH,
         cause="What serves {service} in the guest answered before and no longer does: it was stopped, or hangs. {lost}",
-        remedy="Start the service inside the guest; where it runs, restart it. If all are silent, the guest hangs.",
+        remedy="Start the service inside the guest; where it runs, restart it.",
         source=sources.WMI,
         look=_has_lost_contact,
     ),
@@ -362,11 +423,12 @@ HOST_RULES: Final = (
         id="disabled-yet-ok",
         severity=Severity.NOTE,
         title="Disabled, and shown as Ok",
+        kinds=OF_THE_MACHINE,
         needs=_HOST,
-        cause="Hyper-V shows Ok also for a service that is disabled. {service} does not work.",
+        cause="Hyper-V shows Ok also for a service that is disabled and does not work.",
         remedy="Nothing, if it is meant to be disabled. Its switch counts, not its status.",
         source=sources.MANAGE,
-        look=_is_off_yet_ok,
+        look=_are_off_yet_ok,
     ),
     Rule(
         id="older-protocol",
@@ -452,7 +514,8 @@ HOST_RULES: Final = (
         needs="both ends",
         cause=(
             "Windows Update decides by what Data Exchange has told the guest of its host. Guests up to Windows 8 and"
-            " Windows Server 2012 are offered no integration services without it."
+            " Windows Server 2012 are offered no integration services without it, on hosts from Windows 10 and Windows"
+            " Server 2016 on."
         ),
         remedy="Enable {service} on the host; where that cannot be, install the cab file of KB3071740.",
         source=sources.UPDATES,
@@ -508,7 +571,7 @@ HOST_RULES: Final = (
         title="VSS is off, so checkpoints are not application-consistent",
         kinds=(ServiceKind.VSS,),
         needs=_HOST,
-        cause="{lost} Checkpoints that applications can be restored from need it.",
+        cause="{lost} Application-consistent checkpoints need it; in Linux they are consistent for file systems only.",
         remedy="Enable {service} on the host.",
         source=sources.CHECKPOINTS,
         look=_backup_is_off,
@@ -545,12 +608,15 @@ HOST_RULES: Final = (
         title="Two time sources fight over the clock of a Linux guest",
         kinds=(ServiceKind.TIME_SYNC,),
         needs="both ends",
-        cause="The host and something else both set the clock of the guest, and can pull it to and fro.",
+        cause=(
+            "The host sets the clock of the guest in steps, as after a restored state, and something else sets it, too:"
+            " they can pull it to and fro."
+        ),
         remedy=(
             "Keep one: let chrony take the host's PTP clock, /dev/ptp_hyperv, as its reference; or disable {service}"
             " on the host."
         ),
-        source=sources.DOMAIN_CONTROLLERS,
+        source=sources.KERNEL,
         look=_two_set_the_time,
     ),
 )

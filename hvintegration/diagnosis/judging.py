@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+import attrs
+
 from hvintegration.diagnosis.facts import Facts, InapplicableError, LackError
 from hvintegration.diagnosis.rule import Rule, Seen
-from hvintegration.diagnosis.table import ANOTHER_MACHINE, RULES
+from hvintegration.diagnosis.table import FIRST, RULES
 from hvintegration.errors import ConfigurationError, one_line
-from hvintegration.findings import Acceptance, Diagnosis, Finding, Severity
-from hvintegration.guest_models import GuestChange, GuestInventory
+from hvintegration.findings import Acceptance, Diagnosis, End, Finding, Severity
+from hvintegration.guest_models import GuestChange, GuestFamily, GuestInventory
 from hvintegration.models import HostInfo, ServiceChange, VMInventory
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure, Rows
@@ -32,7 +34,7 @@ def diagnose(
     """What is wrong with the integration services of a virtual machine, as far as the given facts say. Asks nobody.
 
     A rule that lacks a fact says nothing; ``missing`` says which facts were lacked. Where the guest is not the virtual
-    machine, one finding says so and nothing else is judged.
+    machine, or runs elsewhere than on Hyper-V, one finding says so and nothing else is judged.
 
     Args:
         host: What the host says: an item of ``host.inventory().vms``, perhaps read from JSON.
@@ -78,12 +80,14 @@ def _order(finding: Finding) -> tuple[int, int]:
 
 def _judged(facts: Facts) -> tuple[list[_Judged], tuple[str, ...]]:
     missing: dict[str, None] = {}
-    another = list(_apply(ANOTHER_MACHINE, facts, missing))
-    if another:
-        return another, ()
+    for rule in FIRST:
+        alone = list(_apply(rule, facts, missing))
+        if alone:
+            return alone, ()
     if facts.inside is not None and facts.inside.info.vm_id is None:
         missing["Which virtual machine the guest is: Data Exchange has not told it."] = None
-    return [judged for rule in RULES for judged in _apply(rule, facts, missing)], tuple(missing)
+    others = [rule for rule in RULES if rule not in FIRST]
+    return [judged for rule in others for judged in _apply(rule, facts, missing)], tuple(missing)
 
 
 def _apply(rule: Rule, facts: Facts, missing: dict[str, None]) -> Iterator[_Judged]:
@@ -97,7 +101,15 @@ def _apply(rule: Rule, facts: Facts, missing: dict[str, None]) -> Iterator[_Judg
             continue
         else:
             if seen is not None:
-                yield rule, kind, seen
+                yield rule, kind, seen if _may(seen, facts) else attrs.evolve(seen, act=None)
+
+
+def _may(seen: Seen, facts: Facts) -> bool:
+    """Whether this package, and the user who asks, may do what would help, as far as is known."""
+    if seen.act is None or seen.act.end is not End.GUEST or facts.inside is None:
+        return True
+    guest = facts.inside.info
+    return guest.family is not GuestFamily.FREEBSD and guest.administrator is not False
 
 
 def _finding(judged: _Judged, vm_id: str | None, vm_name: str | None, accepted: Sequence[Acceptance]) -> Finding:

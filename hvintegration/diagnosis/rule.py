@@ -19,6 +19,7 @@ __all__ = [
     "Seen",
     "disable",
     "enable",
+    "install",
     "restart",
     "set_manual",
     "start",
@@ -127,3 +128,8 @@ def restart(kind: ServiceKind) -> Act:
 def set_manual(kind: ServiceKind) -> Act:
     """Have it start when it is needed."""
     return Act(End.GUEST, kind, "manual", "Nothing: it does not start by this.", "disabled")
+
+
+def install(kind: ServiceKind) -> Act:
+    """Install the package that its daemon is from, in Linux."""
+    return Act(End.GUEST, kind, "install", "The package manager of the guest fetches and installs packages.", None)

@@ -11,7 +11,7 @@ from hvintegration.diagnosis.host_rules import HOST_RULES
 from hvintegration.diagnosis.rule import OF_THE_MACHINE, Rule, Seen
 from hvintegration.findings import Severity
 
-__all__ = ["ANOTHER_MACHINE", "RULES"]
+__all__ = ["FIRST", "RULES"]
 
 
 def _is_another_machine(facts: Facts, _: object) -> Seen | None:
@@ -26,6 +26,12 @@ def _is_another_machine(facts: Facts, _: object) -> Seen | None:
     )
 
 
+def _is_not_on_hyperv(facts: Facts, _: object) -> Seen | None:
+    if facts.inside is None or facts.guest.on_hyperv is not False:
+        return None
+    return Seen(("Neither the kernel nor the firmware of the guest knows of Hyper-V.",))
+
+
 ANOTHER_MACHINE: Final = Rule(
     id="guest-is-another-machine",
     severity=Severity.ERROR,
@@ -37,7 +43,20 @@ ANOTHER_MACHINE: Final = Rule(
     source=sources.GUEST_PARAMETERS,
     look=_is_another_machine,
 )
-"""Where it applies, no other rule is asked."""
+NOT_ON_HYPERV: Final = Rule(
+    id="guest-not-on-hyperv",
+    severity=Severity.ERROR,
+    title="The guest does not run on Hyper-V",
+    kinds=OF_THE_MACHINE,
+    needs="the guest",
+    cause="The machine that answers is no guest of Hyper-V, and has no integration services: nothing else is judged.",
+    remedy="Give the address of a virtual machine that runs on Hyper-V.",
+    source=sources.BUS,
+    look=_is_not_on_hyperv,
+)
 
-RULES: Final[tuple[Rule, ...]] = (ANOTHER_MACHINE, *HOST_RULES, *GUEST_RULES)
+FIRST: Final = (ANOTHER_MACHINE, NOT_ON_HYPERV)
+"""Where one of them applies, no other rule is asked."""
+
+RULES: Final[tuple[Rule, ...]] = (*FIRST, *HOST_RULES, *GUEST_RULES)
 """Every rule."""

@@ -14,6 +14,7 @@ import attrs
 __all__ = [
     "DIRECT",
     "GET_GUEST",
+    "GET_GUEST_SYSTEM",
     "GET_HOST",
     "GET_PROCESS",
     "GET_VMS",
@@ -145,6 +146,7 @@ GUEST_SECRET: Final = "Guest"  # noqa: S105 - a name
 """What those call the credential of the guest."""
 
 GET_HOST: Final = Script("get_host", Effect.READ)
+GET_GUEST_SYSTEM: Final = Script("get_guest_system", Effect.READ)
 GET_PROCESS: Final = Script("get_process", Effect.READ)
 GET_VMS: Final = Script("get_vms", Effect.READ)
 SET_SERVICES: Final = Script("set_services", Effect.WRITE)
@@ -162,7 +164,11 @@ DIRECT: Final = {
 GUEST_SCRIPTS: Final = tuple(DIRECT)
 """All that run inside a Windows guest."""
 
-SCRIPTS: Final = (GET_HOST, GET_PROCESS, GET_VMS, SET_SERVICES, STOP_PROCESS, *GUEST_SCRIPTS, *DIRECT.values())
+SCRIPTS: Final = (
+    *(GET_HOST, GET_VMS, GET_GUEST_SYSTEM, SET_SERVICES, GET_PROCESS, STOP_PROCESS),
+    *GUEST_SCRIPTS,
+    *DIRECT.values(),
+)
 """All of PowerShell."""
 
 SH_STOP_PROCESS: Final = Script("stop_process", Effect.WRITE, Language.SH)

@@ -16,6 +16,7 @@ import attrs
 
 from hvintegration.scripts import (
     DIRECT,
+    GET_GUEST_SYSTEM,
     GET_HOST,
     GET_VMS,
     GUEST_OPERATOR,
@@ -82,7 +83,7 @@ def _list(names: Sequence[str]) -> str:
     return "@(" + ", ".join(f"'{name}'" for name in names) + ")"
 
 
-_LOOKING: Final = (GET_HOST, GET_VMS)
+_LOOKING: Final = (GET_HOST, GET_VMS, GET_GUEST_SYSTEM)
 """No role has what serves a transport: none shall end processes."""
 
 ROLES: Final = (

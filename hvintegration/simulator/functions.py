@@ -152,6 +152,15 @@ def _vm_record(hyperv: HyperV, vm: VirtualMachine, request: Request, failures: F
     return entry
 
 
+def _get_guest_system(hyperv: HyperV, request: Request, _failures: Failures) -> dict[str, Any]:
+    hyperv.get_vm(vm_id=request["vm_id"])
+    items = hyperv.told_by_guest(request["vm_id"])
+    return {"intrinsic_items": items if items is None else [item for item in items if _OF_SYSTEM.search(item)]}
+
+
+_OF_SYSTEM: Final = re.compile(r"<VALUE>OS(Name|Version|MajorVersion|BuildNumber)</VALUE>", re.IGNORECASE)
+
+
 def _set_services(hyperv: HyperV, request: Request, failures: Failures) -> dict[str, Any]:
     machines: dict[str, VirtualMachine] = {}
     components: dict[str, list[Component]] = {}
@@ -226,6 +235,7 @@ FUNCTIONS: Final[dict[str, Function]] = (
     | {
         name: _on_host(function)
         for name, function in {
+            "get_guest_system": _get_guest_system,
             "get_process": _get_process,
             "get_vms": _get_vms,
             "set_services": _set_services,

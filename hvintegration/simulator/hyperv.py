@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+from xml.sax.saxutils import escape
 
 import attrs
 
@@ -233,6 +234,16 @@ class HyperV:
 
         return Windows(self._access, self._faults, self._go_on, self._pause, self._pending, while_it_runs)
 
+    def told_by_guest(self, vm_id: str) -> list[str] | None:
+        """``GuestIntrinsicExchangeItems`` of its ``Msvm_KvpExchangeComponent``; None if it has no such component."""
+        self._go_on()
+        machine = next((one for one in self._access.read().machines if one.id == vm_id), None)
+        if machine is None or machine.state not in {"Running", "Paused"}:
+            return None
+        if not machine.setting(ServiceKind.KVP).enabled or not _guest_side_runs(machine, ServiceKind.KVP):
+            return []
+        return [_exchange_item(name, data) for name, data in machine.intrinsic.items()]
+
     # -- what all cmdlets do --------------------------------------------------------------------------------------
 
     def _world(self, cmdlet: str) -> World:
@@ -426,7 +437,8 @@ def _guest_side_runs(machine: Machine, kind: ServiceKind) -> bool:
 def _switch(world: World, machine: Machine, kind: ServiceKind, *, enabled: bool) -> None:
     """Make the change and note it down; both or, if interrupted, neither."""
     setting = machine.setting(kind)
-    service = machine.guest_service(kind)
+    # One whose name is written otherwise counts for statuses, but is not switched: so it is on the engine.
+    service = next((one for one in machine.guest_services if one.name == kind.windows_service), None)
     changes = len(world.journal)
     before = (setting.enabled, service.status if service is not None else "")
     try:
@@ -440,3 +452,24 @@ def _switch(world: World, machine: Machine, kind: ServiceKind, *, enabled: bool)
         if service is not None:
             service.status = before[1]
         raise
+
+
+def _exchange_item(name: str, data: str | None) -> str:
+    """An ``Msvm_KvpExchangeDataItem`` as CIM writes it in XML."""
+    values = {"Caption": "", "Data": _value(data), "Description": "", "ElementName": "", "Name": _value(name)}
+    texts = "".join(
+        f'<PROPERTY NAME="{key}"{"" if value else _PROPAGATED.get(key, "")} TYPE="string">{value}</PROPERTY>'
+        for key, value in values.items()
+    )
+    source = '<PROPERTY NAME="Source" TYPE="uint16"><VALUE>2</VALUE></PROPERTY>'
+    return f'<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem">{texts}{source}</INSTANCE>'
+
+
+_PROPAGATED: Final[dict[str, str]] = dict.fromkeys(("Caption", "Description", "ElementName"), ' PROPAGATED="true"')
+
+
+def _value(text: str | None) -> str:
+    return "" if text is None else f"<VALUE>{escape(text, _QUOTES)}</VALUE>"
+
+
+_QUOTES: Final = {'"': "&quot;", "'": "&apos;"}

@@ -143,7 +143,7 @@ class Linux:
                 if machine.linux.driver == "absent":
                     driver = ""
                 elif kind is ServiceKind.GUEST_SERVICE_INTERFACE and _copies_over_uio(machine):
-                    driver, uio = "uio_hv_generic", "uio0"
+                    driver, uio = ("uio_hv_generic", "uio0") if machine.linux.bound else ("", "")
                 found.append(f"{_CHANNELS[kind]} {{{kind.vmbus_class_id}}} {driver} {uio}")
         return sorted(found)
 
@@ -433,9 +433,11 @@ def _copies_over_uio(machine: Machine) -> bool:
 
 def _device(kind: ServiceKind, machine: Machine) -> str | None:
     """The device that the daemon of *kind* needs, if it is there."""
-    if machine.linux.driver == "absent" or not machine.setting(kind).enabled:
-        return None
+    system = machine.linux
     copies = kind is ServiceKind.GUEST_SERVICE_INTERFACE and _copies_over_uio(machine)
+    bound = system.bound if copies else system.driver != "absent"
+    if not bound or not system.on_hyperv or not machine.setting(kind).enabled:
+        return None
     return kind.linux_devices[-1 if copies else 0]
 
 

@@ -58,6 +58,8 @@ class LinuxSystem:
         kernel: Release of the kernel. From 6.10 on, files are copied over a device of ``uio_hv_generic``.
         init: ``systemd``, ``openrc``, ``sysvinit``, or nothing where there is no init system.
         driver: ``hv_utils`` is a ``module``, ``builtin``, or ``absent``.
+        bound: Whether the channel for copying files is bound to ``uio_hv_generic``, from kernel 6.10 on.
+        on_hyperv: Whether it finds itself on Hyper-V; else it has no channels, and the firmware of another machine.
         rights: How the user who asks becomes root: ``root``, ``sudo``, ``doas``, either of these followed by ``with a
             password``, ``sudo on a terminal``, or ``none``.
         sudo_password: What ``sudo`` asks for where ``rights`` are ``sudo with a password``.
@@ -83,6 +85,8 @@ class LinuxSystem:
     kernel: str = "6.1.0-28-amd64"
     init: str = "systemd"
     driver: str = "module"
+    bound: bool = True
+    on_hyperv: bool = True
     rights: str = "root"
     sudo_password: str = ""
     programs: list[str] = attrs.field(

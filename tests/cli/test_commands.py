@@ -24,7 +24,8 @@ from hvintegration.testing import HOSTILE_NAMES, machine_id
 from tests.support.command import Command, Run, Terminal, run
 from tests.support.ssh_server import SSHServer
 
-COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "guest", "kinds", "jea", "demo"]
+COMMANDS = ["host", "check", "vms", "services", "enable", "disable", "wait", "guest"]
+COMMANDS += ["diagnose", "apply", "audit", "advise", "kinds", "jea", "demo"]
 HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07", "[red]markup[/red]"]
 
 
@@ -856,7 +857,10 @@ def test_the_demonstration_shows_what_it_promises() -> None:
         "UnknownServiceError: No integration service is known as 'Hartbeat'. Did you mean 'Heartbeat'?",
         "VMNotFoundError: sim: has no virtual machine named 'demo*'",
         "VSS                            vmicvss             yes        no       manual   not_running",
-        "VSS      vmicvss  yes        yes      manual   ok",
+        "ERROR  backup  VSS  guest-service-not-running",
+        "Fix:        Start VSS in the guest (to undo it: stop it).",
+        "<ChangeOutcome.CHANGED: 'changed'>",
+        "backup  VSS      yes      ok      Ok",
         "InvalidStateError: Heartbeat of spare cannot become ok: the virtual machine is Off.",
         "(exit status 0)",
         "(exit status 1)",

@@ -16,7 +16,7 @@ from hvintegration.testing import HOSTILE_NAMES
 from tests.support.command import Command, Run, Terminal, run
 
 PASSWORD = "Guest-Passw0rd"
-ACTIONS = ["info", "services", "start", "stop", "restart", "startup"]
+ACTIONS = ["info", "services", "diagnose", "start", "stop", "restart", "startup"]
 
 
 @pytest.fixture(autouse=True)

@@ -51,6 +51,16 @@ from sybil.parsers.markdown import CodeBlockParser, SkipParser
 import hvintegration as hv
 from hvintegration.linux_distributions import DAEMON_KINDS, DISTRIBUTIONS, Distribution, PackagedDaemon
 from hvintegration.service_kind import HOST_MANAGED
+from hvintegration.system_names import VERSION_SOURCES, VERSIONS
+from hvintegration.update_tables import (
+    AFTER_SETUP,
+    BUILT_IN,
+    CABINETS,
+    HOSTS,
+    SUPPORT_SOURCE,
+    TABLE_SOURCES,
+    Entry,
+)
 from tests.support.ailments import AILMENTS, diagnosed
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -258,6 +268,7 @@ def _json_type(annotation: str) -> str:
     rows = re.fullmatch(r"Rows\[(\w+)\]", base)
     plain = {"str": "text", "bool": "boolean", "int": "whole number", "datetime": "text: ISO 8601, UTC"}
     plain |= {"tuple[str, ...]": "list of texts", "ServiceKind": "text: a key", "ChangeOutcome": "text"}
+    plain |= {"UpdateMechanism": "text", "UpdateGeneration": "text"}
     plain |= {"float": "number", "CheckOutcome": "text", "GuestFamily": "text", "Startup": "text"}
     plain |= {"Severity": "text", "End": "text", "date": "text: ISO 8601"}
     named = f"list of `{rows[1]}`" if rows else plain.get(base, f"`{base}`")
@@ -391,6 +402,19 @@ def _distribution_commands() -> str:
     )
 
 
+def _update_entry(entry: Entry) -> str:
+    needs = ", with Data Exchange" if entry.needs_data_exchange else ""
+    return f"{entry.mechanism.value.replace('_', ' ')}{needs}"
+
+
+def _update_rows() -> Iterable[Sequence[object]]:
+    for hosts in HOSTS:
+        for row in hosts.rows:
+            packs = " or ".join(f"SP{number}" for number in row.service_packs)
+            guest = f"{row.guest} ({packs})" if packs else row.guest
+            yield hosts.title, guest, _update_entry(row.current), _update_entry(row.of_2015), row.current.note
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = (
     {
         "distributions": lambda: _table(
@@ -406,6 +430,25 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
         ),
         "distribution_sources": lambda: _table(
             "distribution | sources", [(row.name, "; ".join(row.source).replace("*", "\\*")) for row in DISTRIBUTIONS]
+        ),
+        "update_tables": lambda: _table("host | guest | now | 2015 | what the page says now", _update_rows()),
+        "update_cabinets": lambda: _table("guest | file", [(guest, *_codes(file)) for guest, file in CABINETS.items()]),
+        "update_built_in": lambda: _table(
+            "guest | not supported on | what is said", [(row.guest, row.unsupported, row.note) for row in BUILT_IN]
+        ),
+        "update_after_setup": lambda: _table("guest | what is said", AFTER_SETUP.items()),
+        "update_versions": lambda: _table(
+            "version | systems",
+            [(*_codes(version), tuple(system.name for system in systems)) for version, systems in VERSIONS.items()],
+        ),
+        "update_sources": lambda: _table(
+            "of what | source",
+            [
+                *((f"generation {generation.value}", source) for generation, source in TABLE_SOURCES.items()),
+                ("supported guests", SUPPORT_SOURCE),
+                *((row.guest, row.source) for row in BUILT_IN if row.source != SUPPORT_SOURCE),
+                *((f"version numbers: {about}", source) for about, source in VERSION_SOURCES.items()),
+            ],
         ),
         "services_on_the_host": lambda: _table(
             "key | English name | Hyper-V Manager | on by default | component id",
@@ -453,6 +496,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = (
             *(hv.HostCheck, hv.CheckStep),
             *(hv.GuestInfo, hv.GuestServiceState, hv.GuestChange, hv.GuestInventory),
             *(hv.Finding, hv.Fix, hv.Acceptance, hv.Diagnosis, hv.Audit, hv.AuditChanges),
+            *(hv.UpdateAdvice, hv.GuestPackage),
         )
     }
     | {

@@ -11,7 +11,6 @@ import html
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -27,8 +26,8 @@ import hvintegration as hv
 from hvintegration.display import Table
 from hvintegration.simulator import Fault, GuestService, Machine
 from hvintegration.testing import machine_id
+from tests.support.chromium import CHROMIUM
 
-CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NAMES: Final = (
     r"$\href{http://elsewhere.example}{demovm}$",
     r"$\phantom{hidden}$",

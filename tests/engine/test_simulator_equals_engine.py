@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hvintegration import Credential, Local, Simulator, VirtualClock, World
@@ -19,6 +19,7 @@ from hvintegration.operations.guests import GuestAction
 from hvintegration.scripts import (
     DIRECT,
     GET_GUEST,
+    GET_GUEST_SYSTEM,
     GET_HOST,
     GET_VMS,
     GUEST_SECRET,
@@ -138,6 +139,7 @@ GUEST_CALLS = st.builds(lambda info: (GET_GUEST, {"info": info}), st.booleans())
 )
 CALLS = st.one_of(
     st.just((GET_HOST, {})),
+    st.builds(lambda vm_id: (GET_GUEST_SYSTEM, {"vm_id": vm_id}), st.integers(1, 5).map(machine_id)),
     st.builds(
         lambda vm_id, name, info, services: (
             GET_VMS,
@@ -278,7 +280,21 @@ fewer = settings(many, max_examples=25)
 """For what sleeps half a second of real time in each change."""
 
 
+def with_a_name_written_otherwise(*, enabled: bool) -> World:
+    """A world whose guest has its service under a name with capitals, not as it should be after the next switching."""
+    service = GuestService(name="VmicVSS", status="Running" if enabled else "Stopped")
+    demovm = Machine(id="", name="demovm", services={"vss": ServiceSetting(enabled=enabled)}, guest_services=[service])
+    return numbered(World(machines=[demovm]))
+
+
+def switching(kind: ServiceKind, *, enabled: bool) -> Call:
+    change = {"vm_id": machine_id(1), "component_id": kind.component_id, "enabled": enabled}
+    return Call(SET_SERVICES, {"changes": [change], "dry_run": False})
+
+
 @many
+@example(world=with_a_name_written_otherwise(enabled=True), calls=[switching(ServiceKind.VSS, enabled=False)])
+@example(world=with_a_name_written_otherwise(enabled=False), calls=[switching(ServiceKind.VSS, enabled=True)])
 @given(world=WORLDS.map(numbered), calls=st.lists(CALLS.map(lambda call: Call(*call)), min_size=1, max_size=3))
 def test_equal_worlds_give_equal_documents(local: Local, shared_world: Path, world: World, calls: list[Call]) -> None:
     assert_equal(local, shared_world, world, calls)

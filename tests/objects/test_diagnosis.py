@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import attrs
@@ -24,13 +24,23 @@ from hvintegration import (
     GuestChange,
     GuestFamily,
     Host,
+    HostInfo,
     ServiceChange,
     ServiceKind,
+    Severity,
     Simulator,
     VirtualClock,
     World,
 )
-from hvintegration.errors import ConfigurationError, InvalidStateError, PermissionDeniedError, VMNotFoundError
+from hvintegration.calls.operation import Operation, Sleep
+from hvintegration.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    InvalidStateError,
+    PermissionDeniedError,
+    VMNotFoundError,
+)
+from hvintegration.operations import hosts
 from hvintegration.simulator import Fault, demo_world
 from hvintegration.testing import machine_id
 from tests.support.time_limit import within
@@ -97,6 +107,15 @@ def test_where_the_host_shows_nothing_the_guest_is_judged_alone(world: World, ho
         host.vm(BACKUP).diagnose()
 
 
+def test_where_nothing_runs_inside_the_guest_is_not_asked(world: World, host: Host) -> None:
+    world.machine("backup").state = "Saved"
+    guest = guest_of(world, "backup")
+    diagnosis = host.vm(BACKUP).diagnose(guest)
+    assert found(diagnosis.findings, "machine-not-running").severity is Severity.NOTE
+    assert diagnosis.guest is None
+    assert guest.session.stats.round_trips == 0
+
+
 def test_both_ends_have_one_deadline(world: World) -> None:
     clock = VirtualClock()
     world.faults.append(Fault(action="delay", cmdlet="Get-Service", seconds=30))
@@ -139,6 +158,17 @@ def test_applying_learns_what_kind_of_system_it_is(world: World) -> None:
     guest = guest_of(world, "web")
     assert guest.apply(fix_of("start", vm_id=WEB)).outcome is ChangeOutcome.CHANGED
     assert guest.family is GuestFamily.LINUX
+
+
+def test_what_is_not_installed_is_installed(world: World) -> None:
+    world.machine("web").linux.programs, world.machine("web").daemons = [], []
+    guest = guest_of(world, "web")
+    fix = next(one.fix for one in guest.diagnose().findings if one.id == "guest-service-not-installed")
+    assert fix is not None
+    assert fix.action == "install"
+    made = guest.apply(fix)
+    assert made.state is not None
+    assert made.state.running
 
 
 def test_a_restart_is_a_change_too(world: World) -> None:
@@ -280,6 +310,46 @@ def test_what_has_not_answered_in_time_is_an_entry(world: World) -> None:
     ]
 
 
+def test_no_thread_of_an_audit_keeps_the_interpreter_from_ending(world: World, host: Host) -> None:
+    threads: list[threading.Thread] = []
+
+    def way(vm: VM) -> Guest:
+        threads.append(threading.current_thread())
+        return guest_of(world, vm.name)
+
+    host.audit(way)
+    assert len(threads) == 4
+    assert all(thread.daemon for thread in threads)
+
+
+def test_after_a_fault_of_the_caller_no_guest_is_asked_any_more(world: World) -> None:
+    asked: list[str] = []
+    go_on = threading.Event()
+
+    def way(vm: VM) -> Guest | None:
+        asked.append(vm.name)
+        go_on.wait(30)
+        return None
+
+    with within(30):
+        Host(Simulator(world)).audit(way, parallel=1, timeout=0.3)
+    go_on.set()
+    assert asked == ["demovm"]
+
+
+def test_a_host_that_does_not_describe_itself_is_an_entry(
+    world: World, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> Operation[HostInfo]:
+        yield Sleep(0)
+        raise ConnectionLostError("The connection was lost.", address="sim:")
+
+    monkeypatch.setattr(hosts, "read_host", lost)
+    audit = host.audit(ways_into(world))
+    assert len(audit.diagnoses) == 5
+    assert [error.message for error in audit.errors] == ["The connection was lost."]
+
+
 def test_a_fault_of_the_caller_is_raised(host: Host) -> None:
     passwords: dict[str, str] = {}
     with pytest.raises(KeyError):
@@ -309,16 +379,13 @@ def test_an_audit_says_what_is_new_and_what_is_gone(world: World, host: Host) ->
     changes = after.since(Audit.from_dict(json.loads(json.dumps(before.to_dict()))))
     assert {(one.vm_name, one.id) for one in changes.new} == {
         ("backup", "backup-off"),
-        ("backup", "disabled-yet-ok"),
         ("demovm", "shutdown-off"),
-        ("demovm", "disabled-yet-ok"),
-        ("demovm", "running-but-disabled"),
     }
     assert {(one.vm_name, one.id) for one in changes.gone} == {
         ("backup", "guest-service-not-running"),
-        ("backup", "starts-again"),
     }
-    assert str(changes).endswith("2 findings are gone.")
+    assert changes.table().to_text().endswith("Findings that are gone: 1.")
+    assert "; 2 new; 1 gone." in str(changes)
 
 
 def test_what_was_not_looked_for_is_not_gone(world: World, host: Host) -> None:
@@ -336,6 +403,15 @@ def test_what_was_accepted_is_new_once_that_is_over(world: World, host: Host) ->
     over = attrs.evolve(accepted, until=date.min)
     assert [one.key for one in host.audit(accepted=[over]).since(before).new] == [fact.key]
     assert len(host.audit(accepted=[accepted]).since(host.audit()).new) == 0
+
+
+def test_an_acceptance_is_for_a_virtual_machine_in_any_spelling_and_until_a_day(host: Host) -> None:
+    accepted = Acceptance(finding="file-copy-off", vm_id=f"{{{BACKUP.upper()}}}", reason="Why not.", until=date.max)
+    assert [one.vm_id for one in host.audit(accepted=[accepted]).findings if one.acceptance] == [BACKUP]
+    untils: list[Any] = ["2099-01-01", datetime(2099, 1, 1, tzinfo=UTC)]
+    for until in untils:
+        with pytest.raises(ConfigurationError, match="no day"):
+            Acceptance(finding="file-copy-off", vm_id=BACKUP, reason="", until=until)
 
 
 def test_audits_of_two_hosts_are_not_compared(host: Host) -> None:

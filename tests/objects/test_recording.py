@@ -21,7 +21,7 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import ConfigurationError, HvError
 from hvintegration.scripts import GET_HOST, GET_VMS
-from hvintegration.simulator import Fault, Machine, ServiceSetting
+from hvintegration.simulator import Fault, Machine, ServiceSetting, demo_world
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Step
 from tests.support.time_limit import GRACE, within
@@ -190,6 +190,24 @@ def test_a_document_within_a_document_is_masked_as_one_and_answers_again(file: P
     written = file.read_text()
     assert [secret in written for secret in ("Pa55", "anne-mark", "Geheim", "CORP")] == [False, False, kept, kept]
     assert ask(hv.Replay(file)) == recorded
+
+
+def test_what_a_guest_told_its_host_answers_again_but_not_what_is_secret(file: Path) -> None:
+    world = demo_world()
+    told: dict[str, str | None] = {
+        "OSName": 'Windows 8 of "R&D"',
+        "OSVersion": "6.2.9200",
+        "FullyQualifiedDomainName": "Geheim",
+    }
+    world.machine("demovm").intrinsic = told
+
+    def ask(transport: hv.Transport) -> hv.UpdateAdvice:
+        return hv.Host(transport).vms["demovm"].update_advice()
+
+    recorded = ask(hv.Recorder(hv.Simulator(world), file, secrets=['of "R&D"']))
+    assert recorded.guest_os == ("Windows 8",)
+    assert ask(hv.Replay(file)) == recorded
+    assert [text in file.read_text() for text in ("Geheim", "R&", "Windows 8 ***")] == [False, False, True]
 
 
 @pytest.mark.parametrize("nested", ["Geheim", '"Geheim"', '["Geheim"', "[" * 100_000, "NaN", ""])

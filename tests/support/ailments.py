@@ -11,9 +11,20 @@ from typing import Final
 
 import attrs
 
-from hvintegration import Diagnosis, Guest, Host, ServiceChange, ServiceKind, Simulator, VirtualClock, World, diagnose
+from hvintegration import (
+    Diagnosis,
+    Guest,
+    GuestChange,
+    Host,
+    ServiceChange,
+    ServiceKind,
+    Simulator,
+    VirtualClock,
+    World,
+    diagnose,
+)
 from hvintegration.linux_distributions import HELPER_SCRIPTS
-from hvintegration.simulator import Machine
+from hvintegration.simulator import LinuxProcess, Machine
 from hvintegration.testing import machine_id
 
 __all__ = ["AILMENTS", "Ailment", "diagnosed"]
@@ -42,6 +53,8 @@ class Ailment:
         asked: The machine whose guest answers where the world is ill.
         denied: Whether the host lets this user see nothing where the world is ill.
         switched: A service that is switched on before the host is asked, where the world is ill.
+        stopped: A service that is stopped in the guest before it is asked, in both worlds; what was changed is told
+            where the world is ill.
     """
 
     rule: str
@@ -53,6 +66,7 @@ class Ailment:
     asked: str = VM
     denied: bool = False
     switched: ServiceKind | None = None
+    stopped: ServiceKind | None = None
 
 
 def world_of(ailment: Ailment, *, ill: bool) -> World:
@@ -81,12 +95,15 @@ def diagnosed(ailment: Ailment, *, ill: bool) -> Diagnosis:
     inside = world_of(ailment, ill=ill)
     outside = world_of(ailment, ill=False) if ailment.inside_only else copy.deepcopy(inside)
     host = Host(Simulator(outside, clock=VirtualClock()))
-    changes: list[ServiceChange] = []
+    changes: list[ServiceChange | GuestChange] = []
     if ailment.switched is not None and ill:
         host.set_services([(VM, ailment.switched, False)])
         changes += host.set_services([(VM, ailment.switched, True)])
     machine = None if ailment.ends == GUEST else host.inventory().vms[0]
     guest = Guest(Simulator(inside, guest=ailment.asked if ill else VM, clock=VirtualClock()))
+    if ailment.stopped is not None:
+        stopped = guest.set_services({ailment.stopped: False})
+        changes += stopped if ill else ()
     if ailment.denied and ill:
         outside.access = "denied"
         return host.vm(machine_id(1)).diagnose(guest)
@@ -199,6 +216,11 @@ def both(*facts: Fact) -> Fact:
     return fact
 
 
+def silent(*kinds: ServiceKind) -> Fact:
+    """What the host says of these is that they have no contact."""
+    return both(*(status(kind, "NoContact") for kind in kinds))
+
+
 _DEBIAN_13: Final = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"'
 _WITHOUT_COPIER: Final = ["/usr/sbin/hv_kvp_daemon", "/usr/sbin/hv_vss_daemon"]
 _HELPERS: Final = [f"/usr/libexec/hypervkvpd/{name}" for name in HELPER_SCRIPTS]
@@ -206,11 +228,15 @@ _VSS_UNIT: Final = "hv-vss-daemon.service"
 
 AILMENTS: Final = (
     Ailment("guest-is-another-machine", asked=OTHER),
+    Ailment("guest-not-on-hyperv", linux(on_hyperv=False), guest="linux"),
     # What the host says.
     Ailment("machine-not-running", machine(state="Off"), ends=HOST),
     Ailment("rights-missing-on-host", denied=True),
     Ailment("no-contact-yet", machine(uptime=30), before=status(KVP, "NoContact"), ends=HOST),
     Ailment("no-contact-after-a-change", before=status(KVP, "LostCommunication"), ends=HOST, switched=KVP),
+    Ailment(
+        "guest-does-not-answer", status(HEARTBEAT, "NoContact"), before=silent(KVP, VSS, TIME, SHUTDOWN), ends=HOST
+    ),
     Ailment("no-contact", status(KVP, "NoContact"), ends=HOST),
     Ailment("lost-communication", status(KVP, "LostCommunication")),
     Ailment("backup-silent", status(VSS, "NoContact"), ends=HOST),
@@ -240,11 +266,22 @@ AILMENTS: Final = (
         both(no_daemon("hv_vss_daemon"), linux(last_words={_VSS_UNIT: "Hyper-V VSS: VSS: op=5 failed!"})),
         guest="linux",
     ),
-    Ailment("guest-service-without-device", linux(driver="absent"), guest="linux"),
+    Ailment(
+        "guest-service-without-device",
+        linux(bound=False),
+        both(on(COPYING), linux(kernel="6.12.9-amd64", programs=["/usr/sbin/hv_fcopy_uio_daemon"])),
+        guest="linux",
+    ),
     Ailment("channel-not-offered", off(VSS), guest="linux", inside_only=True),
     Ailment("may-be-confidential", off(KVP), guest="linux", inside_only=True),
-    Ailment("running-but-disabled", off(VSS)),
-    Ailment("starts-again", service(VSS, "Stopped")),
+    Ailment(
+        "running-but-disabled",
+        off(VSS),
+        linux(processes=[LinuxProcess(pid=700, user=0, name="hv_vss_daemon", program="/usr/sbin/hv_vss_daemon")]),
+        guest="linux",
+        ends=GUEST,
+    ),
+    Ailment("starts-again", stopped=VSS),
     Ailment(
         "file-copy-not-packaged",
         linux(os_release=_DEBIAN_13),

@@ -20,7 +20,7 @@ __all__ = ["VALUES", "any_value"]
 _LOADED = (findings, guest_models, models)
 """Their classes are found once they are loaded."""
 
-_WORDS = (
+_WORDS: tuple[str, ...] = (
     *("Ok", "NoContact", "LostCommunication", "Degraded", "NonRecoverableError", "CommunicationFailed"),
     *("Running", "Off", "RunningCritical", "OkApplicationsUnknown", "OkApplicationsCritical", "ProductionOnly"),
     *("10.0.20348", "10.0.14393.x", "10.0.", "6.2.9200", "6.12.9-amd64", "6.x", "failed (failed, signal)"),
@@ -30,8 +30,8 @@ _WORDS = (
 
 _PLAIN: dict[object, st.SearchStrategy[Any]] = {
     str: st.text(max_size=8) | st.sampled_from(_WORDS),
-    int: st.integers(),
-    float: st.floats(allow_nan=False),
+    int: st.integers(-(2**63) + 1, 2**63 - 1),
+    float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     date: st.dates(),
     datetime: st.datetimes(timezones=st.just(UTC)),

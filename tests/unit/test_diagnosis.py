@@ -4,13 +4,46 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from typing import Any
 
+import attrs
 import pytest
 
-from hvintegration import RULES, Acceptance, Diagnosis, Rule, ServiceKind, Severity, diagnose
+from hvintegration import (
+    RULES,
+    Acceptance,
+    ChangeOutcome,
+    Diagnosis,
+    Finding,
+    Guest,
+    Host,
+    Rule,
+    ServiceKind,
+    Severity,
+    Simulator,
+    VirtualClock,
+    diagnose,
+)
 from hvintegration.errors import ConfigurationError
-from tests.support.ailments import AILMENTS, Ailment, diagnosed
+from hvintegration.testing import machine_id
+from tests.support.ailments import (
+    AILMENTS,
+    BOTH,
+    GUEST,
+    HOST,
+    VM,
+    Ailment,
+    both,
+    diagnosed,
+    linux,
+    no_daemon,
+    on,
+    system,
+    without_service,
+    world_of,
+)
 
+LAST = datetime.max.replace(tzinfo=UTC)
 BY_RULE = pytest.mark.parametrize("ailment", AILMENTS, ids=lambda ailment: ailment.rule)
 
 
@@ -66,6 +99,102 @@ def test_what_a_rule_says_can_be_shown_without_a_service(rule: Rule) -> None:
         assert rule.say(rule.remedy, kind)
 
 
+# -- one cause -------------------------------------------------------------------------------------------------------
+
+
+def errors(diagnosis: Diagnosis) -> list[tuple[str, ServiceKind | None]]:
+    """What is worse than good to know."""
+    return [(finding.id, finding.kind) for finding in diagnosis.findings if finding.severity is not Severity.NOTE]
+
+
+@pytest.mark.parametrize("rule", ["driver-missing", "guest-does-not-answer", "guest-not-on-hyperv"])
+def test_what_has_one_cause_is_one_finding(rule: str) -> None:
+    ailment = attrs.evolve(ailment_of(rule), ends=HOST if rule == "guest-does-not-answer" else BOTH)
+    assert errors(diagnosed(ailment, ill=True)) == [(rule, None)]
+
+
+@pytest.mark.parametrize("rule", ["shutdown-off", "data-exchange-off", "time-sync-off", "heartbeat-off", "backup-off"])
+def test_a_switch_that_is_off_is_one_finding_whatever_runs_inside(rule: str) -> None:
+    (finding,) = (
+        one
+        for one in diagnosed(attrs.evolve(ailment_of(rule), ends=BOTH), ill=True).findings
+        if one.severity is not Severity.NOTE
+    )
+    assert finding.id == rule
+    assert any(sentence.endswith("is running.") for sentence in finding.evidence)
+
+
+def test_a_service_that_does_not_run_is_one_finding_and_offers_nothing_against_it() -> None:
+    whole = diagnosed(ailment_of("guest-service-not-running"), ill=True)
+    (finding,) = (finding for finding in whole.findings if finding.kind is ServiceKind.VSS)
+    assert finding.fix is not None
+    assert finding.fix.action == "start"
+
+
+@pytest.mark.parametrize(("version", "rule"), [("6.1.7601", "not-packaged"), ("6.3.9600", "not-installed")])
+def test_what_an_old_windows_cannot_have_is_not_to_be_installed(version: str, rule: str) -> None:
+    copying = ServiceKind.GUEST_SERVICE_INTERFACE
+    ailment = Ailment("", both(system(version=version), without_service(copying), on(copying)))
+    assert [name.endswith(rule) for name, kind in errors(diagnosed(ailment, ill=True)) if kind is copying] == [True]
+
+
+def test_what_is_perhaps_not_installed_is_not_offered_to_be_started() -> None:
+    unknown = linux(os_release="ID=unheard-of", programs=[])
+    ailment = Ailment("", unknown, no_daemon("hv_kvp_daemon", "hv_vss_daemon"), "linux")
+    found = [one for one in diagnosed(ailment, ill=True).findings if one.id == "guest-service-not-running"]
+    assert [one.fix for one in found] == [None, None]
+
+
+@pytest.mark.parametrize("init", ["", "openrc", "sysvinit", "systemd"])
+def test_a_healthy_linux_guest_is_healthy(init: str) -> None:
+    diagnosis = diagnosed(Ailment("", linux(init=init), guest="linux"), ill=True)
+    assert errors(diagnosis) == []
+    assert diagnosis.missing == ()
+
+
+def test_what_is_missing_is_said_once_for_all_daemons() -> None:
+    hidden = diagnosed(Ailment("", linux(hidepid=True, rights="none"), guest="linux"), ill=True)
+    assert hidden.missing == (
+        "What sets the clock of the guest: it gave no value.",
+        "Whether daemons were started by hand: the guest gave no value.",
+    )
+
+
+@pytest.mark.parametrize("rule", ["guest-service-disabled", "guest-service-crashed", "daemon-by-hand"])
+def test_what_this_user_may_not_do_is_not_offered(rule: str) -> None:
+    ailment = ailment_of(rule)
+    if ailment.guest == "windows":
+        ailment = Ailment(rule, linux(startup={"hv-vss-daemon.service": "masked"}), no_daemon("hv_vss_daemon"), "linux")
+    may_not = attrs.evolve(ailment, before=both(ailment.before, linux(rights="none")))
+    for one, offered in ((ailment, True), (may_not, False)):
+        (finding,) = (finding for finding in diagnosed(one, ill=True).findings if finding.id == rule)
+        assert (finding.fix is not None) == offered
+
+
+@BY_RULE
+def test_what_is_offered_helps_and_can_be_undone(ailment: Ailment) -> None:
+    world = world_of(ailment, ill=True)
+    clock = VirtualClock()
+    vm = Host(Simulator(world, clock=clock)).vm(machine_id(1))
+    guest = Guest(Simulator(world, guest=VM, clock=clock))
+
+    def find(*changes: Any) -> list[Finding]:  # noqa: ANN401 - of either end
+        if ailment.ends == GUEST:
+            found = guest.diagnose(changes=changes).findings
+        else:
+            found = vm.diagnose(guest if ailment.ends == BOTH else None, changes=changes).findings
+        return [finding for finding in found if finding.id == ailment.rule]
+
+    offered = [finding.fix for finding in find() if finding.fix is not None]
+    for fix in offered:
+        made = vm.apply(fix, guest=guest)
+        assert made.outcome is ChangeOutcome.CHANGED
+        assert fix.kind not in {finding.kind for finding in find(made)}
+        if fix.undo is not None:
+            undone = vm.apply(attrs.evolve(fix, action=fix.undo), guest=guest, confirm=True)
+            assert undone.outcome is ChangeOutcome.CHANGED
+
+
 # -- one end ---------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +225,16 @@ def test_what_the_guest_explains_is_not_said_twice() -> None:
     assert diagnosis.host is not None
     assert any(state.primary == "LostCommunication" for state in diagnosis.host.services)
     assert not found(diagnosis) & {"lost-communication", "backup-silent"}
+
+
+def test_a_change_at_the_end_of_time_is_not_a_short_while_ago() -> None:
+    ailment = ailment_of("no-contact-after-a-change")
+    host = Host(Simulator(world_of(ailment, ill=True), clock=VirtualClock()))
+    (change,) = host.set_services([(VM, ServiceKind.VSS, False)])
+    assert change.state is not None
+    late = attrs.evolve(change, enable=True, kind=ServiceKind.KVP, state=attrs.evolve(change.state, read_at=LAST))
+    judged = diagnose(host.inventory().vms[0], changes=[late])
+    assert "no-contact-after-a-change" not in found(judged)
 
 
 # -- accepting -------------------------------------------------------------------------------------------------------

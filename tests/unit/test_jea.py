@@ -6,6 +6,7 @@ import pytest
 
 from hvintegration.scripts import (
     DIRECT,
+    GET_GUEST_SYSTEM,
     GET_HOST,
     GET_PROCESS,
     GET_VMS,
@@ -40,9 +41,9 @@ def test_readers_have_what_reads_and_operators_what_changes_too() -> None:
     reader, operator, guests = ROLES
 
     assert (reader.name, operator.name, guests.name) == (READER, OPERATOR, GUEST_OPERATOR)
-    assert list(reader.scripts) == [GET_HOST, GET_VMS]
-    assert list(operator.scripts) == [GET_HOST, GET_VMS, SET_SERVICES]
-    assert list(guests.scripts) == [GET_HOST, GET_VMS, *DIRECT.values()]
+    assert list(reader.scripts) == [GET_HOST, GET_VMS, GET_GUEST_SYSTEM]
+    assert list(operator.scripts) == [GET_HOST, GET_VMS, GET_GUEST_SYSTEM, SET_SERVICES]
+    assert list(guests.scripts) == [GET_HOST, GET_VMS, GET_GUEST_SYSTEM, *DIRECT.values()]
     for script in (*operator.scripts, *guests.scripts):
         assert script in {role.name: role for role in ROLES}[script.role].scripts
 

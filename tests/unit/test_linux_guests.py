@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hvintegration import Host, Severity, Simulator, World, diagnose
 from hvintegration.calls.operation import DeadlineReached, Operation
 from hvintegration.errors import (
     CommandFailedError,
@@ -32,6 +33,8 @@ from hvintegration.operations.guests import (
 )
 from hvintegration.scripts import SH_GET_GUEST, SH_SET_GUEST_SERVICES
 from hvintegration.service_kind import ServiceKind
+from hvintegration.simulator import Machine
+from hvintegration.testing import machine_id
 
 from .driving import HOST, Outcome, Reply, answer, drive, problem
 from .linux_starting import (
@@ -588,6 +591,20 @@ def test_a_freebsd_guest_is_read_in_the_same_words() -> None:
         False,
         "It is not installed. FreeBSD has no package of it.",
     )
+
+
+def test_freebsd_is_diagnosed_and_nothing_is_offered_that_cannot_be_done_there() -> None:
+    inside = drive(read_guest_inventory(GuestTarget(family=GuestFamily.FREEBSD)), [linux(**BSD)]).value
+    world = World(machines=[Machine(id=machine_id(1), name="demovm", guest="linux", daemons=["hv_kvp_daemon"])])
+    world.machines[0].setting(COPY).enabled = True
+    found = diagnose(Host(Simulator(world)).inventory().vms[0], inside).findings
+    worse = [finding for finding in found if finding.severity is not Severity.NOTE]
+    assert [(finding.id, finding.kind) for finding in worse] == [
+        ("guest-service-not-running", VSS),
+        ("file-copy-not-packaged", COPY),
+        *([] if inside.info.administrator is not False else [("rights-missing-in-guest", None)]),
+    ]
+    assert all(finding.fix is None for finding in found if finding.id == "guest-service-not-running")
 
 
 def test_what_freebsd_does_not_tell_is_not_known() -> None:

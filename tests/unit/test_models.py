@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 import sys
@@ -513,6 +514,11 @@ def test_another_version_is_refused() -> None:
     assert caught.value.hint is not None
 
 
+DEEP: list[Any] = []
+for _ in range(10**5):
+    DEEP = [DEEP]
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "expected"),
     [
@@ -522,13 +528,24 @@ def test_another_version_is_refused() -> None:
         ({"read_at": "yesterday"}, "$.read_at", "a time in ISO 8601"),
         ({"read_at": "2026-01-02T03:04:05"}, "$.read_at", "a time in ISO 8601 with its zone"),
         ({"schema": "1"}, "$.schema", "1, the version"),
+        ({"kind": ["kvp"]}, "$.kind", "one of guest_service_interface"),
+        ({"kind": DEEP}, "$.kind", "one of"),
+        ({"enabled": 10**5000}, "$.enabled", "true or false"),
     ],
+    ids=itertools.count(),
 )
 def test_what_is_wrong_is_said_with_its_place(changes: dict[str, Any], path: str, expected: str) -> None:
     with pytest.raises(DecodeError) as caught:
         ServiceState.from_dict(state().to_dict() | changes)
     assert caught.value.path == path
     assert caught.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize("number", [10**5000, -(2**63) - 1, 1.5, float("nan"), True, "1"], ids=itertools.count())
+def test_a_number_is_whole_and_has_a_size(number: Any) -> None:  # noqa: ANN401 - that is the question
+    with pytest.raises(DecodeError) as caught:
+        VMInfo.from_dict(info().to_dict() | {"uptime": number})
+    assert (caught.value.path, caught.value.expected) == ("$.uptime", "a whole number")
 
 
 def test_a_place_deep_inside_is_named() -> None:

@@ -11,6 +11,7 @@ from hvintegration import scripts
 from hvintegration.scripts import (
     DIRECT,
     GET_GUEST,
+    GET_GUEST_SYSTEM,
     GET_HOST,
     GET_VMS,
     GUEST_SCRIPTS,
@@ -55,6 +56,7 @@ def test_every_script_for_guests_can_be_run_by_their_host_in_its_whole() -> None
     [
         (GET_HOST, Effect.READ),
         (GET_VMS, Effect.READ),
+        (GET_GUEST_SYSTEM, Effect.READ),
         (SET_SERVICES, Effect.WRITE),
         (GET_GUEST, Effect.READ),
         (SET_GUEST_SERVICES, Effect.WRITE),

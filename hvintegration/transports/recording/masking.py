@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NoReturn
+from xml.sax.saxutils import escape
 
 from hvintegration.calls.decoding import Json, JsonObject, is_list, is_object, object_field
 from hvintegration.calls.limits import Work
@@ -32,13 +33,16 @@ _KEPT: Final = frozenset(
         *("id", "vm_id", "component_id", "name", "state", "heartbeat", "primary", "secondary", "category"),
         *("target", "target_object"),
         *("version", "integration_services_version", "os_caption", "os_version", "os_build", "language"),
-        *("checkpoint_type",),
+        *("checkpoint_type", "intrinsic_items"),
         *("module_version", "powershell_version", "powershell_edition", "language_mode"),
         *("address", "error_id", "needs", "action", "current", "expected", "offered", "candidates"),
         *("caption", "host_name", "reason", "requires", "start_type", "vm_name"),
     }
 )
 """Keys whose texts are written as they are: what replaying and understanding need. Those of any other are not."""
+
+_QUOTES: Final = {'"': "&quot;", "'": "&apos;"}
+"""What becomes of quotes in XML, where they are escaped."""
 
 _DOCUMENTS: Final = frozenset({"answer", "document"})
 """Keys whose texts are documents themselves: what a host passes on to a guest, and what comes back."""
@@ -59,6 +63,7 @@ class Masking:
     def __init__(self, secrets: Iterable[str] = (), *, keep_texts: bool = False, address: str = "") -> None:
         spellings = [spelling for secret in secrets for spelling in (secret, secret.lower(), secret.upper())]
         escaped = [json.dumps(spelling, ensure_ascii=plain)[1:-1] for spelling in spellings for plain in (True, False)]
+        escaped += [escape(spelling, quotes) for spelling in spellings for quotes in ({}, _QUOTES)]
         longest_first = sorted({*spellings, *escaped}, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if spellings else None
         self._keep_texts = keep_texts
