@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-import attrs
-
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import Result, listed, made, shower
 from hvintegration.cli.screen import agrees, progress
@@ -77,10 +75,12 @@ def install(options: Options) -> int:
 
     def ask(guest: Guest) -> Result:
         change = guest.install(options.kinds[0], dry_run=options.dry_run, timeout=options.deadline)
-        table = Rows(GuestChange, [change]).table()
-        if change.command is not None:
-            table = attrs.evolve(table, notes=(*table.notes, f"As root: {change.command}"))
-        return Result(table, change.to_dict(), changed=change.outcome is ChangeOutcome.CHANGED)
+        return Result(
+            Rows(GuestChange, [change]).table(),
+            change.to_dict(),
+            advice=() if change.command is None else (f"As root: {change.command}",),
+            changed=change.outcome is ChangeOutcome.CHANGED,
+        )
 
     return _ask(options, ask)
 

@@ -135,8 +135,9 @@ def _install(target: GuestTarget, kind: ServiceKind, seen: _Seen, command: tuple
     if seen.state.installed:
         return seen
     address = seen.state.address
+    how = "ended" if seen.ended is None else f"ended with status {seen.ended}"
     raise CommandFailedError(
-        f"{address} failed to install {kind.label}: its package manager ended with status {seen.ended},"
+        f"{address} failed to install {kind.label}: its package manager {how},"
         f" and the daemon is not there: {excerpt((seen.said or 'it wrote nothing').strip()[-400:])}",
         address=address,
         host_message=(seen.said or "")[-400:],

@@ -320,7 +320,7 @@ class Linux:
             if daemon in system.failing or _holder(device, machine) is not None:
                 if unit is not None and system.init == "systemd":
                     system.failed[unit] = "exit-code"
-                    system.last_words[unit] = system.failing.get(daemon, "")
+                    system.last_words[unit] = system.failing.get(daemon) or _refused(kind, device)
                 return None
             machine.daemons.append(daemon)
             if unit is not None:
@@ -424,6 +424,12 @@ _STARTUPS: Final = {
     "add": "enabled",
     "del": "disabled",
 }
+
+
+def _refused(kind: ServiceKind, device: str) -> str:
+    """What a daemon says whose device another process holds."""
+    identity, name = {ServiceKind.KVP: ("", "KVP "), ServiceKind.VSS: ("Hyper-V VSS: ", "VSS ")}.get(kind, ("", ""))
+    return f"{identity}{name}starting; pid is:702\n{identity}open {device} failed; error: 16 Device or resource busy"
 
 
 def _copies_over_uio(machine: Machine) -> bool:

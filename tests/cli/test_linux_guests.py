@@ -207,3 +207,21 @@ def test_the_password_that_sudo_asks_for_is_that_of_a_variable(
     monkeypatch.delenv("HVINTEGRATION_SUDO_PASSWORD")
     absent = on("start", "--sudo", "kvp")
     assert "Set the variable HVINTEGRATION_SUDO_PASSWORD" in absent.err
+
+
+def test_install_says_what_root_ran_and_that_nothing_was_left_to_do(
+    on: Command, change: Callable[[Callable[[Machine], None]], None]
+) -> None:
+    def without(machine: Machine) -> None:
+        machine.linux.programs[:] = []
+        machine.daemons[:] = []
+
+    change(without)
+    would = on("install", "kvp", "--dry-run")
+    assert (would.status, "would_change" in would.out) == (0, True)
+    assert "As root: env DEBIAN_FRONTEND=noninteractive apt-get" in would.out + would.err
+    assert state_of(on, "kvp")["installed"] is False
+    done = json.loads(on("install", "kvp", "--format", "json").out)["result"]
+    assert (done["action"], done["outcome"], done["state"]["running"]) == ("install", "changed", True)
+    again = on("install", "kvp")
+    assert (again.status, "unchanged" in again.out, "As root" in again.out + again.err) == (0, True, False)

@@ -141,32 +141,6 @@ def test_how_a_daemon_comes_to_run_is_set(guest: Guest, linux_guest: LinuxGuest)
         assert service.state().startup is Startup.AUTOMATIC
 
 
-# -- lost writes ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("user", ["root", "admin"])
-@pytest.mark.parametrize("verb", ["start", "stop"])
-def test_where_the_connection_is_lost_a_change_goes_on_and_is_read_back_when_it_is_over(
-    start_linux: StartLinux, verb: str, user: str
-) -> None:
-    machine = start_linux("systemd")
-    folder, step = "/run/systemd/system/hv-vss-daemon.service.d", {"start": "StartPre", "stop": "Stop"}[verb]
-    slow = f"[Service]\nExec{step}=/bin/sh -c 'echo {verb} >> /run/begun; sleep 3'\n"
-    with guest_of(machine, user) as guest, ThreadPoolExecutor(1) as pool:
-        guest.services[VSS].start() if verb == "stop" else guest.services[VSS].stop()
-        machine.shell(
-            f'mkdir -p {folder}; printf "{slow}" > {folder}/slow.conf; systemctl daemon-reload; rm -f /run/begun'
-        )
-        try:
-            made = pool.submit(getattr(guest.services[VSS], verb))
-            machine.shell("until [ -e /run/begun ]; do sleep 0.1; done")
-            machine.shell(f"pkill -9 -f 'sshd: {user}@notty' -u {user} || pkill -9 -n -f 'sshd: {user} '", check=False)
-            assert made.result().running is (verb == "start")
-            assert machine.shell("cat /run/begun").split() == [verb]
-        finally:
-            machine.shell(f"rm -r {folder}; systemctl daemon-reload")
-
-
 # -- rights --------------------------------------------------------------------------------------------------------
 
 
@@ -232,28 +206,58 @@ def test_what_a_lost_connection_leaves_is_found_out_and_made_once(
     guest: Guest, linux_guest: LinuxGuest, cut: Literal["up", "down"]
 ) -> None:
     """Within the question, of which nothing runs then, or within the answer of what has run, as a user of sudo."""
-    key = base64.b64decode(linux_guest.known_hosts.read_text().split()[2])
-    with FaultProxy(linux_guest.address, 22) as proxy:
-        ssh = SSH(
-            "127.0.0.1",
-            port=proxy.port,
-            username="admin",
-            key_files=[str(linux_guest.key_file)],
-            host_key=fingerprint(key),
-        )
-        with Guest(ssh, family="linux") as mine:
-            mine.info()
-            for wanted in (False, True):
-                strike = proxy.strike(
-                    "reset",
-                    after_bytes_up=10_000 if cut == "up" else None,
-                    after_bytes_down=3_000 if cut == "down" else None,
-                )
-                (made,) = mine.set_services({VSS: wanted})
-                assert strike.struck.is_set()
-                assert made.outcome is (ChangeOutcome.CHANGED if cut == "up" else ChangeOutcome.CONFIRMED)
-                assert len(pids(linux_guest, DAEMONS[VSS])) == wanted
+    with FaultProxy(linux_guest.address, 22) as proxy, Guest(through(proxy, linux_guest), family="linux") as mine:
+        mine.info()
+        for wanted in (False, True):
+            strike = proxy.strike(
+                "reset",
+                after_bytes_up=10_000 if cut == "up" else None,
+                after_bytes_down=3_000 if cut == "down" else None,
+            )
+            (made,) = mine.set_services({VSS: wanted})
+            assert strike.struck.is_set()
+            assert made.outcome is (ChangeOutcome.CHANGED if cut == "up" else ChangeOutcome.CONFIRMED)
+            assert len(pids(linux_guest, DAEMONS[VSS])) == wanted
     assert guest.services[VSS].state().running
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+@pytest.mark.parametrize("linux_guest", ["systemd"], indirect=True)
+@pytest.mark.usefixtures("guest")
+def test_where_it_is_lost_within_a_change_that_goes_on_and_is_read_back_when_it_is_over(
+    linux_guest: LinuxGuest, user: str
+) -> None:
+    folder = "/run/systemd/system/hv-vss-daemon.service.d"
+    slow = "/bin/sh -c 'echo x >> /run/begun; sleep 2'"
+    linux_guest.shell(
+        f'mkdir -p {folder}; printf "[Service]\\nExecStop={slow}\\nExecStartPre={slow}\\n" > {folder}/slow.conf;'
+        " systemctl daemon-reload; rm -f /run/begun"
+    )
+    with (
+        FaultProxy(linux_guest.address, 22) as proxy,
+        Guest(through(proxy, linux_guest, user), family="linux") as mine,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        try:
+            for count, verb in enumerate((mine.services[VSS].stop, mine.services[VSS].start), 1):
+                made = pool.submit(verb)
+                linux_guest.shell(f'until [ "$(grep -c x /run/begun 2> /dev/null)" = {count} ]; do sleep 0.1; done')
+                proxy.strike("reset")
+                assert made.result().running is (count == 2)
+                assert linux_guest.shell("cat /run/begun") == "x\n" * count
+        finally:
+            linux_guest.shell(f"rm -r {folder}; systemctl daemon-reload")
+
+
+def through(proxy: FaultProxy, machine: LinuxGuest, user: str = "admin") -> SSH:
+    key = base64.b64decode(machine.known_hosts.read_text().split()[2])
+    return SSH(
+        "127.0.0.1",
+        port=proxy.port,
+        username=user,
+        key_files=[str(machine.key_file)],
+        host_key=fingerprint(key),
+    )
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,21 @@ def test_one_that_ends_well_with_nothing_running_is_followed_by_a_start() -> Non
     assert world.journal == ["guest-install web hyperv-daemons", "guest-start web hv_kvp_daemon"]
 
 
+def test_what_is_there_already_and_does_not_run_is_started() -> None:
+    world = demo_world()
+    world.machine("web").daemons.remove("hv_kvp_daemon")
+    guest = guest_of(world)
+    would = guest.install("kvp", dry_run=True)
+    assert (would.outcome, would.before, world.journal) == (ChangeOutcome.WOULD_CHANGE, "installed", [])
+    made = guest.install("kvp")
+    assert (made.outcome, made.before, made.command) == (ChangeOutcome.CHANGED, "installed", None)
+    assert world.journal == ["guest-start web hv_kvp_daemon"]
+    world.machine("web").linux.failing["hv_vss_daemon"] = "no such device"
+    with pytest.raises(hv.errors.InvalidStateError, match="no such device") as failed:
+        guest.install("vss")
+    assert failed.value.__notes__ == ["VSS was installed before."]
+
+
 def test_what_is_installed_and_does_not_start_is_told_as_that() -> None:
     world = demo(failing={"hv_kvp_daemon": "open /dev/vmbus/hv_kvp failed"})
     with pytest.raises(hv.errors.InvalidStateError, match="hv_kvp failed") as failed:
