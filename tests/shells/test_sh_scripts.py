@@ -573,6 +573,24 @@ def test_a_change_goes_on_where_its_caller_is_killed_and_nothing_is_begun_meanwh
     assert ((tmp_path / "runs").read_text(), (tmp_path / "ends").read_text()) == ("x\n", "x\n")
 
 
+@pytest.mark.parametrize("shell", installed(("dash", "busybox sh")))
+@needs_root
+@pytest.mark.xdist_group("changes")
+def test_a_change_whose_program_prints_without_end_comes_to_an_end(shell: str, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/process\nexec yes\n")
+    program.chmod(0o755)
+
+    asked = request(
+        text_of("set_guest_services"), document_of("test:start", dry_run=False, program=str(program)), ":", ":"
+    )
+    output = run(command(shell), asked)
+
+    assert b"<hvintegration answer>" not in output
+    process = Path("/proc", (tmp_path / "process").read_text().strip())
+    assert not process.exists() or stat(int(process.name))[0] == "Z"
+
+
 def _is_changing(file: Path) -> bool:
     try:
         return file.read_text() == "hv-changing\n"

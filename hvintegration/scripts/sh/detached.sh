@@ -9,6 +9,8 @@ if [ "$0" = hv-changing ]; then
     IFS= read -r sudo_password
     set -- "$document" : ":$sudo_password"
     exec < /dev/null
+    # Nobody would end what reads a program that prints without end: it may have half a gigabyte.
+    ulimit -S -v 524288 2> /dev/null
     { say hv-changing > "/proc/$$/comm"; } 2> /dev/null
 elif [ "$dry_run" = false ] && [ -n "${script-}" ]; then
     sudo_password=${3-}
