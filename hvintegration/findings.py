@@ -98,13 +98,12 @@ class Acceptance(Value):
     vm_id: str = attrs.field(converter=_without_braces)
     kind: ServiceKind | None = None
     reason: str
-    until: date = attrs.field()
+    until: date
 
-    @until.validator
-    def _is_day(self, _: object, until: object) -> None:
-        if type(until) is not date:
+    def __attrs_post_init__(self) -> None:
+        if type(self.until) is not date:
             raise ConfigurationError(
-                f"Invalid until {excerpt(repr(until))}: it is no day.", hint="It is a datetime.date."
+                f"Invalid until {excerpt(repr(self.until))}: it is no day.", hint="It is a datetime.date."
             )
 
     def table_row(self) -> tuple[Cell, ...]:

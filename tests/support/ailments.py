@@ -172,7 +172,7 @@ def linux(**facts: object) -> Fact:
 
     def fact(machine: Machine) -> None:
         for name, value in facts.items():
-            setattr(machine.linux, name, value)
+            setattr(machine.linux, name, copy.deepcopy(value))
 
     return fact
 
@@ -182,7 +182,7 @@ def machine(**facts: object) -> Fact:
 
     def fact(machine: Machine) -> None:
         for name, value in facts.items():
-            setattr(machine, name, value)
+            setattr(machine, name, copy.deepcopy(value))
 
     return fact
 
@@ -192,7 +192,7 @@ def system(**facts: object) -> Fact:
 
     def fact(machine: Machine) -> None:
         for name, value in facts.items():
-            setattr(machine.os, name, value)
+            setattr(machine.os, name, copy.deepcopy(value))
 
     return fact
 
