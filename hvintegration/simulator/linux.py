@@ -138,7 +138,7 @@ class Linux:
         machine = self._machine()
         found: list[str] = [] if machine.linux.driver == "absent" else [*_OTHER_CHANNELS]
         for kind in HOST_MANAGED:
-            if machine.setting(kind).enabled:
+            if _is_offered(kind, machine):
                 driver, uio = "hv_utils", ""
                 if machine.linux.driver == "absent":
                     driver = ""
@@ -437,12 +437,16 @@ def _copies_over_uio(machine: Machine) -> bool:
     return all(map(str.isdecimal, numbers)) and tuple(map(int, numbers)) >= _COPIES_OVER_UIO
 
 
+def _is_offered(kind: ServiceKind, machine: Machine) -> bool:
+    return machine.setting(kind).enabled and kind.key not in machine.linux.withheld
+
+
 def _device(kind: ServiceKind, machine: Machine) -> str | None:
     """The device that the daemon of *kind* needs, if it is there."""
     system = machine.linux
     copies = kind is ServiceKind.GUEST_SERVICE_INTERFACE and _copies_over_uio(machine)
     bound = system.bound if copies else system.driver != "absent"
-    if not bound or not system.on_hyperv or not machine.setting(kind).enabled:
+    if not bound or not system.on_hyperv or not _is_offered(kind, machine):
         return None
     return kind.linux_devices[-1 if copies else 0]
 

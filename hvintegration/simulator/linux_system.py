@@ -60,6 +60,7 @@ class LinuxSystem:
         driver: ``hv_utils`` is a ``module``, ``builtin``, or ``absent``.
         bound: Whether the channel for copying files is bound to ``uio_hv_generic``, from kernel 6.10 on.
         on_hyperv: Whether it finds itself on Hyper-V; else it has no channels, and the firmware of another machine.
+        withheld: Keys of the services that are enabled on the host and still not offered, as to a confidential machine.
         rights: How the user who asks becomes root: ``root``, ``sudo``, ``doas``, either of these followed by ``with a
             password``, ``sudo on a terminal``, or ``none``.
         sudo_password: What ``sudo`` asks for where ``rights`` are ``sudo with a password``.
@@ -87,6 +88,7 @@ class LinuxSystem:
     driver: str = "module"
     bound: bool = True
     on_hyperv: bool = True
+    withheld: list[str] = attrs.field(factory=list[str])
     rights: str = "root"
     sudo_password: str = ""
     programs: list[str] = attrs.field(

@@ -265,8 +265,11 @@ class World:
     def _normalize(self) -> None:
         """Have ids in the one form, and only services that there are."""
         for index, machine in enumerate(self.machines):
-            for key in machine.services.keys() - _KEYS:
-                raise MisplacedError(f"$.machines[{index}].services.{key} is no service; they are {', '.join(_KEYS)}.")
+            for place, keys in (("services", machine.services), ("linux.withheld", machine.linux.withheld)):
+                for key in set(keys) - {*_KEYS}:
+                    raise MisplacedError(
+                        f"$.machines[{index}].{place}.{key} is no service; they are {', '.join(_KEYS)}."
+                    )
             guid = normal_guid(machine.id)
             if guid is None:
                 raise MisplacedError(f"$.machines[{index}].id is {machine.id!r}, no GUID.")

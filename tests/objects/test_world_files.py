@@ -105,6 +105,7 @@ def machine(**facts: object) -> dict[str, object]:
             machine(services={"vss ": {}}),
             "services.vss  is no service; they are guest_service_interface, heartbeat, kvp",
         ),
+        (machine(linux={"withheld": ["vss "]}), "linux.withheld.vss  is no service; they are guest_service_interface"),
         (machine(state=5), "state is 5, where a text belongs"),
         (machine(version=None), "version is null, where a text belongs"),
         (machine(generation="2"), "generation is '2', where a whole number"),

@@ -49,7 +49,6 @@ class Ailment:
         before: What is so in both worlds.
         guest: What runs inside.
         ends: Which ends are asked: the host, the guest, or both.
-        inside_only: Whether *ill* is so by the time the guest is asked, and was not when its host was.
         asked: The machine whose guest answers where the world is ill.
         denied: Whether the host lets this user see nothing where the world is ill.
         switched: A service that is switched on before the host is asked, where the world is ill.
@@ -62,7 +61,6 @@ class Ailment:
     before: Fact = attrs.field(default=lambda _: None)
     guest: str = "windows"
     ends: str = BOTH
-    inside_only: bool = False
     asked: str = VM
     denied: bool = False
     switched: ServiceKind | None = None
@@ -93,7 +91,7 @@ def world_of(ailment: Ailment, *, ill: bool) -> World:
 def diagnosed(ailment: Ailment, *, ill: bool) -> Diagnosis:
     """What is found in its world."""
     inside = world_of(ailment, ill=ill)
-    outside = world_of(ailment, ill=False) if ailment.inside_only else copy.deepcopy(inside)
+    outside = copy.deepcopy(inside)
     host = Host(Simulator(outside, clock=VirtualClock()))
     changes: list[ServiceChange | GuestChange] = []
     if ailment.switched is not None and ill:
@@ -272,8 +270,8 @@ AILMENTS: Final = (
         both(on(COPYING), linux(kernel="6.12.9-amd64", programs=["/usr/sbin/hv_fcopy_uio_daemon"])),
         guest="linux",
     ),
-    Ailment("channel-not-offered", off(VSS), guest="linux", inside_only=True),
-    Ailment("may-be-confidential", off(KVP), guest="linux", inside_only=True),
+    Ailment("channel-not-offered", linux(withheld=["vss"]), guest="linux"),
+    Ailment("may-be-confidential", linux(withheld=["kvp"]), guest="linux"),
     Ailment(
         "running-but-disabled",
         off(VSS),
