@@ -39,6 +39,9 @@ _other_projects = {*sys.stdlib_module_names, "attrs", "pandas", "rich"}
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(sorted(map(re.escape, _other_projects)))})(\..*)?"),
     (r"py:.*", rf"({'|'.join(sorted(map(re.escape, dir(builtins))))})"),
-    (r"py:class", r"hvintegration\.diagnosis\.(facts\.Facts|rule\.Seen)"),  # What a rule's function works on: not public.
+    (
+        r"py:class",
+        r"hvintegration\.diagnosis\.(facts\.Facts|rule\.Seen)",
+    ),  # What rules work on: not public.
     (r"py:.*", r"Plain|hvintegration\.[\w.]+\.T(_co)?"),  # A type alias and type variables: no objects of their own.
 ]
