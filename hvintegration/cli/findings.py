@@ -117,14 +117,16 @@ def audit(options: Options) -> int:
         who = credential_of(options.user)
         inside = credential_of(options.inside, GUEST_PASSWORD_VARIABLE)
         sudo = sudo_password_of(options)
-        addresses = dict(options.guests)
+        addresses: dict[str, str] = {}
 
         def inside_of(vm: VM) -> Guest | None:
-            return guest_of(vm, addresses.get(vm.name), inside, sudo, options)
+            return guest_of(vm, addresses.get(vm.id), inside, sudo, options)
 
         with way(options, who) as transport:
             with progress(f"Asking {options.host} ..."), Host(transport) as host:
                 host.info(timeout=options.deadline)
+                for name, address in options.guests:
+                    addresses[host.vms.get(name, timeout=options.deadline).id] = address
                 guests = inside_of if addresses or inside is not None else None
                 found = host.audit(guests, accepted=accepted, timeout=options.deadline)
             return show(_compared(found, earlier))

@@ -72,6 +72,18 @@ def test_a_guest_is_asked_through_its_host(on: Command) -> None:
     assert "ERROR  backup  VSS  guest-service-not-running" in shown.out
 
 
+@pytest.mark.parametrize("name", ["WEB", "3f1b1a52-0000-4000-8000-000000000003"])
+def test_a_machine_whose_guest_has_an_address_is_named_as_everywhere(name: str, on: Command, world_file: Path) -> None:
+    shown = on("audit", "--guest", f"{name}=sim:{world_file}", "--guest-option", "guest=web")
+    assert "In the guest, hv_vss_daemon is not running" in shown.out
+
+
+def test_a_guest_of_no_machine_is_an_error(on: Command, world_file: Path) -> None:
+    done = on("audit", "--guest", f"wbe=sim:{world_file}", "--guest-option", "guest=web")
+    assert (done.status, done.out) == (1, "")
+    assert "no virtual machine named 'wbe'" in done.err
+
+
 def test_sudo_in_the_guest_gets_its_password(
     on: Command, world: World, world_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
