@@ -31,6 +31,8 @@ from hvintegration.operations.guest_systems import (
     ANOTHER_MACHINE,
     CHANGE_UNDER_WAY,
     LINUX,
+    PROCESSES_HIDDEN,
+    SHOW_PROCESSES,
     GuestTarget,
     another_machine,
     state_of,
@@ -243,4 +245,7 @@ def _error(kind: ServiceKind, entry: ErrorEntry, answer: Answer, target: GuestTa
         )
         busy.retryable = True
         return busy
-    return remote_error(Refusal.of(entry, address=address, doing=f"install {kind.label}"))
+    refused = remote_error(Refusal.of(entry, address=address, doing=f"install {kind.label}"))
+    if error_id == PROCESSES_HIDDEN:
+        refused.hint = SHOW_PROCESSES
+    return refused
