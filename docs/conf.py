@@ -27,6 +27,7 @@ napoleon_use_ivar = True  # *Attributes* describe what is documented already: no
 napoleon_custom_sections = [("Members", "Attributes")]  # Of enumerations.
 
 myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
 
 # Notebook pages are run at every build; what they show is what the package answers.
 nb_execution_mode = "force"
@@ -38,5 +39,9 @@ _other_projects = {*sys.stdlib_module_names, "attrs", "pandas", "rich"}
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(sorted(map(re.escape, _other_projects)))})(\..*)?"),
     (r"py:.*", rf"({'|'.join(sorted(map(re.escape, dir(builtins))))})"),
+    (
+        r"py:class",
+        r"hvintegration\.diagnosis\.(facts\.Facts|rule\.Seen)",
+    ),  # What rules work on: not public.
     (r"py:.*", r"Plain|hvintegration\.[\w.]+\.T(_co)?"),  # A type alias and type variables: no objects of their own.
 ]

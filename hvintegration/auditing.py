@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, cast
 
 from hvintegration.calls.refusals import failure_from, own_failure
 from hvintegration.clock import Deadline, Timeout
-from hvintegration.diagnosis import diagnose
+from hvintegration.diagnosis import diagnose, refuse_others
 from hvintegration.errors import ConfigurationError, HvError, excerpt
 from hvintegration.findings import Acceptance, Audit, Diagnosis, Severity
 from hvintegration.guest import Guest
@@ -51,7 +51,12 @@ def audit(
         raise ConfigurationError(
             f"Invalid parallel {excerpt(repr(parallel))}: it is no number from 1 to {_MOST_THREADS}."
         )
+    if guests is not None and not callable(cast("object", guests)):
+        raise ConfigurationError(
+            f"Invalid guests {excerpt(repr(guests))}.", hint="It is a function, such as lambda vm: vm.guest(...)."
+        )
     changes, accepted = tuple(changes), tuple(accepted)
+    refuse_others(changes, accepted)
     deadline = session.deadline(timeout)
     machines = session.run(inventory.read_inventory(), deadline)
     failures = list(machines.errors)

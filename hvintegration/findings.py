@@ -402,17 +402,18 @@ def _entry_of(finding: Finding, where: str, *, new: bool = False) -> Entry:
         cause=finding.cause,
         remedy=finding.remedy,
         source=finding.source,
-        fix=None if fix is None else _sentences_of(fix),
+        fix=None if fix is None else _sentence_of(fix),
+        costs=None if fix is None else fix.cost,
         accepted=None if acceptance is None else f"until {acceptance.until.isoformat()}: {acceptance.reason}",
         new=new,
     )
 
 
-def _sentences_of(fix: Fix) -> str:
+def _sentence_of(fix: Fix) -> str:
     place = "on the host" if fix.end is End.HOST else "in the guest"
     done = f"{_doing(fix.action, fix.kind.label)} {place}"
     undone = f"to undo it: {_doing(fix.undo, 'it')}" if fix.undo is not None else "it cannot be undone"
-    return f"{done[0].upper()}{done[1:]} ({undone}). {fix.cost}"
+    return f"{done[0].upper()}{done[1:]} ({undone})."
 
 
 _STARTUPS: Final = frozenset({"automatic", "manual", "disabled"})

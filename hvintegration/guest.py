@@ -9,7 +9,7 @@ import attrs
 
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
-from hvintegration.diagnosis import diagnose
+from hvintegration.diagnosis import diagnose, refuse_others
 from hvintegration.errors import ConfigurationError, excerpt
 from hvintegration.findings import Acceptance, Diagnosis, End, Fix
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInfo, GuestInventory, GuestServiceState, Startup
@@ -202,13 +202,15 @@ class Guest(SessionOwner):
 
         ``vm.diagnose(guest=...)`` judges both ends.
 
-        Raises as :meth:`info`.
+        Raises as :meth:`info`; a change or an acceptance that is none is a ConfigurationError, and nothing was sent.
 
         Args:
             changes: What was changed before, as :meth:`apply` and :meth:`set_services` answer it.
             accepted: Findings that somebody lives with.
             timeout: Seconds for all of it, or a :class:`~hvintegration.Deadline`; 60 if None.
         """
+        changes, accepted = tuple(changes), tuple(accepted)
+        refuse_others(changes, accepted)
         inside = self.inventory(timeout=timeout)
         return diagnose(None, inside, changes=changes, accepted=accepted, at=self._session.now())
 

@@ -146,7 +146,8 @@ class Host(SessionOwner):
                 then is an entry in ``errors``.
 
         Raises:
-            ConfigurationError: *parallel* is no such number.
+            ConfigurationError: *parallel* is no such number; *guests* is no function; or a change or an acceptance is
+                none. Nothing was sent.
             PermissionDeniedError: The caller may not see virtual machines there, which is not the same as none.
             RemoteError: The host refused otherwise.
             TransportError: There is no usable answer of the host.

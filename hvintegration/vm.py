@@ -10,7 +10,7 @@ from hvintegration.addresses import guest_transport_for
 from hvintegration.calls.refusals import failure_from
 from hvintegration.clock import Timeout
 from hvintegration.credential import Credential
-from hvintegration.diagnosis import diagnose
+from hvintegration.diagnosis import diagnose, refuse_others
 from hvintegration.display import Cell
 from hvintegration.errors import CREDENTIAL, ConfigurationError, Hint, PermissionDeniedError, excerpt
 from hvintegration.findings import Acceptance, Diagnosis, End, Fix
@@ -117,14 +117,19 @@ class VM(OfThisProcess):
             timeout: Seconds for both ends together, or a :class:`~hvintegration.Deadline`; 60 if None.
 
         Raises:
+            ConfigurationError: The guest, a change or an acceptance is none. Nothing was sent.
             VMNotFoundError: It is gone.
             PermissionDeniedError: The caller may not see it on the host, and no guest is given.
-            InvalidStateError: Another machine answers as the guest.
+            InvalidStateError: The guest was reached by :meth:`guest`, and another machine answers; of one that was
+                reached otherwise, a finding says so.
             RemoteError: The host or the guest refused otherwise.
             AuthenticationError: The guest does not take the credential.
             TransportError: There is no usable answer.
             DecodeError: An answer has an unknown shape.
         """
+        _refuse_no_guest(guest)
+        changes, accepted = tuple(changes), tuple(accepted)
+        refuse_others(changes, accepted)
         deadline = self._session.deadline(timeout)
         machine: VMInventory | None = None
         refused: tuple[Failure, ...] = ()
@@ -166,6 +171,7 @@ class VM(OfThisProcess):
                 that refuses it. Nothing was sent.
         """
         refuse_no_fix(fix)
+        _refuse_no_guest(guest)
         if fix.vm_id != self._id:
             raise meant_for_another(fix, self._id)
         if fix.end is End.GUEST:
@@ -214,6 +220,7 @@ class VM(OfThisProcess):
             TransportError: There is no usable answer.
             DecodeError: An answer has an unknown shape.
         """
+        _refuse_no_guest(guest)
         if guest is not None and guest_os is not None:
             raise ConfigurationError("Both a guest and guest_os are given.", hint="Give one of them.")
         if guest_os is not None:
@@ -378,3 +385,11 @@ class VMServices(OfThisProcess):
 
     def __repr__(self) -> str:
         return f"<integration services of {self._vm.name!r}; .list() reads them>"
+
+
+def _refuse_no_guest(guest: object) -> None:
+    """Raise ConfigurationError where something else is given as a guest, such as its address."""
+    if guest is not None and not isinstance(guest, Guest):
+        raise ConfigurationError(
+            f"Invalid guest {excerpt(repr(guest))}. Nothing was sent.", hint="Pass guest=vm.guest(...)."
+        )

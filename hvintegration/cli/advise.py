@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Callable, Generator
 
 import attrs
 
 from hvintegration.cli.both_ends import ask_vm
 from hvintegration.cli.options import Options
-from hvintegration.cli.results import DONE, Result, shower
+from hvintegration.cli.results import DONE, Result, document, output_file, shower
 from hvintegration.cli.screen import write
 from hvintegration.display import Table
 from hvintegration.errors import ConfigurationError, for_command
@@ -56,7 +58,8 @@ def advise(options: Options) -> int:
             hint="Give --host-os and --guest-os, or the name of a virtual machine.",
         )
     advice = update_advice(host_os=options.host_os, guest_os=options.guest_os, generation=options.generation)
-    return shower(options)(_result(advice))
+    with _shower(options) as show:
+        return show(_result(advice))
 
 
 def _of_machine(name: str, options: Options) -> int:
@@ -71,7 +74,8 @@ def _of_machine(name: str, options: Options) -> int:
         )
         return _result(advice)
 
-    return ask_vm(options, name, ask, shower(options))
+    with _shower(options) as show:
+        return ask_vm(options, name, ask, show)
 
 
 def _asks_inside(options: Options) -> bool:
@@ -87,6 +91,36 @@ def _result(advice: UpdateAdvice) -> Result:
 def _show_script(options: Options) -> int:
     text = offline_update_script()
     if options.format != "table":
-        return shower(options)(Result(Table(("Script",), ((text,),)), {"file": OFFLINE_UPDATE, "script": text}))
-    write(text)
+        with _shower(options) as show:
+            return show(Result(Table(("Script",), ((text,),)), {"file": OFFLINE_UPDATE, "script": text}))
+    if options.output is None:
+        write(text)
+        return DONE
+    with output_file(options.output) as file:
+        file.write(text)
     return DONE
+
+
+@contextlib.contextmanager
+def _shower(options: Options) -> Generator[Callable[[Result], int]]:
+    """What shows a result in the format and the place that the command line names; its exit status.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+        RichMissingError: The format needs rich here.
+    """
+    if options.output is None:
+        yield shower(options)
+        return
+
+    def into_file(result: Result) -> int:
+        texts: dict[str, Callable[[], str]] = {
+            "table": lambda: result.table.to_text() + "\n",
+            "json": lambda: document(result.data, result.errors),
+            "csv": result.table.to_csv,
+        }
+        file.write(texts[options.format]())
+        return DONE
+
+    with output_file(options.output) as file:
+        yield into_file

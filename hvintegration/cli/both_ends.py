@@ -9,7 +9,7 @@ from typing import TypeVar
 from hvintegration.addresses import guest_transport_for
 from hvintegration.cli.options import Options
 from hvintegration.cli.screen import progress
-from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, way
+from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, sudo_password_of, way
 from hvintegration.credential import Credential
 from hvintegration.guest import Guest
 from hvintegration.host import Host
@@ -33,16 +33,20 @@ def ask_vm(
     """
     who = credential_of(options.user)
     inside = credential_of(options.inside, GUEST_PASSWORD_VARIABLE)
+    sudo = sudo_password_of(options)
     with way(options, who) as transport:
         with progress(f"Asking {options.host} ..."), Host(transport) as host:
             vm = host.vms.get(name, timeout=options.deadline)
-            with guest_of(vm, options.guest, inside, options) or contextlib.nullcontext() as guest:
+            with guest_of(vm, options.guest, inside, sudo, options) or contextlib.nullcontext() as guest:
                 result = question(host, vm, guest)
         return show(result)
 
 
-def guest_of(vm: VM, address: str | None, inside: Credential | None, options: Options) -> Guest | None:
+def guest_of(
+    vm: VM, address: str | None, inside: Credential | None, sudo: str | None, options: Options
+) -> Guest | None:
     """What runs in *vm*: by an address of its own, else through its host; None if the command line says neither."""
     if address is not None:
-        return Guest(guest_transport_for(address, credential=None, options=dict(options.guest_option)))
+        transport = guest_transport_for(address, credential=None, options=dict(options.guest_option))
+        return Guest(transport, sudo_password=sudo)
     return None if inside is None else vm.guest(credential=inside)

@@ -14,12 +14,12 @@ from hvintegration.calls.limits import MAX_DEPTH, is_deeper_than
 from hvintegration.cli.both_ends import ask_vm, guest_of
 from hvintegration.cli.guests import ask_guest
 from hvintegration.cli.options import Options
-from hvintegration.cli.results import DONE, FOUND, PARTLY_FAILED, Result, document, made, shower
+from hvintegration.cli.results import DONE, FOUND, PARTLY_FAILED, Result, document, made, output_file, shower
 from hvintegration.cli.screen import Screen, complain, progress, write
-from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, way
+from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, sudo_password_of, way
 from hvintegration.display import clean
 from hvintegration.errors import ConfigurationError, DecodeError
-from hvintegration.files import read_text, reason, replaced
+from hvintegration.files import read_text, reason
 from hvintegration.findings import Acceptance, Audit, AuditChanges, Diagnosis, Finding, Fix, Severity
 from hvintegration.guest import Guest
 from hvintegration.guest_models import GuestChange
@@ -116,14 +116,17 @@ def audit(options: Options) -> int:
     with _shower(options) as show:
         who = credential_of(options.user)
         inside = credential_of(options.inside, GUEST_PASSWORD_VARIABLE)
-        addresses = dict(options.guests)
+        sudo = sudo_password_of(options)
+        addresses: dict[str, str] = {}
 
         def inside_of(vm: VM) -> Guest | None:
-            return guest_of(vm, addresses.get(vm.name), inside, options)
+            return guest_of(vm, addresses.get(vm.id), inside, sudo, options)
 
         with way(options, who) as transport:
             with progress(f"Asking {options.host} ..."), Host(transport) as host:
                 host.info(timeout=options.deadline)
+                for name, address in options.guests:
+                    addresses[host.vms.get(name, timeout=options.deadline).id] = address
                 guests = inside_of if addresses or inside is not None else None
                 found = host.audit(guests, accepted=accepted, timeout=options.deadline)
             return show(_compared(found, earlier))
@@ -198,11 +201,8 @@ def _shower(options: Options) -> Generator[Callable[[_Found], int]]:
         shown.append(found)
         return _status(found, options)
 
-    try:
-        with replaced(options.output) as file:
-            yield into_file
-    except OSError as error:
-        raise ConfigurationError(f"{options.output} cannot be written: {reason(error)}.") from error
+    with output_file(options.output) as file:
+        yield into_file
     for found in shown:
         write(f"{clean(found.summary)}\n")
         _complain(found)

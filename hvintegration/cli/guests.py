@@ -9,13 +9,7 @@ from typing import TypeVar
 from hvintegration.cli.options import Options
 from hvintegration.cli.results import Result, listed, made, shower
 from hvintegration.cli.screen import agrees, progress
-from hvintegration.cli.ways import (
-    GUEST_PASSWORD_VARIABLE,
-    SUDO_PASSWORD_VARIABLE,
-    credential_of,
-    password_of,
-    way,
-)
+from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, sudo_password_of, way
 from hvintegration.credential import Credential
 from hvintegration.errors import HvError, for_command
 from hvintegration.guest import Guest
@@ -136,7 +130,7 @@ def ask_guest(options: Options, question: Callable[[Guest], T], show: Callable[[
     """Ask a guest a question and show what came of it; the exit status."""
     who = credential_of(options.user)
     inside = credential_of(options.guest_user, GUEST_PASSWORD_VARIABLE)
-    sudo = password_of("sudo in the guest", SUDO_PASSWORD_VARIABLE) if options.sudo else None
+    sudo = sudo_password_of(options)
     is_guest = options.guest_vm is None
     with way(options, (who or inside) if is_guest else who, is_guest=is_guest) as transport:
         with progress(f"Asking {options.host} ..."), _reached(options, transport, inside, sudo) as guest:

@@ -134,6 +134,7 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
         "Of a VM, or of systems that are named: then no host is asked. Changes nothing.",
     )
     advise.take_arguments(advising)
+    _take_output(advising)
     _take_way_in(advising)
     command("kinds", offline.kinds, "list the integration services that there are", "No host is asked.")
     writing = command(
@@ -229,6 +230,7 @@ def _take_insider(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="as --option, of the transport of --guest; may be repeated",
     )
+    _take_sudo(parser)
 
 
 def _take_report(parser: argparse.ArgumentParser) -> None:
@@ -241,6 +243,10 @@ def _take_report(parser: argparse.ArgumentParser) -> None:
         default=Severity.ERROR,
         help="what ends with status 6: an error (default), also a warning, or also a note",
     )
+    _take_output(parser)
+
+
+def _take_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it to a file, which is replaced as a whole")
 
 
@@ -332,13 +338,17 @@ def _guest_options() -> argparse.ArgumentParser:
         metavar="USER",
         help=f"who asks in the guest; the password is that of the variable {GUEST_PASSWORD_VARIABLE}, or is asked for",
     )
-    guest.add_argument(
+    _take_sudo(guest)
+    return guest
+
+
+def _take_sudo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--sudo",
         action="store_true",
         help="sudo in the Linux guest asks for a password; it is that of the variable "
         f"{SUDO_PASSWORD_VARIABLE}, or is asked for",
     )
-    return guest
 
 
 def _common_options(

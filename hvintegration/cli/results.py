@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Final, TextIO, TypeVar
 
 import attrs
 
 from hvintegration.cli.options import Options
 from hvintegration.cli.screen import OutputLostError, Screen, complain, write
 from hvintegration.display import Table, clean
-from hvintegration.errors import HvError
+from hvintegration.errors import ConfigurationError, HvError
+from hvintegration.files import reason, replaced
 from hvintegration.guest_models import GuestChange
 from hvintegration.models import ChangeOutcome, ServiceChange
 from hvintegration.plain import SCHEMA_VERSION, Plain
@@ -31,6 +34,7 @@ __all__ = [
     "document",
     "listed",
     "made",
+    "output_file",
     "shower",
     "status",
     "write_document",
@@ -132,6 +136,20 @@ def shower(options: Options) -> Callable[[Result], int]:
         return result.status
 
     return show
+
+
+@contextlib.contextmanager
+def output_file(path: Path) -> Generator[TextIO]:
+    """The file that ``--output`` names, which takes its place at the end of the block.
+
+    Raises:
+        ConfigurationError: It cannot be written. Where that shows at once, it is raised before any machine is asked.
+    """
+    try:
+        with replaced(path) as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {reason(error)}.") from error
 
 
 def _write_json(result: Result) -> None:

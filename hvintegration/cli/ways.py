@@ -23,7 +23,7 @@ __all__ = [
     "PASSWORD_VARIABLE",
     "SUDO_PASSWORD_VARIABLE",
     "credential_of",
-    "password_of",
+    "sudo_password_of",
     "way",
 ]
 
@@ -68,10 +68,15 @@ def credential_of(user: str | None, variable: str = PASSWORD_VARIABLE) -> Creden
         ConfigurationError: There is no password: the variable is empty, or none is set, and there is no terminal to
             ask at or no answer in text; or nothing carries it.
     """
-    return None if user is None else Credential(user, password_of(user, variable))
+    return None if user is None else Credential(user, _password_of(user, variable))
 
 
-def password_of(whose: str, variable: str) -> str:
+def sudo_password_of(options: Options) -> str | None:
+    """What ``sudo`` asks for in the guest, likewise; None if the command line says that it asks for nothing."""
+    return _password_of("sudo in the guest", SUDO_PASSWORD_VARIABLE) if options.sudo else None
+
+
+def _password_of(whose: str, variable: str) -> str:
     """A password from the environment or the terminal.
 
     Args:

@@ -11,14 +11,14 @@ import attrs
 from hvintegration.diagnosis.facts import Facts, InapplicableError, LackError
 from hvintegration.diagnosis.rule import Rule, Seen
 from hvintegration.diagnosis.table import FIRST, RULES
-from hvintegration.errors import ConfigurationError, one_line
+from hvintegration.errors import ConfigurationError, excerpt, one_line
 from hvintegration.findings import Acceptance, Diagnosis, End, Finding, Severity
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInventory
 from hvintegration.models import HostInfo, ServiceChange, VMInventory
 from hvintegration.service_kind import ServiceKind
 from hvintegration.values import Failure, Rows
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "refuse_others"]
 
 
 def diagnose(
@@ -46,12 +46,14 @@ def diagnose(
         at: When it is judged, which decides what acceptances hold; now if None.
 
     Raises:
-        ConfigurationError: There is neither a host's side nor a guest's.
+        ConfigurationError: There is neither a host's side nor a guest's, or a change or an acceptance is none.
     """
     if host is None and guest is None:
         raise ConfigurationError("There is nothing to judge: neither what a host nor what a guest says is given.")
     at = datetime.now(UTC) if at is None else at
-    facts = Facts(machine=host, inside=guest, host=host_info, changes=tuple(changes), host_errors=tuple(host_errors))
+    changes, accepted = tuple(changes), tuple(accepted)
+    refuse_others(changes, accepted)
+    facts = Facts(machine=host, inside=guest, host=host_info, changes=changes, host_errors=tuple(host_errors))
     vm_id = host.id if host is not None else guest.info.vm_id if guest is not None else None
     vm_name = host.name if host is not None else guest.info.vm_name if guest is not None else None
     seen, missing = _judged(facts)
@@ -66,6 +68,17 @@ def diagnose(
         guest=guest,
         read_at=at,
     )
+
+
+def refuse_others(changes: Iterable[object], accepted: Iterable[object]) -> None:
+    """Raise ConfigurationError where what a caller gives as changes or acceptances is something else."""
+    for what, values, of in (
+        ("change", changes, (ServiceChange, GuestChange)),
+        ("acceptance", accepted, (Acceptance,)),
+    ):
+        for value in values:
+            if not isinstance(value, of):
+                raise ConfigurationError(f"Invalid {what} {excerpt(repr(value))}.")
 
 
 _Judged = tuple[Rule, ServiceKind | None, Seen]

@@ -24,6 +24,8 @@ __all__ = [
     "CHANGE_UNDER_WAY",
     "FREEBSD",
     "LINUX",
+    "PROCESSES_HIDDEN",
+    "SHOW_PROCESSES",
     "WINDOWS",
     "Change",
     "GuestAction",
@@ -49,6 +51,11 @@ ANOTHER_MACHINE: Final = "AnotherVirtualMachine"
 """Error id of the package's own scripts: the guest is not the virtual machine that it should be."""
 
 CHANGE_UNDER_WAY: Final = "ChangeUnderWay"
+PROCESSES_HIDDEN: Final = "ProcessesHidden"
+SHOW_PROCESSES: Final = Hint.of(
+    "Ask as root, or with {}; where that does not help either, mount /proc in the guest.",
+    Hint("sudo_password=...", "--sudo"),
+)
 """Likewise: nothing was done, since another change is being made there; perhaps that of a call that got lost."""
 
 

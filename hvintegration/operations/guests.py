@@ -57,6 +57,7 @@ __all__ = [
     "read_guest_service",
     "restart_guest_service",
     "set_guest_services",
+    "start_after",
     "wait_until_running",
 ]
 
@@ -223,17 +224,31 @@ def restart_guest_service(target: GuestTarget, kind: ServiceKind) -> Operation[G
     One that is disabled in the guest is not stopped, for it could not be started.
     """
     stopped = yield from _make_one(target, Change(kind, GuestAction.STOP, then_start=True), confirm=True)
+    return (yield from start_after(target, kind, stopped, f"{kind.label} is stopped for the restart."))
+
+
+def start_after(
+    target: GuestTarget, kind: ServiceKind, state: GuestServiceState, done: str
+) -> Operation[GuestServiceState]:
+    """Start it after something else was done; who is told that this failed is told what was done before.
+
+    Args:
+        target: The guest.
+        kind: The service.
+        state: What it was like then.
+        done: What was done, in a sentence.
+    """
     try:
         return (yield from change_guest_service(target, kind, GuestAction.START, confirm=True))
     except DeadlineReached as end:
         raise WaitTimeoutError(
-            f"{kind.label} of {stopped.address} is stopped for the restart: there was no time left to start it.",
+            f"{done} There was no time left to start it on {state.address}.",
             wanted="running",
-            last=stopped,
+            last=state,
             hint="Start it.",
         ) from end
     except (HvError, SessionClosed) as error:
-        error.add_note(f"{kind.label} is stopped for the restart.")
+        error.add_note(done)
         raise
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from hvintegration.calls.answer import Answer, ErrorEntry
 from hvintegration.calls.decoding import OptionalFields
-from hvintegration.calls.operation import INTERRUPTED_CHANGE, DeadlineReached, Operation, SessionClosed, Sleep
+from hvintegration.calls.operation import INTERRUPTED_CHANGE, DeadlineReached, Operation, Sleep
 from hvintegration.calls.refusals import Refusal, remote_error, result_of, short_id
 from hvintegration.errors import (
     CommandFailedError,
@@ -31,13 +31,14 @@ from hvintegration.operations.guest_systems import (
     ANOTHER_MACHINE,
     CHANGE_UNDER_WAY,
     LINUX,
-    GuestAction,
+    PROCESSES_HIDDEN,
+    SHOW_PROCESSES,
     GuestTarget,
     another_machine,
     state_of,
     windows_only,
 )
-from hvintegration.operations.guests import change_guest_service, read_guest_service
+from hvintegration.operations.guests import read_guest_service, start_after
 from hvintegration.operations.linux_calls import ask_linux
 from hvintegration.operations.linux_facts import LinuxFacts, decode_facts, looked_for
 from hvintegration.operations.linux_states import how_to_install, install_command, records_of
@@ -109,7 +110,10 @@ def install_guest_service(target: GuestTarget, kind: ServiceKind, *, dry_run: bo
     outcome = ChangeOutcome.CHANGED if command or start else ChangeOutcome.UNCHANGED
     if dry_run and outcome is ChangeOutcome.CHANGED:
         outcome = ChangeOutcome.WOULD_CHANGE
-    state = (yield from _start(target, kind, seen.state, command)) if start and not dry_run else seen.state
+    state = seen.state
+    if start and not dry_run:
+        done = f"{kind.label} was installed." if command else f"{kind.label} was installed before."
+        state = yield from start_after(target, kind, state, done)
     return GuestChange(
         address=address,
         kind=kind,
@@ -143,25 +147,6 @@ def _install(target: GuestTarget, kind: ServiceKind, seen: _Seen, command: tuple
         host_message=(seen.said or "")[-400:],
         hint=f"All that it wrote is in {LOG} there, for root.",
     )
-
-
-def _start(
-    target: GuestTarget, kind: ServiceKind, state: GuestServiceState, command: tuple[str, ...]
-) -> Operation[GuestServiceState]:
-    """Have it started; who is told that this failed is told what was done before."""
-    done = f"{kind.label} was installed." if command else f"{kind.label} was installed before."
-    try:
-        return (yield from change_guest_service(target, kind, GuestAction.START, confirm=True))
-    except DeadlineReached as end:
-        raise WaitTimeoutError(
-            f"{done} It does not run on {state.address} yet: there was no time left to start it.",
-            wanted="running",
-            last=state,
-            hint="Start it.",
-        ) from end
-    except (HvError, SessionClosed) as error:
-        error.add_note(done)
-        raise
 
 
 def _command(kind: ServiceKind, seen: _Seen, address: str) -> tuple[str, ...]:
@@ -260,4 +245,7 @@ def _error(kind: ServiceKind, entry: ErrorEntry, answer: Answer, target: GuestTa
         )
         busy.retryable = True
         return busy
-    return remote_error(Refusal.of(entry, address=address, doing=f"install {kind.label}"))
+    refused = remote_error(Refusal.of(entry, address=address, doing=f"install {kind.label}"))
+    if error_id == PROCESSES_HIDDEN:
+        refused.hint = SHOW_PROCESSES
+    return refused

@@ -27,6 +27,8 @@ from hvintegration.operations.guest_systems import (
     CHANGE_UNDER_WAY,
     FREEBSD,
     LINUX,
+    PROCESSES_HIDDEN,
+    SHOW_PROCESSES,
     WINDOWS,
     Change,
     GuestAction,
@@ -169,7 +171,10 @@ class _LinuxGuests:
                     expected="" if offered else "enabled on the host",
                     hint=None if offered else offer_it(change.kind),
                 )
-        return remote_error(refusal_of(change, made))
+        refused = remote_error(refusal_of(change, made))
+        if error.error_id == PROCESSES_HIDDEN:
+            refused.hint = SHOW_PROCESSES
+        return refused
 
 
 _RIGHTS_MISSING: Final = "RightsMissing"

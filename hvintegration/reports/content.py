@@ -34,7 +34,8 @@ class Entry:
         cause: What they mean.
         remedy: What to do.
         source: Where that is documented.
-        fix: What can be done about it for the reader, in sentences; None if nothing can.
+        fix: What can be done about it for the reader, in a sentence; None if nothing can.
+        costs: What that costs meanwhile, in a sentence.
         accepted: Who lives with it why and until when, in a sentence; None if nobody does.
         new: Whether it was not there the last time.
     """
@@ -49,6 +50,7 @@ class Entry:
     remedy: str
     source: str
     fix: str | None = None
+    costs: str | None = None
     accepted: str | None = None
     new: bool = False
 
@@ -65,6 +67,7 @@ class Entry:
             *(("Evidence", sentence) for sentence in self.evidence),
             ("What to do", self.remedy),
             ("Fix", self.fix),
+            ("It costs", self.costs),
             ("Source", self.source),
             ("Accepted", self.accepted),
         )

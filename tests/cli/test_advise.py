@@ -114,3 +114,27 @@ def test_the_script_is_shown_as_it_is() -> None:
     assert (done.status, done.out, done.err) == (0, offline_update_script(), "")
     data = run("advise", "--offline-script", "--format", "json").json["result"]
     assert data == {"file": OFFLINE_UPDATE, "script": offline_update_script()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("advise", "--host-os", "Windows 10", "--guest-os", "Windows 8"),
+        ("advise", "--host-os", "Windows 10", "--guest-os", "Windows 8", "--format", "json"),
+        ("advise", "--host-os", "Windows 10", "--guest-os", "Windows 8", "--format", "csv"),
+        ("--host", "sim:", "advise", "web", "--format", "json"),
+        ("advise", "--offline-script"),
+        ("advise", "--offline-script", "--format", "json"),
+    ],
+)
+def test_a_file_gets_what_would_be_shown(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    shown = run(*arguments).out
+    done = run(*arguments, "--output", str(tmp_path / "advice"))
+    assert (done.status, done.out, done.err) == (0, "", "")
+    assert (tmp_path / "advice").read_text("utf-8").splitlines() == shown.splitlines()
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    done = run("--host", "sim:", "advise", "web", "--output", str(tmp_path))
+    assert (done.status, done.out) == (2, "")
+    assert f"{tmp_path} cannot be written" in done.err

@@ -72,6 +72,35 @@ def test_a_guest_is_asked_through_its_host(on: Command) -> None:
     assert "ERROR  backup  VSS  guest-service-not-running" in shown.out
 
 
+@pytest.mark.parametrize("name", ["WEB", "3f1b1a52-0000-4000-8000-000000000003"])
+def test_a_machine_whose_guest_has_an_address_is_named_as_everywhere(name: str, on: Command, world_file: Path) -> None:
+    shown = on("audit", "--guest", f"{name}=sim:{world_file}", "--guest-option", "guest=web")
+    assert "In the guest, hv_vss_daemon is not running" in shown.out
+
+
+def test_a_guest_of_no_machine_is_an_error(on: Command, world_file: Path) -> None:
+    done = on("audit", "--guest", f"wbe=sim:{world_file}", "--guest-option", "guest=web")
+    assert (done.status, done.out) == (1, "")
+    assert "no virtual machine named 'wbe'" in done.err
+
+
+def test_sudo_in_the_guest_gets_its_password(
+    on: Command, world: World, world_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linux = world.machine("web").linux
+    linux.rights, linux.sudo_password = "sudo with a password", "correct horse"
+    monkeypatch.setenv("HVINTEGRATION_SUDO_PASSWORD", "correct horse")
+    guest = ("--guest", f"sim:{world_file}", "--guest-option", "guest=web")
+    whole = (*guest[2:], "--guest", f"web=sim:{world_file}")
+
+    assert "rights-missing-in-guest" in on("diagnose", "web", *guest).out
+    assert "rights-missing-in-guest" not in on("diagnose", "web", *guest, "--sudo").out
+    assert "rights-missing-in-guest" in on("audit", *whole).out
+    assert "rights-missing-in-guest" not in on("audit", *whole, "--sudo").out
+    assert on("apply", "web", "guest-service-not-running", *guest).status != 0
+    assert on("apply", "web", "guest-service-not-running", *guest, "--sudo").status == 0
+
+
 def test_a_guest_is_asked_by_an_address_of_its_own(on: Command, world_file: Path) -> None:
     guest = ("--guest", f"sim:{world_file}", "--guest-option", "guest=web")
     shown = on("diagnose", "web", *guest)

@@ -98,6 +98,36 @@ def test_a_virtual_machine_that_is_gone_is_an_error(host: Host) -> None:
         host.vm(machine_id(9)).diagnose()
 
 
+MISUSED: Any = "ssh://root@web"
+"""What a caller may take for a guest, or for what makes one."""
+
+STARTING = Fix(end=End.GUEST, vm_id=WEB, kind=ServiceKind.VSS, action="start", cost="Nothing.", undo="stop")
+
+
+@pytest.mark.parametrize(
+    "misuse",
+    [
+        lambda host, _: host.vm(WEB).diagnose(MISUSED),
+        lambda host, _: host.vm(WEB).update_advice(MISUSED),
+        lambda host, _: host.vm(WEB).apply(STARTING, guest=MISUSED),
+        lambda host, _: host.audit(MISUSED),
+        lambda host, _: host.audit(accepted=[MISUSED]),
+        lambda host, _: host.audit(changes=[MISUSED]),
+        lambda host, _: host.vm(WEB).diagnose(accepted=[MISUSED]),
+        lambda host, _: host.vm(WEB).diagnose(changes=[MISUSED]),
+        lambda _, guest: guest.diagnose(accepted=[MISUSED]),
+        lambda _, guest: guest.diagnose(changes=[MISUSED]),
+    ],
+)
+def test_what_is_given_instead_of_a_value_is_named_before_anything_is_sent(
+    world: World, host: Host, misuse: Callable[[Host, Guest], object]
+) -> None:
+    guest = guest_of(world, "web")
+    with pytest.raises(ConfigurationError, match=r"Invalid \w+ 'ssh://root@web'"):
+        misuse(host, guest)
+    assert (host.session.stats.round_trips, guest.session.stats.round_trips) == (0, 0)
+
+
 def test_where_the_host_shows_nothing_the_guest_is_judged_alone(world: World, host: Host) -> None:
     world.access = "denied"
     diagnosis = host.vm(BACKUP).diagnose(guest_of(world, "web", vm_id=None))

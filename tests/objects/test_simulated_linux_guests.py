@@ -298,3 +298,12 @@ def test_what_no_system_can_be_is_refused(name: str) -> None:
     machine = {"id": "3f1b1a52-0000-4000-8000-000000000001", "name": "web", "linux": {name: "launchd"}}
     with pytest.raises(ConfigurationError, match=rf"\$\.machines\[0\]\.linux\.{name} is 'launchd'; it can be '"):
         World.from_dict({"machines": [machine]})
+
+
+@pytest.mark.parametrize("doing", ["start", "install"])
+def test_where_processes_are_hidden_the_refusal_says_what_would_help(doing: str) -> None:
+    guest = guest_of(demo(hidepid=True, rights="none"))
+    with pytest.raises(PermissionDeniedError, match="cannot be seen") as refused:
+        guest.services["vss"].start() if doing == "start" else guest.install("vss")
+    assert "as root" in (refused.value.hint or "")
+    assert "--sudo" in hv.errors.for_command(refused.value.hint or "")

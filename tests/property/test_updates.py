@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvintegration.guest_models import GuestFamily, GuestInfo, GuestServiceState
-from hvintegration.models import HostInfo
 from hvintegration.service_kind import ServiceKind
 from hvintegration.updates import advice_from_facts, update_advice
+from tests.support.host_infos import host_info
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = st.sampled_from(
@@ -21,21 +21,6 @@ ANYTHING = st.one_of(
     st.text(st.characters(exclude_categories=())), st.lists(WORDS).map(" ".join), st.lists(WORDS).map("".join)
 )
 OR_NONE = st.none() | ANYTHING
-
-
-def host_that_says(caption: str | None, version: str | None) -> HostInfo:
-    return HostInfo(
-        name=None,
-        os_caption=caption,
-        os_version=version,
-        os_build=None,
-        language=None,
-        module_version=None,
-        powershell_version="5.1",
-        powershell_edition="Desktop",
-        language_mode="FullLanguage",
-        read_at=NOW,
-    )
 
 
 @st.composite
@@ -78,7 +63,7 @@ def services(draw: st.DrawFn) -> GuestServiceState:
 def test_no_text_of_a_guest_is_an_error(
     caption: str | None, version: str | None, guest: GuestInfo | str | None, states: list[GuestServiceState]
 ) -> None:
-    advice = advice_from_facts(host_that_says(caption, version), guest, states)
+    advice = advice_from_facts(host_info(caption, version), guest, states)
     assert json.loads(json.dumps(advice.to_dict()))["mechanism"] == advice.mechanism
     assert "\x1b" not in str(advice)
 

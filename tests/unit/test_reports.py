@@ -92,7 +92,8 @@ def test_a_finding_shows_itself_as_in_the_report() -> None:
         "    Evidence:   On the host it is enabled and reports LostCommunication.",
         "                In the guest it is stopped.",
         "    What to do: Start it.",
-        "    Fix:        Start VSS in the guest (to undo it: stop it). Nothing.",
+        "    Fix:        Start VSS in the guest (to undo it: stop it).",
+        "    It costs:   Nothing.",
         f"    Source:     {SOURCE}",
     ]
 

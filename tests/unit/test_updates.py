@@ -13,9 +13,9 @@ import pytest
 import hvintegration as hv
 from hvintegration.errors import ConfigurationError, for_command
 from hvintegration.guest_models import GuestFamily, GuestInfo
-from hvintegration.models import HostInfo
 from hvintegration.update_tables import HOSTS
 from hvintegration.updates import UpdateAdvice, advice_from_facts, update_advice
+from tests.support.host_infos import host_info
 from tests.support.time_limit import within
 
 UPDATE, UPDATE_KVP, UPDATE_UNSAID, DISK, PACKAGES, BUILT_IN, UNKNOWN = (
@@ -359,21 +359,6 @@ def test_a_linux_guest_is_told_its_packages(guest: str, packages: tuple[str, ...
 # -- from facts ------------------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
-
-
-def host_info(caption: str | None, version: str | None) -> HostInfo:
-    return HostInfo(
-        name="HV01",
-        os_caption=caption,
-        os_version=version,
-        os_build=None,
-        language=None,
-        module_version=None,
-        powershell_version="5.1",
-        powershell_edition="Desktop",
-        language_mode="FullLanguage",
-        read_at=NOW,
-    )
 
 
 def guest_info(
