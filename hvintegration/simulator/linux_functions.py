@@ -252,6 +252,11 @@ class _Changing:
         if self._request["dry_run"]:
             return
         init, unit = self._linux.system.init, self._unit()
+        if unit and init != _SYSTEMD:  # For one that it did not start, a script may wait half a minute.
+            keepers = self._linux.keepers()
+            for pid in self._running():
+                if keepers.get(pid) != "noted" and not self._as_root(("kill", "-15", str(pid))):
+                    return
         stops = init != _SYSTEMD or self._linux.unit(unit)["ActiveState"] == "active"
         if unit and stops and not self._as_root(_stop_command(init, unit)):
             return

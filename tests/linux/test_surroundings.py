@@ -37,12 +37,15 @@ class Surroundings:
         try:
             yield
         finally:
-            self._machine.shell(row["undo"], check=False)
+            self._machine.shell(f"{row['undo']}\n{END_CHANGES}", check=False)
 
     def pids(self) -> list[str]:
         """The processes that serve it."""
         return self._machine.shell("/bin/pidof /usr/sbin/hv_kvp_daemon", check=False).split()
 
+
+END_CHANGES: Final = "while pkill -9 -x hv-changing; do sleep 0.05; done"
+"""What hangs in a guest goes on there, and nothing else is changed meanwhile."""
 
 START: Final = "systemctl start hv-kvp-daemon; until /bin/pidof /usr/sbin/hv_kvp_daemon; do sleep 0.05; done"
 
