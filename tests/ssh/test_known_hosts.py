@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import getpass
-import os
 import shutil
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 from hvintegration import SSH
 from hvintegration.clock import Deadline
 from hvintegration.errors import UntrustedHostError
+from tests.support.amounts import THOROUGH
 from tests.support.known_hosts_cases import CASES, Case, Server, trusts
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONNECTED: Final = [case for case in CASES if case.alias is None and (case.host != "127.0.0.1" or "port" in case.title)]
 """Cases in which the name counts that the connection is made to."""
 
-ASKED_OF_OPENSSH: Final = CASES if os.environ.get("HVINTEGRATION_THOROUGH") else CASES[::8]
+ASKED_OF_OPENSSH: Final = CASES if THOROUGH else CASES[::8]
 """What OpenSSH says of them changes with OpenSSH only; what we say of all of them is tested without it."""
 
 
