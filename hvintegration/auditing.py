@@ -83,13 +83,10 @@ def audit(
     )
 
 
-_SEVERITIES: Final = list(Severity)
-
-
 def _order(diagnosis: Diagnosis) -> tuple[int, str]:
     """The worst first; what was accepted does not count."""
-    worst = (_SEVERITIES.index(one.severity) for one in diagnosis.findings if one.acceptance is None)
-    return min(worst, default=len(_SEVERITIES)), diagnosis.vm_name or ""
+    worst = (one.severity.rank for one in diagnosis.findings if one.acceptance is None)
+    return min(worst, default=len(Severity)), diagnosis.vm_name or ""
 
 
 class _Asking:

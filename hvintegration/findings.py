@@ -37,6 +37,11 @@ class Severity(enum.StrEnum):
     WARNING = "warning"
     NOTE = "note"
 
+    @property
+    def rank(self) -> int:
+        """Its place among them: 0 is the worst."""
+        return list(Severity).index(self)
+
 
 class End(enum.StrEnum):
     """Where something is done."""
@@ -289,8 +294,7 @@ class Audit(_Reported):
     @property
     def findings(self) -> Rows[Finding]:
         """Those of all virtual machines, sorted by severity, then machine; its ``errors`` are those of the audit."""
-        order = list(Severity)
-        found = sorted(self._all(), key=lambda finding: (order.index(finding.severity), finding.vm_name or ""))
+        found = sorted(self._all(), key=lambda finding: (finding.severity.rank, finding.vm_name or ""))
         return Rows(Finding, found, self.errors)
 
     def since(self, earlier: Audit) -> AuditChanges:

@@ -10,7 +10,7 @@ import attrs
 
 from hvintegration.cli.both_ends import ask_vm
 from hvintegration.cli.options import Options
-from hvintegration.cli.results import DONE, Result, document, output_file, shower
+from hvintegration.cli.results import DONE, Result, file_text, output_file, shower
 from hvintegration.cli.screen import write
 from hvintegration.display import Table
 from hvintegration.errors import ConfigurationError, for_command
@@ -114,12 +114,7 @@ def _shower(options: Options) -> Generator[Callable[[Result], int]]:
         return
 
     def into_file(result: Result) -> int:
-        texts: dict[str, Callable[[], str]] = {
-            "table": lambda: result.table.to_text() + "\n",
-            "json": lambda: document(result.data, result.errors),
-            "csv": result.table.to_csv,
-        }
-        file.write(texts[options.format]())
+        file.write(file_text(result, options.format))
         return DONE
 
     with output_file(options.output) as file:

@@ -14,7 +14,7 @@ from hvintegration.calls.limits import MAX_DEPTH, is_deeper_than
 from hvintegration.cli.both_ends import ask_vm, guest_of
 from hvintegration.cli.guests import ask_guest
 from hvintegration.cli.options import Options
-from hvintegration.cli.results import DONE, FOUND, PARTLY_FAILED, Result, document, made, output_file, shower
+from hvintegration.cli.results import DONE, FOUND, PARTLY_FAILED, Result, file_text, made, output_file, shower
 from hvintegration.cli.screen import Screen, complain, progress, write
 from hvintegration.cli.ways import GUEST_PASSWORD_VARIABLE, credential_of, sudo_password_of, way
 from hvintegration.display import clean
@@ -197,7 +197,7 @@ def _shower(options: Options) -> Generator[Callable[[_Found], int]]:
     shown: list[_Found] = []
 
     def into_file(found: _Found) -> int:
-        file.write(_text(found, options.format))
+        file.write(_text(found, options))
         shown.append(found)
         return _status(found, options)
 
@@ -217,7 +217,7 @@ def _on_standard_output(options: Options) -> Callable[[_Found], int]:
         return lambda found: _on_screen(screen, found, options)
 
     def written(found: _Found) -> int:
-        write(_text(found, options.format))
+        write(_text(found, options))
         _complain(found, unless=options.format == "text")
         return _status(found, options)
 
@@ -233,18 +233,16 @@ def _on_screen(screen: Screen, found: _Found, options: Options) -> int:
     return _status(found, options)
 
 
-def _text(found: _Found, form: str) -> str:
-    """*found* in a format, as a file has it."""
+def _text(found: _Found, options: Options) -> str:
+    """*found* in the format that is asked for, as a file has it."""
     writers: dict[str, Callable[[], str]] = {
         "text": lambda: found.to_text() + "\n",
-        "table": lambda: found.table().to_text() + "\n",
-        "json": lambda: document(found.to_dict(), _troubles(found)),
-        "csv": lambda: found.table().to_csv(),
         "markdown": found.to_markdown,
         "junit": found.to_junit,
         "html": found.to_html,
     }
-    return writers[form]()
+    write_report = writers.get(options.format)
+    return file_text(_result(found, options), options.format) if write_report is None else write_report()
 
 
 def _result(found: _Found, options: Options) -> Result:
@@ -272,5 +270,4 @@ def _status(found: _Found, options: Options) -> int:
 
 
 def _is_as_bad(finding: Finding, as_: Severity) -> bool:
-    order = list(Severity)
-    return finding.acceptance is None and order.index(finding.severity) <= order.index(as_)
+    return finding.acceptance is None and finding.severity.rank <= as_.rank

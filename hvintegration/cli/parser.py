@@ -95,17 +95,7 @@ def _parser(demonstration: Callable[[Options], int]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(
-        name: str,
-        run: Callable[[Options], int],
-        summary: str,
-        detail: str = "",
-        formats: Sequence[str] = TABLE_FORMATS,
-    ) -> argparse.ArgumentParser:
-        added = _added(commands.add_parser, name, summary, detail, _common_options(collected, formats))
-        added.set_defaults(run=run, formats=formats)
-        return added
-
+    command = _adding_to(commands.add_parser, collected)
     command("host", hosts.asking(hosts.show_host), "show the host itself")
     checking = command(
         "check", hosts.check, "find out step by step what keeps a host from answering", "Changes nothing."
@@ -257,17 +247,7 @@ def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
     guest = _added(adding, "guest", about, detail, _common_options(collected), _guest_options())
     actions = guest.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    def action(
-        name: str,
-        run: Callable[[Options], int],
-        summary: str,
-        detail: str = "",
-        formats: Sequence[str] = TABLE_FORMATS,
-    ) -> argparse.ArgumentParser:
-        added = _added(actions.add_parser, name, summary, detail, _common_options(collected, formats), _guest_options())
-        added.set_defaults(run=run, formats=formats)
-        return added
-
+    action = _adding_to(actions.add_parser, collected, _guest_options)
     action("info", guests.show_info, "show the guest itself")
     action("services", guests.show_services, "list its integration services")
     summary = "say what is wrong with its integration services, as far as it can tell alone"
@@ -297,6 +277,26 @@ def _add_guest(adding: _Adding, collected: list[tuple[str, str]]) -> None:
 
 
 SERVICE: Final = "key, English or local name, component id, Windows service or Linux daemon"
+
+
+def _adding_to(
+    adding: _Adding, collected: list[tuple[str, str]], *more: Callable[[], argparse.ArgumentParser]
+) -> _Adding:
+    """What adds a command that is run: with the options of all, and those that *more* make."""
+
+    def add(
+        name: str,
+        run: Callable[[Options], int],
+        summary: str,
+        detail: str = "",
+        formats: Sequence[str] = TABLE_FORMATS,
+    ) -> argparse.ArgumentParser:
+        options = (_common_options(collected, formats), *(make() for make in more))
+        added = _added(adding, name, summary, detail, *options)
+        added.set_defaults(run=run, formats=formats)
+        return added
+
+    return add
 
 
 def _added(

@@ -31,7 +31,7 @@ __all__ = [
     "OUTCOME_UNKNOWN",
     "PARTLY_FAILED",
     "Result",
-    "document",
+    "file_text",
     "listed",
     "made",
     "output_file",
@@ -150,6 +150,17 @@ def output_file(path: Path) -> Generator[TextIO]:
             yield file
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+def file_text(result: Result, form: str) -> str:
+    """A result in one of the formats of tables, as a file has it."""
+    match form:
+        case "json":
+            return document(result.data, result.errors)
+        case "csv":
+            return result.table.to_csv()
+        case _:
+            return result.table.to_text() + "\n"
 
 
 def _write_json(result: Result) -> None:

@@ -12,7 +12,7 @@ from hvintegration.diagnosis.facts import Facts, InapplicableError, LackError
 from hvintegration.diagnosis.rule import Rule, Seen
 from hvintegration.diagnosis.table import FIRST, RULES
 from hvintegration.errors import ConfigurationError, excerpt, one_line
-from hvintegration.findings import Acceptance, Diagnosis, End, Finding, Severity
+from hvintegration.findings import Acceptance, Diagnosis, End, Finding
 from hvintegration.guest_models import GuestChange, GuestFamily, GuestInventory
 from hvintegration.models import HostInfo, ServiceChange, VMInventory
 from hvintegration.service_kind import ServiceKind
@@ -83,12 +83,11 @@ def refuse_others(changes: Iterable[object], accepted: Iterable[object]) -> None
 
 _Judged = tuple[Rule, ServiceKind | None, Seen]
 
-_SEVERITIES: Final = list(Severity)
 _KINDS: Final = [None, *ServiceKind]
 
 
 def _order(finding: Finding) -> tuple[int, int]:
-    return _SEVERITIES.index(finding.severity), _KINDS.index(finding.kind)
+    return finding.severity.rank, _KINDS.index(finding.kind)
 
 
 def _judged(facts: Facts) -> tuple[list[_Judged], tuple[str, ...]]:

@@ -30,11 +30,6 @@ HOSTILE = [*HOSTILE_NAMES, "=cmd()", "\x1b]0;owned\x07", "two\nlines", "bell\x07
 
 
 @pytest.fixture
-def world() -> World:
-    return demo_world()
-
-
-@pytest.fixture
 def world_file(tmp_path: Path) -> Path:
     return tmp_path / "world.json"
 

@@ -14,7 +14,7 @@ import pytest
 
 from hvintegration import Audit, World
 from hvintegration.display import clean
-from hvintegration.simulator import Fault, Machine, demo_world
+from hvintegration.simulator import Fault, Machine
 from hvintegration.testing import HOSTILE_NAMES, machine_id
 from tests.support.command import Command, Run, Terminal, run
 
@@ -27,16 +27,6 @@ INSIDE = ("--guest-user", "Administrator")
 def password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HVINTEGRATION_GUEST_PASSWORD", "Guest-Passw0rd")
     monkeypatch.setattr("sys.stdin", io.StringIO())
-
-
-@pytest.fixture
-def world() -> World:
-    return demo_world()
-
-
-@pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    return tmp_path / "world.json"
 
 
 @pytest.fixture

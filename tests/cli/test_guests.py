@@ -19,21 +19,16 @@ PASSWORD = "Guest-Passw0rd"
 ACTIONS = ["info", "services", "diagnose", "start", "stop", "restart", "startup"]
 
 
+@pytest.fixture
+def world_file(tmp_path: Path) -> Path:
+    return tmp_path / "world.json"
+
+
 @pytest.fixture(autouse=True)
 def password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HVINTEGRATION_GUEST_PASSWORD", PASSWORD)
     monkeypatch.delenv("HVINTEGRATION_PASSWORD", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO())
-
-
-@pytest.fixture
-def world() -> World:
-    return demo_world()
-
-
-@pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    return tmp_path / "world.json"
 
 
 @pytest.fixture(params=["through", "directly"])

@@ -10,16 +10,8 @@ from pathlib import Path
 import pytest
 
 from hvintegration import World
-from hvintegration.simulator import demo_world
 from hvintegration.simulator.world import Machine
 from tests.support.command import Command, Run, run
-
-
-@pytest.fixture
-def world_file(tmp_path: Path) -> Path:
-    path = tmp_path / "world.json"
-    demo_world().save(path)
-    return path
 
 
 @pytest.fixture

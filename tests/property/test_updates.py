@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hvintegration.guest_models import GuestFamily, GuestInfo, GuestServiceState
 from hvintegration.service_kind import ServiceKind
 from hvintegration.updates import advice_from_facts, update_advice
-from tests.support.host_infos import host_info
+from tests.support.system_infos import guest_info, host_info
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = st.sampled_from(
@@ -25,23 +25,7 @@ OR_NONE = st.none() | ANYTHING
 
 @st.composite
 def guests(draw: st.DrawFn) -> GuestInfo:
-    return GuestInfo(
-        address="sim:",
-        family=draw(st.sampled_from(GuestFamily)),
-        name=None,
-        caption=draw(OR_NONE),
-        os_version=draw(OR_NONE),
-        os_build=draw(OR_NONE),
-        vm_id=None,
-        vm_name=None,
-        host_name=None,
-        integration_services_version=None,
-        administrator=None,
-        powershell_version=None,
-        powershell_edition=None,
-        language_mode=None,
-        read_at=NOW,
-    )
+    return guest_info(draw(OR_NONE), draw(OR_NONE), draw(st.sampled_from(GuestFamily)), draw(OR_NONE))
 
 
 @st.composite

@@ -12,10 +12,10 @@ import pytest
 
 import hvintegration as hv
 from hvintegration.errors import ConfigurationError, for_command
-from hvintegration.guest_models import GuestFamily, GuestInfo
+from hvintegration.guest_models import GuestFamily
 from hvintegration.update_tables import HOSTS
 from hvintegration.updates import UpdateAdvice, advice_from_facts, update_advice
-from tests.support.host_infos import host_info
+from tests.support.system_infos import guest_info, host_info
 from tests.support.time_limit import within
 
 UPDATE, UPDATE_KVP, UPDATE_UNSAID, DISK, PACKAGES, BUILT_IN, UNKNOWN = (
@@ -359,28 +359,6 @@ def test_a_linux_guest_is_told_its_packages(guest: str, packages: tuple[str, ...
 # -- from facts ------------------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
-
-
-def guest_info(
-    caption: str | None, version: str | None, family: GuestFamily = GuestFamily.WINDOWS, build: str | None = None
-) -> GuestInfo:
-    return GuestInfo(
-        address="sim:",
-        family=family,
-        name=None,
-        caption=caption,
-        os_version=version,
-        os_build=build,
-        vm_id=None,
-        vm_name=None,
-        host_name=None,
-        integration_services_version=None,
-        administrator=None,
-        powershell_version=None,
-        powershell_edition=None,
-        language_mode=None,
-        read_at=NOW,
-    )
 
 
 HOST = host_info("Microsoft Windows Server 2022 Datacenter", "10.0.20348")
