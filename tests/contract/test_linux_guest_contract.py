@@ -174,6 +174,7 @@ class Real:
         units = " ".join(map(_unit, kinds))
         as_new = f"systemctl unmask {units}; systemctl disable {units}"
         on_systemd = f"case $(systemctl is-enabled {units}) in *masked* | *enabled*) {as_new} ;; esac; "
+        on_systemd += f"systemctl reset-failed {units}; "  # It starts a unit only a few times in ten seconds.
         starts = "; ".join(_by_init(self.init, SHORT[kind], "start") for kind in kinds)
         self._machine.shell((on_systemd if self.init == "systemd" else "") + starts)
 

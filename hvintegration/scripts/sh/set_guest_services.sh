@@ -165,6 +165,14 @@ by_hand() {
     return "$allowed"
 }
 
+# start_unit UNIT RUN: has systemd start it; RUN: the run of the unit before. What was started a few times in ten seconds
+# systemd starts no more, and shows how the run before ended.
+start_unit() {
+    as_root systemctl --no-ask-password start "$1" || return
+    [ "$(property ActiveState "$1")" = failed ] && [ "$(property InvocationID "$1")" = "$2" ] || return 0
+    as_root systemctl --no-ask-password reset-failed "$1" && as_root systemctl --no-ask-password start "$1"
+}
+
 start() {
     unit=$(unit "$1")
     program=$(program "$1")
@@ -179,7 +187,7 @@ start() {
             ! masked "$unit" || return
             make_known "$1" "$unit"
             run_before=$(property InvocationID "$unit")
-            as_root systemctl --no-ask-password start "$unit"
+            start_unit "$unit" "$run_before"
             ;;
         openrc:?*) as_root rc-service "$unit" start ;;
         sysvinit:?*) as_root "/etc/init.d/$unit" start ;;
