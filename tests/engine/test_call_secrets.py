@@ -27,7 +27,7 @@ from hvintegration.scripts import Effect, Language
 from hvintegration.session import Session
 from hvintegration.simulator import demo_world
 from tests.support.other_script import OtherScript, powershell
-from tests.support.secrets import everything_logged
+from tests.support.secrecy import everything_logged
 
 pytestmark = [
     pytest.mark.engine,

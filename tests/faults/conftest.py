@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Host, Local
-from tests.support.secrets import Records, assert_clean, everything_logged
+from tests.support.secrecy import Records, assert_clean, everything_logged
 
 FAKE = Path(__file__).with_name("fake_powershell.py")
 

@@ -34,7 +34,7 @@ from hvintegration.errors import (
 from hvintegration.guest_models import GuestServiceState
 from hvintegration.models import ChangeOutcome
 from hvintegration.testing import machine_id
-from tests.support.secrets import PASSWORD, USERNAME, Records, assert_clean, assert_clean_error, encodings
+from tests.support.secrecy import PASSWORD, USERNAME, Records, assert_clean, assert_clean_error, encodings
 from tests.support.time_limit import GRACE, within
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("unmeasured")]

@@ -23,7 +23,7 @@ from tests.support.closing import Closing
 from tests.support.endpoints import wait_until
 from tests.support.fault_table import LONG
 from tests.support.linux_fault_table import KVP, TABLE, read, stop
-from tests.support.secrets import PASSWORD, USERNAME, Records
+from tests.support.secrecy import PASSWORD, USERNAME, Records
 from tests.support.ssh_server import SSHServer
 from tests.support.time_limit import GRACE, within
 

@@ -31,7 +31,7 @@ from tests.faults.test_interrupts import at_random, interrupt_after
 from tests.support.endpoints import wait_until
 from tests.support.leftovers import nothing_left
 from tests.support.other_script import OtherScript
-from tests.support.secrets import PASSWORD, USERNAME, Records, assert_clean_error
+from tests.support.secrecy import PASSWORD, USERNAME, Records, assert_clean_error
 from tests.support.time_limit import GRACE, within
 
 pytestmark = [

@@ -20,7 +20,7 @@ from hvintegration import SSH, Credential, Host, WinRM
 from hvintegration.errors import AuthenticationError, ConfigurationError, HvError
 from hvintegration.transports.library_logs import without_library_logs
 from tests.support.endpoints import SSHEndpoint, WSManEndpoint, wait_until
-from tests.support.secrets import (
+from tests.support.secrecy import (
     ADDRESS,
     NOTES,
     PASSPHRASE,

@@ -17,7 +17,7 @@ from hvintegration import SSH, Host
 from hvintegration.errors import ConnectError, ConnectionLostError, TransportTimeoutError
 from tests.support.endpoints import SSHEndpoint, wait_until
 from tests.support.fault_table import LONG, Table, ask, made_in, mend_proxy, set_up_proxy
-from tests.support.secrets import PASSWORD, USERNAME, Records, marked_world
+from tests.support.secrecy import PASSWORD, USERNAME, Records, marked_world
 from tests.support.ssh_server import Way
 from tests.support.time_limit import GRACE, within
 

@@ -21,7 +21,7 @@ from hvintegration.transports.winrm.connection import WinRMConnection
 from hvintegration.transports.winrm.http import WSManHttp
 from tests.support.endpoints import WSManEndpoint, wait_until
 from tests.support.fault_table import LONG, Table, ask, made_in, mend_proxy, set_up_proxy
-from tests.support.secrets import PASSWORD, USERNAME, Records, marked_world
+from tests.support.secrecy import PASSWORD, USERNAME, Records, marked_world
 from tests.support.time_limit import GRACE, within
 
 TABLE: Final = Table(Path(__file__).with_name("winrm_faults.json"))

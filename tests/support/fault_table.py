@@ -14,7 +14,7 @@ from hvintegration import ChangeOutcome, Host, World
 from hvintegration.errors import HvError, TransportError
 from tests.support.endpoints import Endpoint
 from tests.support.fault_proxy import FaultProxy
-from tests.support.secrets import assert_clean, assert_clean_error
+from tests.support.secrecy import assert_clean, assert_clean_error
 
 LONG: Final = 20.0
 """Seconds for what does not wait until its time is up."""

@@ -10,7 +10,7 @@ from hvintegration.guest import Guest
 from hvintegration.guest_models import GuestInventory
 from hvintegration.service_kind import ServiceKind
 from tests.support.fault_table import Table
-from tests.support.secrets import assert_clean_error
+from tests.support.secrecy import assert_clean_error
 
 TABLE: Final = Table(Path(__file__).parents[1] / "faults" / "linux_faults.json")
 KVP: Final = ServiceKind.KVP

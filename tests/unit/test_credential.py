@@ -10,7 +10,7 @@ import pytest
 from hvintegration import SSH, WinRM
 from hvintegration.credential import Credential
 from hvintegration.errors import ConfigurationError
-from tests.support.secrets import PASSWORD, assert_clean_error
+from tests.support.secrecy import PASSWORD, assert_clean_error
 
 SECRET = "correct horse battery staple"
 

@@ -12,7 +12,7 @@ import pytest
 
 from hvintegration import Credential, Host, WinRM, connect, transport_for
 from hvintegration.errors import ConfigurationError, for_command
-from tests.support.secrets import told
+from tests.support.secrecy import told
 
 WHO = Credential("CORP\\admin", "Secret-1")
 PIN = "ab" * 32

@@ -30,7 +30,7 @@ from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.http_proxy import HttpProxy
 from tests.support.leftovers import nothing_left
 from tests.support.refusals import refused
-from tests.support.secrets import told
+from tests.support.secrecy import told
 from tests.support.tls_relay import TlsRelay
 from tests.support.wsman_server import WSManServer
 

@@ -39,7 +39,7 @@ from tests.support.certificates import Certificate, self_signed, server_context
 from tests.support.fault_proxy import FaultProxy
 from tests.support.leftovers import nothing_left
 from tests.support.refusals import refused
-from tests.support.secrets import told
+from tests.support.secrecy import told
 from tests.support.tls_relay import TlsRelay
 from tests.support.wsman_server import WSManServer
 
