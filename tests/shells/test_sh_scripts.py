@@ -311,6 +311,8 @@ def test_failures_are_entries_of_the_envelope(shell: str) -> None:
         ({"n": -1, "t": '3"4'}, None, None),
         ({"n": 1.5, "t": None}, None, None),
         ({"a": '"n": 5, "t": "6"', "b": "n"}, None, None),
+        ({"a": "x:t", "b": ": ", "t": ": n"}, None, ": n"),
+        ({"a": "n", "b": "t", "n": 7}, 7, None),
         ({"t": "$(exit)`exit`*"}, None, "$(exit)`exit`*"),
         ({}, None, None),
     ],

@@ -76,27 +76,52 @@ json_number() {
     esac
 }
 
-# document_number KEY, document_text KEY: write what the document, a flat one, has there, or nothing.
+# look_up KEY: sets document_found to what the document, a flat one, has there: a text after a quote, all else after a
+# colon. It is taken apart at its quotes: to search it as a whole takes some shells the square of its length.
+look_up() {
+    document_key=$1
+    document_before=
+    document_found=
+    IFS='"'
+    set -- $document
+    unset IFS
+    for document_part do
+        case $document_before:$document_part in
+            key:: | key:': ') document_before=colon ;;
+            key::*)
+                document_found=$document_part
+                return
+                ;;
+            colon:*)
+                document_found=\"$document_part
+                return
+                ;;
+            *)
+                document_before=
+                [ "$document_part" != "$document_key" ] || document_before=key
+                ;;
+        esac
+    done
+}
+
+# document_number KEY, document_text KEY: write what the document has there, or nothing.
 document_number() {
-    document_rest=${document#*"\"$1\":"}
-    document_rest=${document_rest# }
-    document_rest=${document_rest%%[,\}]*}
-    case $document_rest in
+    look_up "$1"
+    document_found=${document_found#:}
+    document_found=${document_found# }
+    document_found=${document_found%%[,\}]*}
+    case $document_found in
         '' | *[!0-9]*) ;;
-        *) printf %s "$document_rest" ;;
+        *) printf %s "$document_found" ;;
     esac
 }
 
 # A text with anything escaped in it counts as none.
 document_text() {
-    document_rest=${document#*"\"$1\":"}
-    document_rest=${document_rest# }
-    case $document_rest in '"'*) ;; *) return ;; esac
-    document_rest=${document_rest#\"}
-    document_rest=${document_rest%%\"*}
-    case $document_rest in
+    look_up "$1"
+    case $document_found in
         *\\*) ;;
-        *) printf %s "$document_rest" ;;
+        \"*) printf %s "${document_found#?}" ;;
     esac
 }
 
