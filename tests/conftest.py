@@ -17,6 +17,7 @@ import pytest
 
 from hvintegration.simulator import demo_world
 from tests.support import sshd
+from tests.support.amounts import THOROUGH
 from tests.support.certificates import Certificate, self_signed
 from tests.support.linux_guest import HOSTILE, KINDS, TOOL, LinuxGuest, end_guests, name_folder, start_guest, why_none
 
@@ -43,7 +44,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep together, in one of several processes, tests that share a PowerShell or a Linux guest: both start slowly."""
+    """Leave out what is for the night, and keep in one of several processes what shares a PowerShell or a Linux guest.
+
+    Both start slowly.
+    """
+    if not THOROUGH:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("at_night")])
+        items[:] = [item for item in items if not item.get_closest_marker("at_night")]
     for item in items:
         if not isinstance(item, pytest.Function):
             continue

@@ -15,6 +15,7 @@ from hvintegration import ChangeOutcome, Credential, Host, Simulator, WinRM, Wor
 from hvintegration.simulator import Machine
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Checkable
+from tests.support.amounts import at_night
 from tests.support.wsman_server import WSManServer
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def bridge(start_bridge: Callable[..., Bridge], tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.engine
+@at_night
 class TestRealPowerShell:
     """The endpoint hands on each message as the engine writes it, so an answer can take some Receives more."""
 

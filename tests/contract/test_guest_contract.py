@@ -30,7 +30,7 @@ from hvintegration.models import ChangeOutcome, Health
 from hvintegration.simulator import GuestService, Machine, OperatingSystem, ServiceSetting, World
 from hvintegration.testing import HOSTILE_NAMES, machine_id
 from hvintegration.transports.base import Transport
-from tests.support.amounts import THOROUGH
+from tests.support.amounts import at_night
 from tests.support.kept import Kept
 from tests.support.sshd import QUICK_START
 
@@ -150,8 +150,12 @@ def ssh(request: pytest.FixtureRequest, file: Path, guest: str | None) -> Genera
     transport.close()
 
 
+CARRIED: Final = ("winrm", "ssh")
+"""Ways that only carry what a local PowerShell answers, as the contract of hosts shows by day."""
+
+
 def on_engine(name: str) -> object:
-    return pytest.param(name, marks=pytest.mark.engine)
+    return pytest.param(name, marks=[pytest.mark.engine, *([at_night] if name.endswith(CARRIED) else [])])
 
 
 MAKERS: Final[dict[str, Callable[[pytest.FixtureRequest, Path, str | None], AbstractContextManager[Transport]]]] = {
@@ -161,9 +165,6 @@ MAKERS: Final[dict[str, Callable[[pytest.FixtureRequest, Path, str | None], Abst
     "ssh": ssh,
     "restricted": restricted,
 }
-CARRIED: Final = ("winrm", "ssh") if THOROUGH else ()
-"""Ways that only carry what a local PowerShell answers: with each change, the contract of hosts and the faults in
-guests go over them, this at night."""
 
 DIRECT: Final = ["simulator", *map(on_engine, ("local", "restricted", *CARRIED))]
 INSIDE: Final = ["inside: simulator", *(on_engine(f"inside: {name}") for name in ("local", *CARRIED))]

@@ -23,7 +23,7 @@ from hvintegration.service_kind import ServiceKind
 from hvintegration.simulator import LinuxProcess, LinuxSystem, Machine, ServiceSetting, World
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Transport
-from tests.support.amounts import THOROUGH
+from tests.support.amounts import at_night
 from tests.support.kept import Kept
 from tests.support.linux_guest import HOSTILE, KINDS, LinuxGuest
 
@@ -195,14 +195,15 @@ Way = Simulated | Real
 REAL: Final = {init: pytest.param(init, marks=pytest.mark.xdist_group(f"linux-{init}")) for init in KINDS}
 
 
-def on(*inits: str, simulator: bool = True) -> pytest.MarkDecorator:
-    """On guests with one of these init systems."""
-    simulated = [f"simulator: {init}" for init in inits] if simulator else []
-    ways = [*simulated, *(REAL[init] for init in inits)]
+def on(*inits: str, by_day: tuple[str, ...] = KINDS) -> pytest.MarkDecorator:
+    """On guests with one of these init systems, real and simulated; on some real ones only at night."""
+    night = [pytest.param(init, marks=[*REAL[init].marks, at_night]) for init in inits if init not in by_day]
+    ways = [*(f"simulator: {init}" for init in inits), *(REAL[init] for init in inits if init in by_day), *night]
     return pytest.mark.parametrize("way", ways, indirect=True)
 
 
 everywhere = on(*KINDS)
+alike_everywhere = on(*KINDS, by_day=("systemd", "none"))
 
 
 @pytest.fixture(scope="session")
@@ -241,7 +242,7 @@ def round_trips(guest: Guest, verb: Verb) -> int:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-@everywhere
+@alike_everywhere
 def test_a_guest_is_found_to_be_of_linux_and_describes_itself(way: Way) -> None:
     way.have()
     guest = way.guest(family=None)
@@ -254,7 +255,7 @@ def test_a_guest_is_found_to_be_of_linux_and_describes_itself(way: Way) -> None:
     assert info.powershell_version is None
 
 
-@everywhere
+@alike_everywhere
 def test_all_six_are_listed(way: Way) -> None:
     listed = way.have(stopped=(VSS,)).services.list()
 
@@ -271,7 +272,7 @@ def test_all_six_are_listed(way: Way) -> None:
         assert state.health is (Health.OK if state.running else Health.PROBLEM)
 
 
-@everywhere
+@alike_everywhere
 def test_an_inventory_is_both_and_can_be_stored(way: Way) -> None:
     guest = way.have()
     inventory = guest.inventory()
@@ -281,7 +282,7 @@ def test_an_inventory_is_both_and_can_be_stored(way: Way) -> None:
     assert '"hv_kvp_daemon"' in json.dumps(inventory.to_dict())
 
 
-@everywhere
+@alike_everywhere
 def test_questions_take_one_round_trip_and_changes_two_at_most(way: Way) -> None:
     guest = way.have()
     verbs: list[Verb] = [
@@ -298,7 +299,7 @@ def test_questions_take_one_round_trip_and_changes_two_at_most(way: Way) -> None
     assert round_trips(guest, lambda guest: guest.services["kvp"].restart()) <= 4
 
 
-@everywhere
+@alike_everywhere
 def test_another_machine_is_neither_told_nor_changed(way: Way) -> None:
     way.have()
     guest = way.guest(vm_id=machine_id(2))
@@ -375,7 +376,7 @@ def test_last_words_are_for_those_who_may_read_the_journal(way: Way) -> None:
     assert way.guest("plain").services["vss"].state().last_words is None
 
 
-@everywhere
+@alike_everywhere
 def test_the_guest_tells_what_else_matters(way: Way) -> None:
     info = way.have().info()
     assert (info.on_hyperv, info.time_sources, info.domain_controller) == (True, (), None)
@@ -384,7 +385,7 @@ def test_the_guest_tells_what_else_matters(way: Way) -> None:
     assert info.readable_pools == tuple(f"/var/lib/hyperv/.kvp_pool_{number}" for number in range(5))
 
 
-@everywhere
+@alike_everywhere
 def test_a_device_that_another_process_holds_is_told(way: Way) -> None:
     guest = way.have(held=(VSS,))
     for user in ("root", "admin"):
@@ -393,7 +394,7 @@ def test_a_device_that_another_process_holds_is_told(way: Way) -> None:
     assert guest.services["vss"].state().running is False
 
 
-@everywhere
+@alike_everywhere
 def test_what_the_host_does_not_offer_cannot_be_started(way: Way) -> None:
     guest = way.have(withdrawn=(VSS,))
     state = guest.services["vss"].state()
@@ -403,7 +404,7 @@ def test_what_the_host_does_not_offer_cannot_be_started(way: Way) -> None:
     assert failed.value.expected == "enabled on the host"
 
 
-@everywhere
+@alike_everywhere
 @pytest.mark.parametrize("kind", [*IN_KERNEL, ServiceKind.POWERSHELL_DIRECT, ServiceKind.REMOTE_DESKTOP_VIRTUALIZATION])
 def test_what_no_daemon_serves_is_refused_before_anything_is_sent(way: Way, kind: ServiceKind) -> None:
     guest = way.guest()
@@ -498,10 +499,14 @@ SEEN_BY_ALL: Final = [
 
 
 COMPARED: Final = [
-    pytest.param(init, state, marks=REAL[init].marks, id=f"{number}-{init}")
+    pytest.param(
+        init,
+        state,
+        marks=[*REAL[init].marks, *([] if init == "systemd" or number == 2 else [at_night])],
+        id=f"{number}-{init}",
+    )
     for init in KINDS
     for number, state in enumerate(STATES)
-    if init == "systemd" or number == 2 or THOROUGH
 ]
 """Each state on one init system, and on all one that differs by them; at night, all on all."""
 

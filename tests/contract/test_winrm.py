@@ -19,6 +19,7 @@ from hvintegration.errors import (
 )
 from hvintegration.simulator import Machine
 from hvintegration.testing import TransportContract, machine_id
+from tests.support.amounts import at_night, some_by_day
 from tests.support.kept import Kept
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def over_tls(tls_bridge: Bridge, certificate: Certificate) -> Iterator[WinRM]:
     winrm.close()
 
 
+@at_night
 class TestBasicOverTLS(WinRMContract):
     """A certificate of an authority that is trusted by a file."""
 
@@ -113,6 +115,7 @@ def restricted(restricted_bridge: Bridge) -> Iterator[WinRM]:
     winrm.close()
 
 
+@at_night
 class TestRestrictedEndpoint(WinRMContract):
     """An endpoint that runs no scripts, with the role for operators."""
 
@@ -155,7 +158,7 @@ class TestFaultsAsRecorded:
         faulty_bridge.misbehave(plan=[plan])
         assert len(faulty.vms.list()) == 150
 
-    @pytest.mark.parametrize("form", ["wsman", "wmi"])
+    @pytest.mark.parametrize("form", some_by_day(["wsman", "wmi"], ["wmi"]))
     @pytest.mark.parametrize(
         ("action", "code", "quota"),
         [

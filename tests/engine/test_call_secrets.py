@@ -26,6 +26,7 @@ from hvintegration.errors import ConfigurationError, HvError, TransportTimeoutEr
 from hvintegration.scripts import Effect, Language
 from hvintegration.session import Session
 from hvintegration.simulator import demo_world
+from tests.support.amounts import some_by_day
 from tests.support.other_script import OtherScript, powershell
 from tests.support.secrecy import everything_logged
 
@@ -83,7 +84,7 @@ class Way:
     key: int
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module", params=some_by_day(WAYS, ("restricted endpoint", "WinRM", "SSH, a shell")))
 def way(request: pytest.FixtureRequest, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     name, script, key = str(request.param), SCRIPT, 1
     folder = tmp_path_factory.mktemp("way")

@@ -10,8 +10,9 @@ from hvintegration import Host, Local, World
 from hvintegration.service_kind import HOST_MANAGED
 from hvintegration.simulator import Machine, ServiceSetting
 from hvintegration.testing import machine_id
+from tests.support.amounts import at_night
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, at_night]
 
 MACHINES = 500
 NOTES = 'Änderung: [geprüft], {ja}, "nein" \\ & <b> _x0041_ 😀\n' * 40

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.amounts import some_by_day
 from tests.support.time_limit import GRACE
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc: the memory of a process")
@@ -42,7 +43,7 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("behaviour", HOSTILE)
+@pytest.mark.parametrize("behaviour", some_by_day(HOSTILE, HOSTILE[::3]))
 def test_it_ends_in_time_and_in_little_memory(world_file: Path, behaviour: str) -> None:
     program = [sys.executable, str(FAKE), behaviour, str(world_file)]
     asking = [sys.executable, str(ASKING), str(SECONDS), str(GRACE), *program]

@@ -15,6 +15,7 @@ import pytest
 
 from hvintegration import SSH, Host
 from hvintegration.errors import ConnectError, ConnectionLostError, TransportTimeoutError
+from tests.support.amounts import some_by_day
 from tests.support.endpoints import SSHEndpoint, wait_until
 from tests.support.fault_table import LONG, Table, ask, made_in, mend_proxy, set_up_proxy
 from tests.support.secrecy import PASSWORD, USERNAME, Records, marked_world
@@ -80,7 +81,7 @@ def test_subsystem(name: str, verb: str, records: Records) -> None:
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
-@pytest.mark.parametrize("name", ONE_BY_ONE)
+@pytest.mark.parametrize("name", some_by_day(ONE_BY_ONE, ONE_BY_ONE[::3]))
 def test_a_process_for_each_call(name: str, verb: str, records: Records) -> None:
     check_row(name, verb, "process")
 

@@ -19,6 +19,7 @@ from hvintegration.scripts import SCRIPTS
 from hvintegration.simulator import Machine
 from hvintegration.simulator.store import FileStore
 from hvintegration.testing import TransportContract, machine_id
+from tests.support.amounts import at_night
 from tests.support.kept import Kept
 from tests.support.kerberos_realm import PASSWORD, USER, Realm
 from tests.support.recording_relay import RecordingRelay
@@ -52,6 +53,7 @@ def with_ticket(bridge: Bridge) -> Iterator[WinRM]:
     winrm.close()
 
 
+@at_night
 class TestContract(TransportContract):
     """With the ticket in the cache, encrypted by Kerberos, over plain HTTP."""
 

@@ -22,12 +22,14 @@ from hypothesis import strategies as st
 
 from hvintegration import scripts
 from hvintegration.scripts import SH_SCRIPTS, loader_arguments
+from tests.support.amounts import at_night
 
 FOLDER = importlib.resources.files(scripts) / "sh"
 NAMES = tuple(script.name for script in SH_SCRIPTS)
 
 SHELLS = ("dash", "busybox sh", "bash", "bash --posix", "mksh", "ksh")
 LOGIN_SHELLS = (*SHELLS, "zsh", "fish", "tcsh")
+SHELLS_BY_DAY = ("dash", "busybox sh")
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX shell"),
@@ -35,17 +37,21 @@ pytestmark = [
 ]
 
 
-def installed(shells: tuple[str, ...]) -> list[Any]:
+def installed(shells: tuple[str, ...], by_day: tuple[str, ...] = LOGIN_SHELLS) -> list[Any]:
     programs = {shell: shell.partition(" ")[0] for shell in shells}
     return [
         pytest.param(
-            shell, marks=pytest.mark.skipif(shutil.which(program) is None, reason=f"the shell {program} is missing")
+            shell,
+            marks=[
+                pytest.mark.skipif(shutil.which(program) is None, reason=f"the shell {program} is missing"),
+                *([] if shell in by_day else [at_night]),
+            ],
         )
         for shell, program in programs.items()
     ]
 
 
-every_shell = pytest.mark.parametrize("shell", installed(SHELLS))
+every_shell = pytest.mark.parametrize("shell", installed(SHELLS, SHELLS_BY_DAY))
 every_login_shell = pytest.mark.parametrize("login_shell", installed(LOGIN_SHELLS))
 
 needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")

@@ -20,6 +20,7 @@ from hvintegration.simulator import Fault, Machine, demo_world
 from hvintegration.simulator.store import FileStore
 from hvintegration.testing import HOSTILE_NAMES, TransportContract, machine_id
 from hvintegration.transports.ssh.interpreters import WINDOWS_POWERSHELL
+from tests.support.amounts import some_by_day
 from tests.support.endpoints import wait_until
 from tests.support.kept import Kept
 from tests.support.other_script import powershell
@@ -101,7 +102,7 @@ def ssh(way: str, reach: Callable[[str], tuple[Sshd, SSH]]) -> SSH:
     return reach(way)[1]
 
 
-@pytest.mark.parametrize("way", ["subsystem", "program"], indirect=True)
+@pytest.mark.parametrize("way", some_by_day(["subsystem", "program"], ["subsystem"]), indirect=True)
 class TestOpenSsh(TransportContract):
     @pytest.fixture
     def world_file(self, server: Sshd) -> Path:

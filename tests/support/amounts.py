@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from collections.abc import Container, Iterable
+from typing import Any, Final, TypeVar
+
+import pytest
+
+__all__ = ["THOROUGH", "at_night", "some_by_day"]
 
 THOROUGH: Final = bool(os.environ.get("HVINTEGRATION_THOROUGH"))
-"""Whether all of what is much alike is tested, instead of some of it."""
+"""Whether all is tested, as at night, and not only what differs from all else."""
+
+at_night = pytest.mark.at_night
+"""For tests of what others test as well, on another way or in another number."""
+
+T = TypeVar("T")
+
+
+def some_by_day(every: Iterable[T], by_day: Container[T]) -> list[Any]:
+    """Parameters: *every* one at night, and those *by_day* at any time."""
+    return [value if value in by_day else pytest.param(value, marks=at_night) for value in every]
