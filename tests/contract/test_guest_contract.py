@@ -166,7 +166,7 @@ MAKERS: Final[dict[str, Callable[[pytest.FixtureRequest, Path, str | None], Abst
     "restricted": restricted,
 }
 
-DIRECT: Final = ["simulator", *map(on_engine, ("local", "restricted", *CARRIED))]
+DIRECT: Final = ["simulator", *map(on_engine, ("local", *CARRIED, "restricted"))]
 INSIDE: Final = ["inside: simulator", *(on_engine(f"inside: {name}") for name in ("local", *CARRIED))]
 
 directly = pytest.mark.parametrize("way", DIRECT, indirect=True, scope="module")

@@ -139,21 +139,21 @@ def faulty(faulty_bridge: Bridge, folder: Path) -> Iterator[Host]:
     faulty_bridge.misbehave()
 
 
+PASSING: list[dict[str, object]] = [
+    {"action": "Create", "code": 1018},
+    {"action": "Create", "code": 2147943418},
+    {"action": "Create", "code": 995},
+    {"action": "Receive", "code": 995, "of": "pool"},
+    {"action": "Receive", "code": 995, "of": "pipeline"},
+    {"action": "Command", "code": 1726},
+    {"action": "Command", "code": 2150858843},
+]
+
+
 class TestFaultsAsRecorded:
     """See the bridge for what is recorded of each."""
 
-    @pytest.mark.parametrize(
-        "plan",
-        [
-            {"action": "Create", "code": 1018},
-            {"action": "Create", "code": 2147943418},
-            {"action": "Create", "code": 995},
-            {"action": "Receive", "code": 995, "of": "pool"},
-            {"action": "Receive", "code": 995, "of": "pipeline"},
-            {"action": "Command", "code": 1726},
-            {"action": "Command", "code": 2150858843},
-        ],
-    )
+    @pytest.mark.parametrize("plan", some_by_day(PASSING, PASSING[::3]))
     def test_what_passes_is_tried_again(self, faulty: Host, faulty_bridge: Bridge, plan: dict[str, object]) -> None:
         faulty_bridge.misbehave(plan=[plan])
         assert len(faulty.vms.list()) == 150

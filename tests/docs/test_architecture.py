@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def module_of(path: Path) -> str:
 FILES = {module_of(path): path for path in PACKAGE.rglob("*.py")}
 
 
-def imported_by(path: Path) -> Iterator[str]:
+def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "hvintegration":
             inside = node.module.partition(".")[2]
@@ -43,7 +44,9 @@ def imported_by(path: Path) -> Iterator[str]:
             )
 
 
-IMPORTS = {module: set(imported_by(path)) - {module} for module, path in FILES.items()}
+@functools.cache
+def imported_by(module: str) -> frozenset[str]:
+    return frozenset(imports(FILES[module])) - {module}
 
 
 def folder_of(module: str) -> str:
@@ -70,7 +73,7 @@ def test_every_module_is_on_the_map() -> None:
 @pytest.mark.parametrize("module", sorted(FILES))
 def test_a_folder_imports_only_from_those_above_it_on_the_map(module: str) -> None:
     own = folder_of(module)
-    for imported in IMPORTS[module]:
+    for imported in imported_by(module):
         other = folder_of(imported)
         assert other == own or FOLDERS[other] < FOLDERS[own], imported
 
@@ -78,7 +81,7 @@ def test_a_folder_imports_only_from_those_above_it_on_the_map(module: str) -> No
 @pytest.mark.parametrize("folder", sorted(FOLDERS))
 def test_imports_within_a_folder_have_no_circles(folder: str) -> None:
     inside = {
-        module: {imported for imported in IMPORTS[module] if folder_of(imported) == folder}
+        module: {imported for imported in imported_by(module) if folder_of(imported) == folder}
         for module in FILES
         if folder_of(module) == folder
     }

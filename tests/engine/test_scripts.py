@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -22,6 +23,7 @@ from hvintegration.scripts import SCRIPTS, bootstrap_arguments
 from hvintegration.session import Session
 from hvintegration.simulator import demo_world
 from hvintegration.simulator.functions import FUNCTIONS
+from tests.support.amounts import some_by_day
 from tests.support.other_script import powershell
 
 pytestmark = pytest.mark.engine
@@ -143,25 +145,23 @@ def test_other_streams_are_not_mixed_into_the_answer(session: Session) -> None:
     assert session.run(ask(noise)).errors == ()
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ('\'{"schema":1,"result":\'', ProtocolError),
-        ("'not json'", ProtocolError),
-        ("'{\"schema\":1,\"errors\":' + '[' * 1000 + ']' * 1000 + '}'", ProtocolError),
-        ("'\"' + 'x' * 100000000 + '\"'", ProtocolError),
-        ("1..3", ProtocolError),
-        ("", ProtocolError),
-        ("$a = @(); foreach ($i in 1..200) { $a = , $a }; , $a", HvError),
-        ("[System.Environment]::Exit(5)", HvError),
-        ("throw 'nein'", RemoteError),
-        ("{ syntax", RemoteError),
-    ],
-    ids=["cut", "text", "deep", "huge", "several", "nothing", "nested", "exit", "throw", "syntax"],
-)
-def test_a_wrong_answer_is_an_error_and_the_next_one_is_right(
-    session: Session, text: str, error: type[HvError]
-) -> None:
+WRONG: Final = {
+    "cut": ('\'{"schema":1,"result":\'', ProtocolError),
+    "text": ("'not json'", ProtocolError),
+    "deep": ("'{\"schema\":1,\"errors\":' + '[' * 1000 + ']' * 1000 + '}'", ProtocolError),
+    "huge": ("'\"' + 'x' * 100000000 + '\"'", ProtocolError),
+    "several": ("1..3", ProtocolError),
+    "nothing": ("", ProtocolError),
+    "nested": ("$a = @(); foreach ($i in 1..200) { $a = , $a }; , $a", HvError),
+    "exit": ("[System.Environment]::Exit(5)", HvError),
+    "throw": ("throw 'nein'", RemoteError),
+    "syntax": ("{ syntax", RemoteError),
+}
+
+
+@pytest.mark.parametrize("wrong", some_by_day(WRONG, ("huge", "nested", "exit", "throw")))
+def test_a_wrong_answer_is_an_error_and_the_next_one_is_right(session: Session, wrong: str) -> None:
+    text, error = WRONG[wrong]
     with pytest.raises(error):
         session.run(ask(f"param($Document) {text}"))
 

@@ -17,6 +17,7 @@ import pytest
 from hvintegration import Host, Recorder, Replay, Simulator, World
 from hvintegration.processes import Lock
 from hvintegration.simulator.store import FileStore
+from tests.support.amounts import some_by_day
 from tests.support.endpoints import SSHEndpoint, WSManEndpoint, wait_until
 from tests.support.forks import CONNECTIONS, check, command
 from tests.support.time_limit import within
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 FAKE: Final = Path(__file__).with_name("fake_powershell.py")
 SCENARIOS: Final = list(CONNECTIONS)
+SOME_SCENARIOS: Final = ["a_fork_within_a_call", "pools"]
 
 
 def over_ssh(endpoint: SSHEndpoint) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def over_winrm(endpoint: WSManEndpoint) -> dict[str, Any]:
     return arguments | {"auth": "basic", "tls": True, "certificate_sha256": server.certificate.sha256}
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", some_by_day(SCENARIOS, SOME_SCENARIOS))
 def test_on_this_machine(world_file: Path, scenario: str) -> None:
     check(scenario, "Local", program=[sys.executable, str(FAKE), "none", str(world_file)])
 
@@ -61,8 +63,8 @@ def test_on_the_engine(engine: str, world_file: Path, scenario: str, monkeypatch
     check(scenario, "Local", program=engine)
 
 
-@pytest.mark.parametrize("way", ["subsystem", "process"])
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("way", some_by_day(["subsystem", "process"], ["subsystem"]))
+@pytest.mark.parametrize("scenario", some_by_day(SCENARIOS, SOME_SCENARIOS))
 def test_over_ssh(way: Way, scenario: str) -> None:
     with SSHEndpoint(way) as endpoint:
         check(scenario, "SSH", **over_ssh(endpoint))
@@ -71,7 +73,7 @@ def test_over_ssh(way: Way, scenario: str) -> None:
         assert wait_until(lambda: endpoint.left() == {}), endpoint.left()
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["sealed", "tls"])
+@pytest.mark.parametrize("tls", some_by_day([False, True], [False]), ids=["sealed", "tls"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_over_winrm(*, tls: bool, scenario: str) -> None:
     with WSManEndpoint(tls=tls) as endpoint:

@@ -108,15 +108,6 @@ class Guests:
         return self.world.with_name(f"{self.world.name}.{ending}")
 
 
-@pytest.fixture
-def guests(engine_of_guests: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guests]:
-    """Over a PowerShell of this machine."""
-    found = Guests(tmp_path / "world.json")
-    monkeypatch.setenv("HYPERV_WORLD", str(found.world))
-    with hv.Host(hv.Local(engine_of_guests)) as found.host:
-        yield found
-
-
 @pytest.fixture(scope="module", params=some_by_day(["local", "WinRM", "SSH"], ["local"]))
 def leading(
     request: pytest.FixtureRequest, engine_of_guests: str, tmp_path_factory: pytest.TempPathFactory
@@ -138,8 +129,8 @@ def leading(
 
 
 @pytest.fixture
-def way(leading: tuple[Path, Callable[[], hv.Transport]]) -> Iterator[Guests]:
-    """Over each way to the host."""
+def guests(leading: tuple[Path, Callable[[], hv.Transport]]) -> Iterator[Guests]:
+    """Guests in which nothing is wrong yet."""
     world, transport = leading
     found = Guests(world)
     with hv.Host(transport()) as found.host:
@@ -153,40 +144,40 @@ def way(leading: tuple[Path, Callable[[], hv.Transport]]) -> Iterator[Guests]:
 
 @pytest.mark.usefixtures("hasty_writes")
 def test_a_stop_that_hangs_ends_in_time_and_the_host_and_other_guests_answer_within_the_same_deadline(
-    way: Guests,
+    guests: Guests,
 ) -> None:
-    way.host.info()
-    way.have("Stop-Service hang")
+    guests.host.info()
+    guests.have("Stop-Service hang")
     deadline = hv.Deadline(60)
     with within(60 + GRACE):
         with pytest.raises(TransportTimeoutError):
-            way.guest().services["vss"].stop(timeout=hv.Deadline(40))
-        assert way.host.info(timeout=deadline).name == "HV01"
-        assert way.guest(2).services["vss"].state(timeout=deadline).running
-    assert way.called == ["Stop-Service vmicvss"]
-    assert way.guest().services["vss"].state().running
+            guests.guest().services["vss"].stop(timeout=hv.Deadline(40))
+        assert guests.host.info(timeout=deadline).name == "HV01"
+        assert guests.guest(2).services["vss"].state(timeout=deadline).running
+    assert guests.called == ["Stop-Service vmicvss"]
+    assert guests.guest().services["vss"].state().running
 
 
-def test_a_read_that_hangs_ends_in_time(way: Guests) -> None:
-    way.host.info()
-    way.have("Get-Service hang")
+def test_a_read_that_hangs_ends_in_time(guests: Guests) -> None:
+    guests.host.info()
+    guests.have("Get-Service hang")
     with within(30), pytest.raises(TransportTimeoutError):
-        way.guest().services.list(timeout=2)
-    way.assert_all_is_well()
+        guests.guest().services.list(timeout=2)
+    guests.assert_all_is_well()
 
 
-def test_what_a_guest_dies_of_before_it_is_done_is_done_once(way: Guests) -> None:
-    way.have("Stop-Service exit")
-    (made,) = way.guest().set_services({"vss": False}, timeout=120)
+def test_what_a_guest_dies_of_before_it_is_done_is_done_once(guests: Guests) -> None:
+    guests.have("Stop-Service exit")
+    (made,) = guests.guest().set_services({"vss": False}, timeout=120)
     assert (made.outcome, made.state and made.state.status) == (ChangeOutcome.CHANGED, "Stopped")
-    assert way.called == ["Stop-Service vmicvss"] * 2
+    assert guests.called == ["Stop-Service vmicvss"] * 2
 
 
-def test_what_a_guest_dies_of_after_it_is_done_is_not_done_again(way: Guests) -> None:
-    way.have("Stop-Service done-exit")
-    (made,) = way.guest().set_services({"vss": False}, timeout=120)
+def test_what_a_guest_dies_of_after_it_is_done_is_not_done_again(guests: Guests) -> None:
+    guests.have("Stop-Service done-exit")
+    (made,) = guests.guest().set_services({"vss": False}, timeout=120)
     assert (made.outcome, made.before) == (ChangeOutcome.CONFIRMED, None)
-    assert way.called == ["Stop-Service vmicvss"]
+    assert guests.called == ["Stop-Service vmicvss"]
 
 
 def test_of_many_changes_each_is_made_once(guests: Guests) -> None:
@@ -264,12 +255,12 @@ def test_a_start_that_never_ends_is_an_error_in_time_with_the_state_then(guests:
 # -- a guest that refuses ------------------------------------------------------------------------------------------
 
 
-def test_a_refused_change_changes_nothing_and_says_who_may(way: Guests) -> None:
-    way.have("Stop-Service denied")
+def test_a_refused_change_changes_nothing_and_says_who_may(guests: Guests) -> None:
+    guests.have("Stop-Service denied")
     with pytest.raises(PermissionDeniedError) as denied:
-        way.guest().services["vss"].stop()
+        guests.guest().services["vss"].stop()
     assert "administrator of the guest" in str(denied.value.hint)
-    assert way.guest().services["vss"].state().running
+    assert guests.guest().services["vss"].state().running
 
 
 def test_services_that_may_not_be_listed_are_not_called_absent(guests: Guests) -> None:
@@ -328,10 +319,10 @@ def test_a_write_without_a_session_has_changed_nothing(guests: Guests) -> None:
     assert (error.value.may_have_run, guests.called) == (False, [])
 
 
-def test_a_session_that_is_lost_after_the_change_is_read_back(way: Guests) -> None:
-    way.have(sessions=["good", f"after {LOST}"])
-    (made,) = way.guest().set_services({"vss": False}, timeout=120)
-    assert (made.outcome, way.called) == (ChangeOutcome.CONFIRMED, ["Stop-Service vmicvss"])
+def test_a_session_that_is_lost_after_the_change_is_read_back(guests: Guests) -> None:
+    guests.have(sessions=["good", f"after {LOST}"])
+    (made,) = guests.guest().set_services({"vss": False}, timeout=120)
+    assert (made.outcome, guests.called) == (ChangeOutcome.CONFIRMED, ["Stop-Service vmicvss"])
 
 
 @pytest.mark.parametrize("session", [f"before {LOST}", "before SomethingElse RemoteException"])

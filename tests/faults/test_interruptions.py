@@ -21,6 +21,7 @@ import pytest
 from hvintegration import ChangeOutcome, Host, Inventory, ServiceChange, ServiceKind
 from hvintegration.errors import HvError, OutcomeUnknownError, TransportError
 from hvintegration.simulator import demo_world
+from tests.support.amounts import at_night
 from tests.support.endpoints import BridgeEndpoint, Endpoint, SshdEndpoint, SSHEndpoint, WSManEndpoint, wait_until
 from tests.support.fault_proxy import Kind
 
@@ -265,6 +266,7 @@ def sshd_server(engine: str, start_sshd: Callable[..., Sshd]) -> Sshd:
     return start_sshd(f"Subsystem powershell {engine} -sshs -NoLogo -NoProfile")
 
 
+@at_night
 @pytest.mark.engine
 @pytest.mark.timeout(0 if TIMES > 200 else 300)
 def test_on_a_real_powershell_over_ssh(sshd_server: Sshd) -> None:

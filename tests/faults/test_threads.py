@@ -22,7 +22,7 @@ from tests.support.endpoints import Endpoint, SSHEndpoint, WSManEndpoint, wait_u
 if TYPE_CHECKING:
     from tests.support.ssh_server import Way
 
-QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "400"))
+QUERIES: Final = int(os.environ.get("HVINTEGRATION_QUERIES", "200"))
 THREADS: Final = 32
 QUERIES_OF_A_ROUND: Final = 3
 WARMING: Final = 1

@@ -94,8 +94,7 @@ def check_row(name: str, verb: str, *, tls: bool) -> float:
     return seconds
 
 
-@pytest.mark.parametrize("verb", ["read", "write"])
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(("name", "verb"), TABLE.all_of())
 def test_sealed_messages(name: str, verb: str, records: Records) -> None:
     TABLE.note(name, verb, check_row(name, verb, tls=False))
 

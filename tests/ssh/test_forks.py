@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.support.amounts import some_by_day
 from tests.support.endpoints import wait_until
 from tests.support.forks import check
 
@@ -43,7 +44,7 @@ server.shutdown(socket.SHUT_WR)
 
 
 @pytest.mark.parametrize("scenario", ["children_that_do_not_use_it", "forks_during_calls"])
-@pytest.mark.parametrize("through", ["nothing", "a jump host", "a program"])
+@pytest.mark.parametrize("through", some_by_day(["nothing", "a jump host", "a program"], ["nothing"]))
 def test_over_a_real_server(
     start_sshd: Callable[..., Sshd],
     engine: str,

@@ -20,5 +20,8 @@ T = TypeVar("T")
 
 
 def some_by_day(every: Iterable[T], by_day: Container[T]) -> list[Any]:
-    """Parameters: *every* one at night, and those *by_day* at any time."""
-    return [value if value in by_day else pytest.param(value, marks=at_night) for value in every]
+    """Parameters, or tuples of them: *every* one at night, and those *by_day* at any time."""
+    return [
+        value if value in by_day else pytest.param(*(value if isinstance(value, tuple) else [value]), marks=at_night)
+        for value in every
+    ]

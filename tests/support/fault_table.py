@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hvintegration import ChangeOutcome, Host, World
 from hvintegration.errors import HvError, TransportError
+from tests.support.amounts import some_by_day
 from tests.support.endpoints import Endpoint
 from tests.support.fault_proxy import FaultProxy
 from tests.support.secrecy import assert_clean, assert_clean_error
@@ -26,6 +27,14 @@ class Table:
     def __init__(self, file: Path) -> None:
         self.rows: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
         self._file = file
+
+    def all_of(self) -> list[Any]:
+        """Each row with each verb; by day without a read that ends as the write does, which is a read as well."""
+        pairs = [(name, verb) for name in self.rows for verb in ("read", "write")]
+        return some_by_day(pairs, [(name, verb) for name, verb in pairs if verb == "write" or self._differs(name)])
+
+    def _differs(self, name: str) -> bool:
+        return bool(self.rows[name]["read"] != self.rows[name]["write"])
 
     def note(self, name: str, verb: str, seconds: float) -> None:
         """Write into the file how long a row took, if that is wanted."""
