@@ -56,7 +56,9 @@ def test_on_this_machine(world_file: Path, scenario: str) -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("scenario", ["children_that_do_not_use_it", "forks_during_calls"])
+@pytest.mark.parametrize(
+    "scenario", some_by_day(["children_that_do_not_use_it", "forks_during_calls"], ["forks_during_calls"])
+)
 def test_on_the_engine(engine: str, world_file: Path, scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYPERV_WORLD", str(world_file))
 
@@ -84,7 +86,7 @@ def test_over_winrm(*, tls: bool, scenario: str) -> None:
         assert endpoint.server.counts["connections"] <= 2 * created, "a shell has one to ask by and one to end it by"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", some_by_day(SCENARIOS, SOME_SCENARIOS))
 def test_on_a_world_file(world_file: Path, scenario: str) -> None:
     check(scenario, "Simulator", world=str(world_file))
 

@@ -251,6 +251,7 @@ def bridge(start_bridge: Callable[..., Bridge], bridged_world: Path) -> Bridge:
     return start_bridge(auth="ntlm", world=bridged_world)
 
 
+@at_night
 @pytest.mark.engine
 @pytest.mark.timeout(0 if TIMES > 200 else 300)
 def test_on_a_real_powershell(bridge: Bridge, bridged_world: Path) -> None:

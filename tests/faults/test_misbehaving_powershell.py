@@ -123,7 +123,9 @@ def test_an_answer_of_100_megabytes_is_refused(misbehaving: Callable[..., Host])
         misbehaving("huge").inventory()
 
 
-@pytest.mark.parametrize("behaviour", MADE_BUT_UNANSWERED + MADE_BUT_GARBLED)
+@pytest.mark.parametrize(
+    "behaviour", [*MADE_BUT_UNANSWERED, *some_by_day(MADE_BUT_GARBLED, ["broken-json", "broken-base64"])]
+)
 def test_a_write_whose_answer_is_lost_is_read_back_and_not_repeated(
     misbehaving: Callable[..., Host], world_file: Path, behaviour: str
 ) -> None:
