@@ -39,7 +39,7 @@ class Severity(enum.StrEnum):
 
     @property
     def rank(self) -> int:
-        """Place in this order: 0 is the worst."""
+        """Place in this order; 0 is the worst."""
         return list(Severity).index(self)
 
 
