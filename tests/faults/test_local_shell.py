@@ -7,13 +7,14 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -27,6 +28,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
 )
 from hvintegration.scripts import GET_HOST, SH_GET_GUEST, Effect, Language
+from tests.faults.conftest import children
 from tests.faults.test_interrupts import at_random, interrupt_after
 from tests.support.endpoints import wait_until
 from tests.support.leftovers import nothing_left
@@ -192,6 +194,23 @@ def test_it_survives_ctrl_c_at_any_moment(local: Local) -> None:
     for interrupt in at_random(TIMES, 0.05, seed=6):
         interrupt(lambda: system_of(local))
         assert system_of(local) == platform.node()
+
+
+def test_ctrl_c_while_a_program_starts_leaves_no_process(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It strikes as soon as there is one, and nobody knows it yet."""
+    start = subprocess.Popen.__init__
+
+    def strike(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as it is called
+        start(*arguments, **options)
+        signal.raise_signal(signal.SIGALRM)
+        time.sleep(0.2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess.Popen, "__init__", strike)
+        assert interrupt_after(20, lambda: system_of(local)) is not None
+
+    assert wait_until(lambda: children() == [])
+    assert system_of(local) == platform.node()
 
 
 def test_closing_breaks_a_call_off(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.context: Any = None
         self.trusted = False
         self.token: str | None = None
+        self.certificate = b""
         self.owner.counts["connections"] += 1
         if self.owner.tls_context is not None:
             self.request = self.owner.tls_context.wrap_socket(
@@ -173,6 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if isinstance(self.request, ssl.SSLSocket):
                 self.request.do_handshake()
+                self.certificate = self.request.getpeercert(binary_form=True) or b""
             if self.owner.closing.is_set():
                 raise ConnectionAbortedError
         except OSError:
@@ -258,7 +260,7 @@ class _Handler(BaseHTTPRequestHandler):
             known = base64.b64encode(f"{self.owner.username}:{self.owner.password}".encode()).decode()
             return None if (scheme, token) == ("Basic", known) else Reply(401, authenticate='Basic realm="WSMAN"')
         if self.owner.auth == "certificate":
-            mapped = hashlib.sha256(self.request.getpeercert(binary_form=True)).hexdigest()
+            mapped = hashlib.sha256(self.certificate).hexdigest()
             return None if (scheme, mapped) == (_MUTUAL, self.owner.mapped) else Reply(403, kind="text/plain")
         if self.trusted and not token:
             return None

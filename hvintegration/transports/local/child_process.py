@@ -7,15 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from hvintegration.clock import Deadline
+from hvintegration.clock import MOST_SECONDS, Deadline
 from hvintegration.errors import ConnectError
 from hvintegration.processes import disown
 from hvintegration.transports.remoting.line_streams import LineStreams
+from hvintegration.transports.worker import Job
 
 __all__ = ["ChildProcess"]
 
@@ -33,11 +35,16 @@ class ChildProcess(LineStreams):
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it.
+        """Start it, in a thread: Ctrl-C, which strikes the main one, would leave a process that nobody knows.
 
         Raises:
             ConnectError: It could not be started.
         """
+        starting = Job(self._start)
+        threading.Thread(target=starting.do, name=f"{self._address} starts", daemon=True).start()
+        starting.result(Deadline(MOST_SECONDS))
+
+    def _start(self) -> None:
         try:
             self._process = process = subprocess.Popen(
                 self._command,
