@@ -76,7 +76,7 @@ def test_over_ssh(way: Way, scenario: str) -> None:
 
 
 @pytest.mark.parametrize("tls", some_by_day([False, True], [False]), ids=["sealed", "tls"])
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", some_by_day(SCENARIOS, [*SOME_SCENARIOS, "children_that_use_it"]))
 def test_over_winrm(*, tls: bool, scenario: str) -> None:
     with WSManEndpoint(tls=tls) as endpoint:
         check(scenario, "WinRM", **over_winrm(endpoint))

@@ -58,6 +58,9 @@ FAILING_READS = {
     "broken-packet": ProtocolError,
 }
 
+GARBLED = ("number", "deep-clixml", "doctype", "broken-fragment", "headless-fragment", "broken-packet", "two-objects")
+"""Some of the ways in which PowerShell talks nonsense."""
+
 FIRST_OF_A_KIND = {error: name for name, error in reversed(FAILING_READS.items())}.values()
 
 MADE_BUT_UNANSWERED = [
@@ -83,10 +86,9 @@ def test_noise_does_not_matter(misbehaving: Callable[..., Host], behaviour: str)
     assert host.vms["demovm"].services["gsi"].enable().health is Health.OK
 
 
-@pytest.mark.parametrize(("behaviour", "error"), FAILING_READS.items(), ids=FAILING_READS)
-def test_a_read_ends_in_time_in_the_right_error(
-    misbehaving: Callable[..., Host], behaviour: str, error: type[HvError]
-) -> None:
+@pytest.mark.parametrize("behaviour", some_by_day(FAILING_READS, FAILING_READS.keys() - GARBLED))
+def test_a_read_ends_in_time_in_the_right_error(misbehaving: Callable[..., Host], behaviour: str) -> None:
+    error = FAILING_READS[behaviour]
     host = misbehaving(behaviour)
     timeout = 3.0 if error is TransportTimeoutError else 20.0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,13 +29,12 @@ class Table:
         self.rows: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
         self._file = file
 
-    def all_of(self) -> list[Any]:
-        """Each row with each verb; by day without a read that ends as the write does, which is a read as well."""
-        pairs = [(name, verb) for name in self.rows for verb in ("read", "write")]
-        return some_by_day(pairs, [(name, verb) for name, verb in pairs if verb == "write" or self._differs(name)])
-
-    def _differs(self, name: str) -> bool:
-        return bool(self.rows[name]["read"] != self.rows[name]["write"])
+    def all_of(self, *, alike: Container[str] = ()) -> list[Any]:
+        """Each row with each verb; by day no row that is *alike* others, and no read that ends as the write does."""
+        every = [(name, verb) for name in self.rows for verb in ("read", "write")]
+        by_day = {(name, "write") for name in self.rows if name not in alike}
+        by_day |= {(name, "read") for name, _ in by_day if self.rows[name]["read"] != self.rows[name]["write"]}
+        return some_by_day(every, by_day)
 
     def note(self, name: str, verb: str, seconds: float) -> None:
         """Write into the file how long a row took, if that is wanted."""
