@@ -174,7 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if isinstance(self.request, ssl.SSLSocket):
                 self.request.do_handshake()
-                self.certificate = self.request.getpeercert(binary_form=True) or b""
+                with contextlib.suppress(AttributeError, ValueError):  # This server is closed meanwhile.
+                    self.certificate = self.request.getpeercert(binary_form=True) or b""
             if self.owner.closing.is_set():
                 raise ConnectionAbortedError
         except OSError:
