@@ -84,7 +84,7 @@ class Way:
     key: int
 
 
-@pytest.fixture(scope="module", params=some_by_day(WAYS, ("restricted endpoint", "WinRM", "SSH, a shell")))
+@pytest.fixture(scope="module", params=some_by_day(WAYS, ("WinRM", "SSH, a shell")))
 def way(request: pytest.FixtureRequest, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     name, script, key = str(request.param), SCRIPT, 1
     folder = tmp_path_factory.mktemp("way")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import pytest
 
@@ -21,6 +21,7 @@ from hvintegration.clock import Deadline
 from hvintegration.errors import UnsupportedError
 from hvintegration.scripts import SCRIPTS, Script
 from hvintegration.scripts.jea import REGISTRATION, ROLES, Role, endpoint_files
+from tests.support.amounts import some_by_day
 
 pytestmark = pytest.mark.engine
 
@@ -363,16 +364,17 @@ def test_registering_again_replaces_what_was_there(registering: Registering, mon
     assert session["TranscriptDirectory"] == "'C:\\Transcripts'"
 
 
+QUOTES: Final = "'‘’‚‛\n"
+NOT_REGISTERED: Final[list[tuple[dict[str, object], str]]] = [
+    ({}, "Name those who may connect"),
+    ({"Readers": ["nobody"]}, "nobody is unknown"),
+    ({"Readers": ["CORP\\Readers"], "Operators": ["nobody"]}, "nobody is unknown"),
+    *(({"Readers": [f"CORP\\O{quote}Brien"]}, "with a quote") for quote in QUOTES),
+]
+
+
 @needs_root
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({}, "Name those who may connect"),
-        ({"Readers": ["nobody"]}, "nobody is unknown"),
-        ({"Readers": ["CORP\\Readers"], "Operators": ["nobody"]}, "nobody is unknown"),
-        *(({"Readers": [f"CORP\\O{quote}Brien"]}, "with a quote") for quote in "'‘’‚‛\n"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "says"), some_by_day(NOT_REGISTERED, NOT_REGISTERED[::3]))
 def test_what_cannot_be_registered_changes_nothing(
     registering: Registering, arguments: dict[str, object], says: str
 ) -> None:

@@ -29,6 +29,7 @@ from hvintegration.scripts import (
 from hvintegration.service_kind import HOST_MANAGED, ServiceKind
 from hvintegration.simulator import Fault, GuestService, Machine, OperatingSystem, ServiceSetting
 from hvintegration.testing import HOSTILE_NAMES, machine_id
+from tests.support.amounts import THOROUGH
 
 pytestmark = pytest.mark.engine
 
@@ -271,12 +272,12 @@ def assert_equal(engine: Local, shared_world: Path, world: World, calls: list[Ca
 
 
 many = settings(
-    max_examples=150,
+    max_examples=150 if THOROUGH else 50,
     deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-fewer = settings(many, max_examples=25)
+fewer = settings(many, max_examples=25 if THOROUGH else 10)
 """For what sleeps half a second of real time in each change."""
 
 

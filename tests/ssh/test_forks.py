@@ -43,7 +43,10 @@ server.shutdown(socket.SHUT_WR)
 """What may carry an SSH connection, as nc does."""
 
 
-@pytest.mark.parametrize("scenario", ["children_that_do_not_use_it", "forks_during_calls"])
+BOTH: Final = ["children_that_do_not_use_it", "forks_during_calls"]
+
+
+@pytest.mark.parametrize("scenario", some_by_day(BOTH, BOTH[1:]))
 @pytest.mark.parametrize("through", some_by_day(["nothing", "a jump host", "a program"], ["nothing"]))
 def test_over_a_real_server(
     start_sshd: Callable[..., Sshd],
