@@ -364,19 +364,19 @@ def test_registering_again_replaces_what_was_there(registering: Registering, mon
     assert session["TranscriptDirectory"] == "'C:\\Transcripts'"
 
 
-QUOTES: Final = "'‘’‚‛\n"
-NOT_REGISTERED: Final[list[tuple[dict[str, object], str]]] = [
+QUOTED: Final = [[f"CORP\\O{quote}Brien"] for quote in "'‘’‚‛\n"]
+NOT_REGISTERED: Final[list[tuple[dict[str, list[str]], str]]] = [
     ({}, "Name those who may connect"),
     ({"Readers": ["nobody"]}, "nobody is unknown"),
     ({"Readers": ["CORP\\Readers"], "Operators": ["nobody"]}, "nobody is unknown"),
-    *(({"Readers": [f"CORP\\O{quote}Brien"]}, "with a quote") for quote in QUOTES),
+    *(({"Readers": readers}, "with a quote") for readers in QUOTED),
 ]
 
 
 @needs_root
 @pytest.mark.parametrize(("arguments", "says"), some_by_day(NOT_REGISTERED, NOT_REGISTERED[::3]))
 def test_what_cannot_be_registered_changes_nothing(
-    registering: Registering, arguments: dict[str, object], says: str
+    registering: Registering, arguments: dict[str, list[str]], says: str
 ) -> None:
     answer = registering(**arguments)
 
