@@ -84,11 +84,11 @@ sys.exit("That is the source tree!" if folder == pathlib.Path(sys.argv[1]) else 
 
 def run_tests(session: nox.Session, *arguments: str) -> None:
     """Run pytest; with ``HVINTEGRATION_COVERAGE``, keep what it covered for the session ``coverage``."""
-    # What tests assert is compiled once, and not by all processes at the same time.
-    whatever_comes = range(6)
-    collect = ("pytest", "--collect-only", "--quiet", "--numprocesses", "0", *arguments, *session.posargs)
-    session.run(*collect, env=INSTALLED_ONLY, silent=True, success_codes=whatever_comes)
     pytest = ("pytest", *WORKERS, *arguments, *session.posargs)
+    # What tests assert is compiled once, and not by all processes at the same time.
+    collect = (*pytest, "--collect-only", "--quiet", "--numprocesses", "0")
+    whatever_comes = range(6)
+    session.run(*collect, env=INSTALLED_ONLY, silent=True, success_codes=whatever_comes)
     if not os.environ.get("HVINTEGRATION_COVERAGE"):  # Measuring doubles what Python itself takes.
         session.run(*pytest, env=INSTALLED_ONLY)
         return

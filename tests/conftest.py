@@ -49,8 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Both start slowly.
     """
     if not THOROUGH:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("at_night")])
-        items[:] = [item for item in items if not item.get_closest_marker("at_night")]
+        for_the_night = {item for item in items if item.get_closest_marker("at_night")}
+        config.hook.pytest_deselected(items=list(for_the_night))
+        items[:] = [item for item in items if item not in for_the_night]
     for item in items:
         if not isinstance(item, pytest.Function):
             continue

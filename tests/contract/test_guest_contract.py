@@ -30,7 +30,7 @@ from hvintegration.models import ChangeOutcome, Health
 from hvintegration.simulator import GuestService, Machine, OperatingSystem, ServiceSetting, World
 from hvintegration.testing import HOSTILE_NAMES, machine_id
 from hvintegration.transports.base import Transport
-from tests.support.amounts import at_night
+from tests.support.amounts import night_unless
 from tests.support.kept import Kept
 from tests.support.sshd import QUICK_START
 
@@ -155,7 +155,7 @@ CARRIED: Final = ("winrm", "ssh")
 
 
 def on_engine(name: str) -> object:
-    return pytest.param(name, marks=[pytest.mark.engine, *([at_night] if name.endswith(CARRIED) else [])])
+    return pytest.param(name, marks=[pytest.mark.engine, *night_unless(not name.endswith(CARRIED))])
 
 
 MAKERS: Final[dict[str, Callable[[pytest.FixtureRequest, Path, str | None], AbstractContextManager[Transport]]]] = {

@@ -23,9 +23,9 @@ from hvintegration.service_kind import ServiceKind
 from hvintegration.simulator import LinuxProcess, LinuxSystem, Machine, ServiceSetting, World
 from hvintegration.testing import machine_id
 from hvintegration.transports.base import Transport
-from tests.support.amounts import at_night
+from tests.support.amounts import night_unless
 from tests.support.kept import Kept
-from tests.support.linux_guest import HOSTILE, KINDS, LinuxGuest
+from tests.support.linux_guest import HOSTILE, KINDS, SYSTEMCTL_START, LinuxGuest
 
 KVP, VSS, COPY = DAEMONS = (ServiceKind.KVP, ServiceKind.VSS, ServiceKind.GUEST_SERVICE_INTERFACE)
 SHORT: Final = {KVP: "kvp", VSS: "vss", COPY: "fcopy"}
@@ -174,17 +174,16 @@ class Real:
         units = " ".join(map(_unit, kinds))
         as_new = f"systemctl unmask {units}; systemctl disable {units}"
         on_systemd = f"case $(systemctl is-enabled {units}) in *masked* | *enabled*) {as_new} ;; esac; "
-        on_systemd += f"systemctl reset-failed {units}; "  # It starts a unit only a few times in ten seconds.
         starts = "; ".join(_by_init(self.init, SHORT[kind], "start") for kind in kinds)
         self._machine.shell((on_systemd if self.init == "systemd" else "") + starts)
 
 
 def _by_init(init: str, short: str, verb: str) -> str:
     """The command by hand."""
-    name = f"hv_{short}_daemon"
+    name, unit = f"hv_{short}_daemon", f"hv-{short}-daemon"
     by_hand = {"start": f"/bin/pidof {name} > /dev/null || {name}", "stop": f"kill -15 $(/bin/pidof {name}); sleep 0.2"}
     return {
-        "systemd": f"systemctl {verb} hv-{short}-daemon",
+        "systemd": SYSTEMCTL_START.format(unit) if verb == "start" else f"systemctl {verb} {unit}",
         "sysvinit": f"update-rc.d hv-{short}-daemon enable; /etc/init.d/hv-{short}-daemon {verb}",
         "openrc": f"rc-service hv-{short}-daemon {verb}",
         "none": by_hand[verb],
@@ -192,13 +191,16 @@ def _by_init(init: str, short: str, verb: str) -> str:
 
 
 Way = Simulated | Real
-REAL: Final = {init: pytest.param(init, marks=pytest.mark.xdist_group(f"linux-{init}")) for init in KINDS}
+
+
+def real_one(init: str, *more: object, by_day: bool, name: str | None = None) -> Any:  # noqa: ANN401 - pytest tells no type
+    """A real guest as a parameter, with *more* of the same test."""
+    return pytest.param(init, *more, marks=[pytest.mark.xdist_group(f"linux-{init}"), *night_unless(by_day)], id=name)
 
 
 def on(*inits: str, by_day: tuple[str, ...] = KINDS) -> pytest.MarkDecorator:
     """On guests with one of these init systems, real and simulated; on some real ones only at night."""
-    night = [pytest.param(init, marks=[*REAL[init].marks, at_night]) for init in inits if init not in by_day]
-    ways = [*(f"simulator: {init}" for init in inits), *(REAL[init] for init in inits if init in by_day), *night]
+    ways = [*(f"simulator: {init}" for init in inits), *(real_one(init, by_day=init in by_day) for init in inits)]
     return pytest.mark.parametrize("way", ways, indirect=True)
 
 
@@ -499,12 +501,7 @@ SEEN_BY_ALL: Final = [
 
 
 COMPARED: Final = [
-    pytest.param(
-        init,
-        state,
-        marks=[*REAL[init].marks, *([] if init == "systemd" or number == 2 else [at_night])],
-        id=f"{number}-{init}",
-    )
+    real_one(init, state, by_day=init == "systemd" or number == 2, name=f"{number}-{init}")
     for init in KINDS
     for number, state in enumerate(STATES)
 ]

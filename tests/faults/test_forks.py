@@ -19,7 +19,7 @@ from hvintegration.processes import Lock
 from hvintegration.simulator.store import FileStore
 from tests.support.amounts import some_by_day
 from tests.support.endpoints import SSHEndpoint, WSManEndpoint, wait_until
-from tests.support.forks import CONNECTIONS, check, command
+from tests.support.forks import CONNECTIONS, ON_THE_ENGINE, check, command
 from tests.support.time_limit import within
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ def test_on_this_machine(world_file: Path, scenario: str) -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(
-    "scenario", some_by_day(["children_that_do_not_use_it", "forks_during_calls"], ["forks_during_calls"])
-)
+@pytest.mark.parametrize("scenario", ON_THE_ENGINE)
 def test_on_the_engine(engine: str, world_file: Path, scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYPERV_WORLD", str(world_file))
 

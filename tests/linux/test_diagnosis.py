@@ -7,19 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from hvintegration import Finding, Guest, ServiceKind, Severity
-from tests.support.linux_guest import LinuxGuest
+from tests.support.linux_guest import SYSTEMCTL_START, LinuxGuest
 
 SYSTEMD = pytest.mark.parametrize("linux_guest", ["systemd"], indirect=True)
 UNIT = "hv-vss-daemon.service"
-START = f"systemctl reset-failed {UNIT}; systemctl start {UNIT}"
-"""It starts a unit only a few times in ten seconds."""
 
 
 @pytest.fixture
 def guest(linux_guest: LinuxGuest) -> Iterator[Guest]:
     with Guest(linux_guest.ssh()) as guest:
         yield guest
-    linux_guest.shell(f"systemctl unmask {UNIT}; pkill -x hv_vss_daemon; {START}", check=False)
+    linux_guest.shell(f"systemctl unmask {UNIT}; pkill -x hv_vss_daemon; {SYSTEMCTL_START.format(UNIT)}", check=False)
 
 
 def about_vss(guest: Guest) -> list[Finding]:

@@ -14,7 +14,7 @@ import pytest
 from hvintegration.guest import Guest
 from tests.support.fault_table import LONG
 from tests.support.linux_fault_table import TABLE, read, stop_it
-from tests.support.linux_guest import HOSTILE, LinuxGuest
+from tests.support.linux_guest import HOSTILE, SYSTEMCTL_START, LinuxGuest
 from tests.support.time_limit import GRACE, within
 
 REAL: Final = [name for name, row in TABLE.rows.items() if "guest" in row]
@@ -47,10 +47,9 @@ class Surroundings:
 END_CHANGES: Final = "while pkill -9 -x hv-changing; do sleep 0.05; done"
 """What hangs in a guest goes on there, and nothing else is changed meanwhile."""
 
-SYSTEMCTL_START: Final = "systemctl reset-failed hv-kvp-daemon; systemctl start hv-kvp-daemon"
-"""It starts a unit only a few times in ten seconds."""
-
-START: Final = f"{SYSTEMCTL_START}; until /bin/pidof /usr/sbin/hv_kvp_daemon; do sleep 0.05; done"
+START: Final = (
+    f"{SYSTEMCTL_START.format('hv-kvp-daemon')}; until /bin/pidof /usr/sbin/hv_kvp_daemon; do sleep 0.05; done"
+)
 
 
 @pytest.fixture(scope="module")

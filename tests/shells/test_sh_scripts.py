@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from hvintegration import scripts
 from hvintegration.scripts import SH_SCRIPTS, loader_arguments
-from tests.support.amounts import at_night
+from tests.support.amounts import night_unless
 
 FOLDER = importlib.resources.files(scripts) / "sh"
 NAMES = tuple(script.name for script in SH_SCRIPTS)
@@ -44,7 +44,7 @@ def installed(shells: tuple[str, ...], by_day: tuple[str, ...] = LOGIN_SHELLS) -
             shell,
             marks=[
                 pytest.mark.skipif(shutil.which(program) is None, reason=f"the shell {program} is missing"),
-                *([] if shell in by_day else [at_night]),
+                *night_unless(shell in by_day),
             ],
         )
         for shell, program in programs.items()

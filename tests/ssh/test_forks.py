@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.amounts import some_by_day
 from tests.support.endpoints import wait_until
-from tests.support.forks import check
+from tests.support.forks import ON_THE_ENGINE, check
 
 if TYPE_CHECKING:
     from tests.support.sshd import Sshd
@@ -43,10 +43,7 @@ server.shutdown(socket.SHUT_WR)
 """What may carry an SSH connection, as nc does."""
 
 
-BOTH: Final = ["children_that_do_not_use_it", "forks_during_calls"]
-
-
-@pytest.mark.parametrize("scenario", some_by_day(BOTH, BOTH[1:]))
+@pytest.mark.parametrize("scenario", ON_THE_ENGINE)
 @pytest.mark.parametrize("through", some_by_day(["nothing", "a jump host", "a program"], ["nothing"]))
 def test_over_a_real_server(
     start_sshd: Callable[..., Sshd],

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-__all__ = ["THOROUGH", "at_night", "some_by_day"]
+__all__ = ["THOROUGH", "at_night", "night_unless", "some_by_day"]
 
 THOROUGH: Final = bool(os.environ.get("HVINTEGRATION_THOROUGH"))
 """Whether all is tested, as at night, and not only what differs from all else."""
@@ -19,9 +19,14 @@ at_night = pytest.mark.at_night
 T = TypeVar("T")
 
 
+def night_unless(by_day: bool) -> list[pytest.MarkDecorator]:  # noqa: FBT001 - its name says which
+    """The marks of one parameter."""
+    return [] if by_day else [at_night]
+
+
 def some_by_day(every: Iterable[T], by_day: Container[T]) -> list[Any]:
     """Parameters, or tuples of them: *every* one at night, and those *by_day* at any time."""
     return [
-        value if value in by_day else pytest.param(*(value if isinstance(value, tuple) else [value]), marks=at_night)
+        pytest.param(*(value if isinstance(value, tuple) else [value]), marks=night_unless(value in by_day))
         for value in every
     ]

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CONNECTIONS", "check", "command"]
+from tests.support.amounts import some_by_day
+
+__all__ = ["CONNECTIONS", "ON_THE_ENGINE", "check", "command"]
 
 _PROGRAM: Final = Path(__file__).with_name("forking.py")
 _QUIET: Final = ("-W", "ignore:This process:DeprecationWarning")
@@ -23,6 +25,9 @@ CONNECTIONS: Final = {
     "pools": range(3, 6),
 }
 """How many connections each scenario makes: one for each process that asks. Of a pool, some may find nothing to do."""
+
+ON_THE_ENGINE: Final = some_by_day(["children_that_do_not_use_it", "forks_during_calls"], ["forks_during_calls"])
+"""Those that are done with a real PowerShell, as parameters."""
 
 
 def command(scenario: str, transport: str, **arguments: object) -> list[str]:

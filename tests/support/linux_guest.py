@@ -18,7 +18,17 @@ import paramiko
 
 from hvintegration import SSH
 
-__all__ = ["HOSTILE", "KINDS", "TOOL", "LinuxGuest", "end_guests", "name_folder", "start_guest", "why_none"]
+__all__ = [
+    "HOSTILE",
+    "KINDS",
+    "SYSTEMCTL_START",
+    "TOOL",
+    "LinuxGuest",
+    "end_guests",
+    "name_folder",
+    "start_guest",
+    "why_none",
+]
 
 KINDS = ("systemd", "sysvinit", "openrc", "none")
 """The init systems of guests; the last has busybox alone, and none."""
@@ -28,6 +38,9 @@ HOSTILE = () if os.environ.get("HVINTEGRATION_LINUX_GUESTS") == "honest" else ("
 
 TOOL = "HVINTEGRATION_LINUX_GUEST"
 """The environment variable that names the program that starts them."""
+
+SYSTEMCTL_START = "systemctl reset-failed {0}; systemctl start {0}"
+"""The command that starts a unit however often that was done: a few times in ten seconds systemd does it by itself."""
 
 RUN = "LINUX_GUEST_RUN"
 """The one that names the folder where they live."""
