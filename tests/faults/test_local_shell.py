@@ -28,6 +28,7 @@ from hvintegration.errors import (
     TransportTimeoutError,
 )
 from hvintegration.scripts import GET_HOST, SH_GET_GUEST, Effect, Language
+from hvintegration.transports.local.child_process import ChildProcess
 from tests.faults.test_interrupts import at_random, interrupt_after
 from tests.support.endpoints import wait_until
 from tests.support.leftovers import nothing_left
@@ -120,6 +121,18 @@ def test_what_hangs_is_ended_with_what_it_started(local: Local, tmp_path: Path, 
     assert (late.value.may_have_run, late.value.fenced) == (True, True)
     assert processes(tmp_path) == []
     assert system_of(local) == platform.node()
+
+
+def test_what_takes_a_moment_to_die_is_waited_for(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    large = f"large = b'x' * 400_000_000; open({str(fifo)!r}, 'w').close(); input()"
+    process = ChildProcess(["/bin/sh", "-c", f'"{sys.executable}" -c "{large}"; exit'], "local:")
+    process.start()
+    fifo.read_text()
+
+    assert process.kill()
+    assert processes(fifo) == []
 
 
 def test_a_shell_that_ends_takes_along_what_it_started(local: Local, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ __all__ = ["ChildProcess"]
 
 _SECONDS_TO_END: Final = 0.4
 _SECONDS_TO_DIE: Final = 5.0
+_SECONDS_TO_BE_GONE: Final = 0.3
 _PAUSE: Final = 0.02
 
 
@@ -114,8 +115,9 @@ def _kill(process: subprocess.Popen[bytes], deadline: Deadline | None) -> bool:
         process.wait(_SECONDS_TO_DIE)
     except subprocess.TimeoutExpired:
         return False
+    killed = Deadline(_SECONDS_TO_BE_GONE)  # Its memory is given back first.
     while not ended and _runs_on(process.pid):
-        if deadline is None or not deadline.left():
+        if not killed.left() and (deadline is None or not deadline.left()):
             return False
         time.sleep(_PAUSE)
     return True
