@@ -5,7 +5,7 @@ How a block is run follows from its language:
 - ``pycon``: typed at a Python prompt; what is shown there is compared.
 - ``python``: executed, and must not print anything.
 - ``console``: the lines after ``$`` are given to a shell in which ``hvintegration`` and ``python`` are those under
-  test; what they write is compared. ``$?`` works.
+  test; what they write is compared. ``$?`` works. By day, what needs no shell runs in this process.
 - ``json``: must be JSON.
 - ``powershell`` and ``bat``: cannot run here, and must therefore be skipped, with a reason:
   ``<!-- skip: next "needs Windows" -->`` before the block.
@@ -62,6 +62,8 @@ from hvintegration.update_tables import (
     Entry,
 )
 from tests.support.ailments import AILMENTS, diagnosed
+from tests.support.amounts import THOROUGH
+from tests.support.command import run
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 INDENT: Final = "·\u00a0"
@@ -162,12 +164,35 @@ class Documentation:
         if shell is None:
             raise SkipTest("needs a POSIX shell")
         steps = _typed(example.parsed, "$ ", "> ")
+        typed = [_unprompted(typed) for typed, _ in steps]
+        in_a_shell = THOROUGH or not all(map(_is_plain, typed))
+        shown = self._in_a_shell(shell, typed) if in_a_shell else list(self._in_this_process(typed))
+        self._shows(example, [(*step, output) for step, output in zip(steps, shown, strict=True)])
+
+    def _in_this_process(self, typed: Iterable[str]) -> Iterator[str]:
+        """What plain lines show, without a shell and a Python for each."""
+        status = 0
+        with contextlib.chdir(self.folder), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "100")
+            for line in typed:
+                match shlex.split(line):
+                    case ["hvintegration", *arguments]:
+                        ran = run(*arguments, together=True)
+                        status = ran.status
+                        yield ran.out.strip("\n")
+                    case ["export", assignment]:
+                        patch.setenv(*assignment.split("=", 1))
+                        yield ""
+                    case _:
+                        yield str(status)
+
+    def _in_a_shell(self, shell: str, typed: Sequence[str]) -> list[str]:
         mark = "--- end of a command ---"
         script = [
             f'python() {{ "{sys.executable}" "$@"; }}',
             f'hvintegration() {{ "{sys.executable}" -m hvintegration "$@"; }}',
             "exec 2>&1",
-            *(f"{_unprompted(typed)}\nstatus=$?; echo '{mark}'; (exit $status)" for typed, _ in steps),
+            *(f"{line}\nstatus=$?; echo '{mark}'; (exit $status)" for line in typed),
         ]
         package = str(Path(hv.__file__).parents[1])
         environment = {
@@ -186,9 +211,9 @@ class Documentation:
             timeout=120,
             check=False,
         )
-        shown = [part.strip("\n") for part in done.stdout.split(mark)][: len(steps)]
-        assert len(shown) == len(steps), done.stdout
-        self._shows(example, [(*step, output) for step, output in zip(steps, shown, strict=True)])
+        shown = [part.strip("\n") for part in done.stdout.split(mark)][: len(typed)]
+        assert len(shown) == len(typed), done.stdout
+        return shown
 
     def _json(self, example: Example) -> None:
         json.loads(example.parsed)
@@ -544,6 +569,11 @@ def _typed(source: str, first: str, more: str) -> list[tuple[str, str]]:
         else:
             steps[-1][1].append(line)
     return [("\n".join(typed), "\n".join(shown) + ("\n" if shown else "")) for typed, shown in steps]
+
+
+def _is_plain(line: str) -> bool:
+    """Whether a line of a shell is the command or the like, and has nothing that a shell would do something with."""
+    return line == "echo $?" or re.fullmatch(r"(hvintegration|export) [^|<>&;$`*?(){}~#\\\n]*", line) is not None
 
 
 def _unprompted(typed: str) -> str:

@@ -36,15 +36,16 @@ class Run:
 Command: TypeAlias = Callable[..., Run]
 
 
-def run(*arguments: str) -> Run:
-    """Run the command."""
-    out, err = io.StringIO(), io.StringIO()
+def run(*arguments: str, together: bool = False) -> Run:
+    """Run the command; all that it writes is its output if *together*."""
+    out = io.StringIO()
+    err = out if together else io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             status = main(arguments)
         except SystemExit as end:
             status = int(end.code or 0)
-    return Run(status, out.getvalue(), err.getvalue())
+    return Run(status, out.getvalue(), "" if together else err.getvalue())
 
 
 class Terminal(io.StringIO):
