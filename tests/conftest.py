@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import ssl
 import subprocess
 import sys
 import urllib.request
+import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from hvintegration.simulator import demo_world
 from tests.support import sshd
 from tests.support.amounts import THOROUGH
 from tests.support.certificates import Certificate, self_signed
+from tests.support.leftovers import set_apart
 from tests.support.linux_guest import HOSTILE, KINDS, TOOL, LinuxGuest, end_guests, name_folder, start_guest, why_none
 
 pytest_plugins = ["hvintegration.testing"]
@@ -28,6 +29,10 @@ MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
 MEASURED: Final = frozenset({"unit", "objects", "cli", "winrm", "ssh", "kerberos"})
 """Folders of tests that reach, between them and on the simulator, what all reach."""
+
+
+WAITING: Final = frozenset({"faults", "ssh"})
+"""Folders of tests that wait for the most part: for silence, and for time to pass."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,33 +49,40 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for the night, and keep in one of several processes what shares a PowerShell or a Linux guest.
-
-    Both start slowly.
-    """
+    """Leave out what is for the night, and keep in one of several processes what belongs together."""
     if not THOROUGH:
         for_the_night = {item for item in items if item.get_closest_marker("at_night")}
         config.hook.pytest_deselected(items=list(for_the_night))
         items[:] = [item for item in items if item not in for_the_night]
     for item in items:
-        if not isinstance(item, pytest.Function):
-            continue
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        if item.get_closest_marker("engine"):
-            shared = [str(parameters[name]) for name in ("way", "interpreter") if name in parameters]
-            group = "-".join([item.path.stem, item.cls.__name__ if item.cls else "", *shared])
-        elif "linux_guest" in parameters:
-            group = f"linux-{parameters['linux_guest']}"
-        elif "start_linux" in item.fixturenames and not item.get_closest_marker("xdist_group"):
-            group = f"linux-{item.originalname}"
-        else:
-            group = ""
-        if group:
+        if isinstance(item, pytest.Function) and (group := group_of(item)):
             item.add_marker(pytest.mark.xdist_group(group))
         marker = item.get_closest_marker("xdist_group")
         if marker is not None and getattr(config.option, "loadgroup", False) and hasattr(item, "id"):
             # xdist 3.8 puts the group where pytest 9.2 does not look for it any more.
             item._id = item.id.parse(f"{item.nodeid}@{marker.args[0]}")  # noqa: SLF001 - nothing else sets it
+
+
+def group_of(item: pytest.Function) -> str | None:
+    """With which tests it runs in the same process, if its own marker does not say so.
+
+    A PowerShell or a Linux guest starts slowly, and is shared. What waits is left to two thirds of the processes: the
+    others have something to do meanwhile.
+    """
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if item.get_closest_marker("engine"):
+        shared = [str(parameters[name]) for name in ("way", "interpreter") if name in parameters]
+        return "-".join([item.path.stem, item.cls.__name__ if item.cls else "", *shared])
+    if "linux_guest" in parameters:
+        return f"linux-{parameters['linux_guest']}"
+    if item.get_closest_marker("xdist_group"):
+        return None
+    if "start_linux" in item.fixturenames:
+        return f"linux-{item.originalname}"
+    if item.path.parent.name in WAITING:
+        processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        return f"waits-{zlib.crc32(item.nodeid.encode()) % max(1, processes * 2 // 3)}"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -93,8 +105,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Set apart what is there to stay: many tests collect garbage, and need not look at thousands of other tests."""
-    gc.collect()
-    gc.freeze()
+    set_apart()
 
 
 @pytest.fixture(scope="session")

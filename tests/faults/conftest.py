@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hvintegration import Host, Local
+from tests.support.leftovers import set_apart
 from tests.support.secrecy import Records, assert_clean, everything_logged
 
 FAKE = Path(__file__).with_name("fake_powershell.py")
@@ -48,6 +49,7 @@ def left() -> tuple[int, int, int]:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Neither threads, nor descriptors, nor processes."""
+    set_apart()
     before = left()
     yield
     gc.collect()
