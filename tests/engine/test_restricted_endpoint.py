@@ -22,6 +22,7 @@ from hvintegration.errors import UnsupportedError
 from hvintegration.scripts import SCRIPTS, Script
 from hvintegration.scripts.jea import REGISTRATION, ROLES, Role, endpoint_files
 from tests.support.amounts import some_by_day
+from tests.support.script_commands import commands_in
 
 pytestmark = pytest.mark.engine
 
@@ -229,15 +230,8 @@ def test_a_role_is_data_and_its_functions_are_the_scripts(engine: str, folder: P
 
 
 def test_the_modules_are_those_of_the_commands(engine: str, folder: Path, reader: Path, tmp_path: Path) -> None:
-    lister = tmp_path / "commands.ps1"
-    lister.write_text(
-        "$ast = [System.Management.Automation.Language.Parser]::ParseFile($args[0], [ref] $null, [ref] $null)\n"
-        "foreach ($node in $ast.FindAll({ $args[0] -is [System.Management.Automation.Language.CommandAst] }, $true)) "
-        "{ $node.GetCommandName() }\n"
-    )
-    for role in ROLES:
-        file = folder / "HvIntegration" / "RoleCapabilities" / f"{role.name}.psrc"
-        commands = run(engine, lister, file).split()
+    files = [folder / "HvIntegration" / "RoleCapabilities" / f"{role.name}.psrc" for role in ROLES]
+    for file, commands in commands_in(engine, files, tmp_path).items():
         used = {command.partition("\\")[0] for command in commands if "\\" in command}
 
         assert sorted(used - {"Microsoft.PowerShell.Core"}) == json.loads(run(engine, reader, file))["modules"]

@@ -25,6 +25,7 @@ from hvintegration.simulator import demo_world
 from hvintegration.simulator.functions import FUNCTIONS
 from tests.support.amounts import some_by_day
 from tests.support.other_script import powershell
+from tests.support.script_commands import commands_in
 
 pytestmark = pytest.mark.engine
 
@@ -84,25 +85,20 @@ def test_the_bootstrap_fits_into_a_command_line_of_windows() -> None:
 
 
 def test_scripts_are_ascii_and_name_the_module_of_every_command(engine: str, tmp_path: Path) -> None:
-    lister = tmp_path / "commands.ps1"
-    lister.write_text(
-        "$ast = [System.Management.Automation.Language.Parser]::ParseFile($args[0], [ref] $null, [ref] $null)\n"
-        "foreach ($node in $ast.FindAll({ $args[0] -is [System.Management.Automation.Language.CommandAst] }, $true)) "
-        "{ $node.GetCommandName() }\n"
-    )
     texts = {script.name: script.text for script in SCRIPTS} | {"bootstrap": BOOTSTRAP.read_text()}
-    for name, text in texts.items():
-        path = tmp_path / f"{name}.ps1"
-        path.write_text(text, encoding="ascii")
-        command = [engine, "-File", str(lister), str(path)]
-        names = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    files = {name: tmp_path / f"{name}.ps1" for name in texts}
+    for name, file in files.items():
+        file.write_text(texts[name], encoding="ascii")
 
-        own = {*re.findall(r"^function ([\w-]+)", text, re.MULTILINE), "hvintegration_call"}
+    called = commands_in(engine, list(files.values()), tmp_path)
+
+    for name, file in files.items():
+        own = {*re.findall(r"^function ([\w-]+)", texts[name], re.MULTILINE), "hvintegration_call"}
         own |= (
             {"Invoke-Command"} if name.endswith("_directly") else set()
         )  # Hyper-V's on one host, PowerShell's on others.
-        assert names
-        assert [name for name in names if "\\" not in name and name not in own] == []
+        assert called[file]
+        assert [command for command in called[file] if "\\" not in command and command not in own] == []
 
 
 def test_a_host_without_the_hyper_v_module_says_what_it_needs(engine: str, tmp_path: Path, world_file: Path) -> None:
