@@ -21,6 +21,7 @@ from hvintegration.simulator import Fault
 from hvintegration.simulator.store import FileStore
 from hvintegration.simulator.world import World
 from hvintegration.transports.base import requests_of
+from tests.support.amounts import some_by_day
 from tests.support.endpoints import SSHEndpoint, WSManEndpoint, wait_until
 from tests.support.time_limit import Stopwatch, within
 
@@ -50,9 +51,10 @@ class Way:
 
 
 WAYS = ("simulator", "local", "WinRM, sealed", "WinRM over TLS", "SSH, remoting", "SSH, a process for each call")
+BY_DAY = ("simulator", "local", "WinRM, sealed", "SSH, remoting")
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=some_by_day(WAYS, BY_DAY))
 def way(request: pytest.FixtureRequest, unmeasured: None, world_file: Path, tmp_path: Path) -> Iterator[Way]:
     """Every way that needs no engine."""
     store = FileStore(world_file)

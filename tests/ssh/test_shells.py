@@ -18,15 +18,17 @@ from hvintegration.calls.call import Call
 from hvintegration.clock import Deadline
 from hvintegration.errors import CommandFailedError, ConfigurationError, ConnectError, TransportTimeoutError
 from hvintegration.scripts import SH_GET_GUEST, Effect, Language
+from tests.support.amounts import some_by_day
 from tests.support.endpoints import wait_until
 from tests.support.other_script import OtherScript
 from tests.support.sshd import Sshd
 from tests.support.time_limit import GRACE, within
 
 SHELLS: Final = ("dash", "bash", "busybox")
+SHELLS_BY_DAY: Final = ("bash", "busybox")
 
 
-@pytest.fixture(scope="module", params=SHELLS)
+@pytest.fixture(scope="module", params=some_by_day(SHELLS, SHELLS_BY_DAY))
 def server(
     request: pytest.FixtureRequest, start_sshd: Callable[..., Sshd], tmp_path_factory: pytest.TempPathFactory
 ) -> Sshd:

@@ -363,7 +363,7 @@ def deep() -> object:
     [
         (None, "$"),
         ([], "$"),
-        (deep(), "$"),
+        (deep, "$"),
         ({}, "$.schema"),
         (PLAIN | {"schema": 2}, "$.schema"),
         (PLAIN | {"class": "NewError"}, "$.class"),
@@ -371,7 +371,7 @@ def deep() -> object:
         (PLAIN | {"class": ["HvError"]}, "$.class"),
         (PLAIN | {"class": None}, "$.class"),
         (PLAIN | {"message": 1}, "$.message"),
-        (PLAIN | {"message": deep()}, "$.message"),
+        (lambda: PLAIN | {"message": deep()}, "$.message"),
         (PLAIN | {"retryable": 1}, "$.retryable"),
         (PLAIN | {"hint": 1}, "$.hint"),
         (PLAIN | {"command_hint": []}, "$.command_hint"),
@@ -389,6 +389,7 @@ def deep() -> object:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_error_is_refused_with_its_place(data: object, path: str) -> None:
+    data = data() if callable(data) else data
     with pytest.raises(errors.DecodeError) as refused:
         HvError.from_dict(data)
     assert refused.value.path == path

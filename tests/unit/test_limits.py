@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -33,41 +34,45 @@ def many(items: str, times: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("document", "reason"),
+    ("document", "reason"),  # Made when the test runs: every process of the tests reads all of them.
     [
-        (" " * (limits.MAX_LENGTH + 1), "is longer than 33554432 characters"),
-        (many("[]", limits.MAX_CONTAINERS), "has more than 120000 lists and objects"),
-        (many("{}", limits.MAX_CONTAINERS), "has more than 120000 lists and objects"),
-        (many("[[[]]]", 50_000), "has more than 120000 lists and objects"),
-        ("{" + '"":0,' * limits.MAX_FIELDS + '"":0}', "has more than 650000 fields"),
-        (many("0", limits.MAX_ITEMS + 2), "has more than 1000000 items"),
-        (many('","', limits.MAX_MARKED_TEXTS + 1), "has more than 400000 texts with commas, colons or brackets"),
-        ("[" * 33, "has more than 32 levels"),
+        (lambda: " " * (limits.MAX_LENGTH + 1), "is longer than 33554432 characters"),
+        (lambda: many("[]", limits.MAX_CONTAINERS), "has more than 120000 lists and objects"),
+        (lambda: many("{}", limits.MAX_CONTAINERS), "has more than 120000 lists and objects"),
+        (lambda: many("[[[]]]", 50_000), "has more than 120000 lists and objects"),
+        (lambda: "{" + '"":0,' * limits.MAX_FIELDS + '"":0}', "has more than 650000 fields"),
+        (lambda: many("0", limits.MAX_ITEMS + 2), "has more than 1000000 items"),
+        (
+            lambda: many('","', limits.MAX_MARKED_TEXTS + 1),
+            "has more than 400000 texts with commas, colons or brackets",
+        ),
+        (lambda: "[" * 33, "has more than 32 levels"),
     ],
-    ids=lambda text: text[:9],
+    ids=["length", "lists", "objects", "lists in lists", "fields", "items", "marked texts", "levels"],
 )
-def test_what_is_beyond_a_limit_is_refused_before_it_is_parsed(document: str, reason: str) -> None:
+def test_what_is_beyond_a_limit_is_refused_before_it_is_parsed(document: Callable[[], str], reason: str) -> None:
     with pytest.raises(ExcessError) as refused:
-        parse_json(document, Work())
+        parse_json(document(), Work())
     assert str(refused.value) == reason
 
 
 @pytest.mark.parametrize(
     "document",
     [
-        many("[]", limits.MAX_CONTAINERS - 1),
-        "{" + '"":0,' * (limits.MAX_FIELDS - 1) + '"":0}',
-        many("0", limits.MAX_ITEMS + 1),
-        many('",[{:"', limits.MAX_MARKED_TEXTS),
-        '["' + "[" * 1_000_000 + '"]',
-        '["' + '\\"[' * 1_000_000 + '"]',
-        many("9" * limits.MAX_DIGITS, 3),
-        many("1." + "9" * (limits.MAX_DIGITS - 2), 3),
+        lambda: many("[]", limits.MAX_CONTAINERS - 1),
+        lambda: "{" + '"":0,' * (limits.MAX_FIELDS - 1) + '"":0}',
+        lambda: many("0", limits.MAX_ITEMS + 1),
+        lambda: many('",[{:"', limits.MAX_MARKED_TEXTS),
+        lambda: '["' + "[" * 1_000_000 + '"]',
+        lambda: '["' + '\\"[' * 1_000_000 + '"]',
+        lambda: many("9" * limits.MAX_DIGITS, 3),
+        lambda: many("1." + "9" * (limits.MAX_DIGITS - 2), 3),
     ],
-    ids=lambda text: text[:9],
+    ids=["lists", "fields", "items", "marked texts", "a text of brackets", "escapes", "digits", "decimals"],
 )
-def test_what_is_within_the_limits_is_parsed(document: str) -> None:
-    assert parse_json(document, Work()) == json.loads(document)
+def test_what_is_within_the_limits_is_parsed(document: Callable[[], str]) -> None:
+    text = document()
+    assert parse_json(text, Work()) == json.loads(text)
 
 
 @pytest.mark.parametrize("number", ["9" * (limits.MAX_DIGITS + 1), "1." + "9" * limits.MAX_DIGITS, "-" + "9" * 5000])
@@ -76,10 +81,15 @@ def test_a_number_of_too_many_digits_is_none(number: str) -> None:
         parse_json(number, Work())
 
 
-@pytest.mark.parametrize("document", ["{}", many("1", 500_000), many("1.5", 500_000), " " * limits.MAX_LENGTH])
-def test_parsing_ends_when_the_time_is_over(document: str) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [lambda: "{}", lambda: many("1", 500_000), lambda: many("1.5", 500_000), lambda: " " * limits.MAX_LENGTH],
+    ids=["short", "numbers", "decimals", "spaces"],
+)
+def test_parsing_ends_when_the_time_is_over(document: Callable[[], str]) -> None:
+    text = document()
     with within(GRACE), pytest.raises(TransportTimeoutError):
-        parse_json(document, Work(over()))
+        parse_json(text, Work(over()))
 
 
 class Passing(Deadline):
@@ -130,10 +140,13 @@ def test_reading_many_machines_or_services_looks_at_the_time(service: object, ma
         operation.send(answer)
 
 
-@pytest.mark.parametrize("broken", [[], {}, ["x" * 1_000_000] * 100, {str(number): [0] for number in range(100_000)}])
-def test_of_what_is_wrong_the_beginning_is_shown(broken: object) -> None:
-    said = shown(broken)
-    assert said[:60] == repr(broken)[:60]
+@pytest.mark.parametrize(
+    "broken", [list, dict, lambda: ["x" * 1_000_000] * 100, lambda: {str(number): [0] for number in range(100_000)}]
+)
+def test_of_what_is_wrong_the_beginning_is_shown(broken: Callable[[], object]) -> None:
+    value = broken()
+    said = shown(value)
+    assert said[:60] == repr(value)[:60]
     assert len(said) < 10_000
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 import struct
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psrpcore
 import psrpcore.types
@@ -127,17 +127,18 @@ def test_so_many_bytes_may_come_for_a_call_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload",
+    "payload",  # Made when the test runs: every process of the tests reads all of them.
     [
-        fragment(message(b"<S>" + b"x" * 30_000_000 + b"</S>")),
-        fragment(message(b"<S>" + b"_x0041_" * 4_000_000 + b"</S>")),
-        b"".join(fragment(b"", number, last=False) for number in range(60_000)),
+        lambda: fragment(message(b"<S>" + b"x" * 30_000_000 + b"</S>")),
+        lambda: fragment(message(b"<S>" + b"_x0041_" * 4_000_000 + b"</S>")),
+        lambda: b"".join(fragment(b"", number, last=False) for number in range(60_000)),
     ],
     ids=["text", "escapes", "fragments"],
 )
-def test_taking_in_ends_when_the_time_is_over(payload: bytes) -> None:
+def test_taking_in_ends_when_the_time_is_over(payload: Callable[[], bytes]) -> None:
+    data = payload()
     with within(GRACE), pytest.raises(TransportTimeoutError) as late:
-        take(payload, work=Work(Deadline(0, VirtualClock()), "hv01"))
+        take(data, work=Work(Deadline(0, VirtualClock()), "hv01"))
     assert (late.value.may_have_run, late.value.fenced) == (True, False)
 
 

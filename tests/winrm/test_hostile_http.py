@@ -46,7 +46,7 @@ def slowly(text: bytes) -> Callable[[Request], Iterable[bytes]]:
 
 
 def bomb(megabytes: int) -> bytes:
-    return gzip.compress(gzip.compress(bytes(megabytes << 20)))
+    return gzip.compress(gzip.compress(bytes(megabytes << 20), 1), 1)
 
 
 ENDLESS: Final[dict[str, Callable[[Request], bytes | Iterable[bytes]]]] = {
