@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from hvintegration import scripts
 from hvintegration.scripts import SH_SCRIPTS, loader_arguments
 from tests.support.amounts import night_unless
+from tests.support.endpoints import wait_until
 
 FOLDER = importlib.resources.files(scripts) / "sh"
 NAMES = tuple(script.name for script in SH_SCRIPTS)
@@ -120,6 +121,13 @@ def result(shell: str, script: str, *arguments: str, **options: Unpack[Options])
 def stat(process_id: int | str) -> list[str]:
     """The fields of a process from the third on: state, parent, group, ..."""
     return Path(f"/proc/{process_id}/stat").read_text().rpartition(") ")[2].split()
+
+
+def runs(process_id: int | str) -> bool:
+    try:
+        return stat(process_id)[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def started(process_id: int) -> str:
@@ -595,8 +603,8 @@ def test_a_change_whose_program_prints_without_end_comes_to_an_end(shell: str, t
     output = run(command(shell), asked)
 
     assert b"<hvintegration answer>" not in output
-    process = Path("/proc", (tmp_path / "process").read_text().strip())
-    assert not process.exists() or stat(int(process.name))[0] == "Z"
+    process_id = (tmp_path / "process").read_text().strip()
+    assert wait_until(lambda: not runs(process_id))
 
 
 def _is_changing(file: Path) -> bool:
