@@ -231,8 +231,12 @@ def with_demovm(world: World) -> World:
 
 
 def with_session(world: World) -> World:
-    """The world with a first machine in which a PowerShell can run: the engine takes any for one."""
+    """The world with a first machine in which a PowerShell can run: the engine takes any for one.
+
+    It stays: of the engine, a PowerShell outlives its machine.
+    """
     world = with_demovm(world)
+    world.faults = [fault for fault in world.faults if fault.action != "remove" or fault.machine == "web"]
     first = world.machines[0]
     first.state = "Running"
     first.guest = "none" if first.guest == "linux" else first.guest
