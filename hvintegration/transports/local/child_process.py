@@ -88,7 +88,7 @@ class ChildProcess(LineStreams):
 
         Args:
             deadline: How long to wait for what it started as another user, such as by sudo, which only ends by
-                itself; not at all if None.
+                itself; if None, or if it has passed, the 0.3 seconds that what was killed may take to be gone.
         """
         self.abandon()
         return self._process is None or _kill(self._process, deadline)
