@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import hvintegration as hv
 from hvintegration.errors import ConfigurationError
 from hvintegration.transports.host_names import check_host
+from tests.support.resolver import resolve_by
 
 LABEL = "a" * 63
 
@@ -46,10 +47,10 @@ WAYS: dict[str, Callable[[str], object]] = {
 def no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for a name is a failure here."""
 
-    def asked(*_: object, **__: object) -> None:
+    def asked(_name: str, _port: int | None) -> NoReturn:
         raise AssertionError("a name was asked for")
 
-    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    resolve_by(monkeypatch, asked)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -14,13 +14,14 @@ from hvintegration.errors import ConnectError, TransportTimeoutError
 from hvintegration.simulator import demo_world
 from hvintegration.transports.winrm.connecting import dial
 from tests.support.hostile_http import WHO
+from tests.support.resolver import resolve_by
 from tests.support.time_limit import GRACE, within
 from tests.support.wsman_server import WSManServer
 
 
 def stand_for(monkeypatch: pytest.MonkeyPatch, *places: tuple[str, int]) -> None:
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    resolve_by(monkeypatch, lambda _name, _port: found)
 
 
 @pytest.fixture

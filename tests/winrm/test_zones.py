@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from typing import NoReturn
 
 import pytest
 
 from hvintegration import Host, WinRM, transport_for
 from hvintegration.errors import ConnectError
 from tests.support.hostile_http import WHO, HostileServer, page
+from tests.support.resolver import resolve_by
 
 
 @pytest.mark.parametrize(
@@ -28,15 +30,14 @@ from tests.support.hostile_http import WHO, HostileServer, page
     ],
 )
 def test_it_is_dialled_as_it_was_typed(host: str, dialled: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+    asked: list[str] = []
     with HostileServer(before=lambda _: page("404 Not Found")) as server:
-        real = socket.getaddrinfo
 
-        def spy(name: object, port: int, *rest: object, **more: object) -> object:
+        def spy(name: str, _port: int | None) -> object:
             asked.append(name)
-            return real("127.0.0.1", server.port, type=socket.SOCK_STREAM)
+            return socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
 
-        monkeypatch.setattr(socket, "getaddrinfo", spy)
+        resolve_by(monkeypatch, spy)
         transport = transport_for(host, credential=WHO, options={"auth": "ntlm"}) if "/" in host else None
         with Host(transport or WinRM(host, auth="ntlm", credential=WHO)) as asking, pytest.raises(ConnectError):
             asking.info(timeout=20)
@@ -56,14 +57,14 @@ def test_it_is_dialled_as_it_was_typed(host: str, dialled: str, monkeypatch: pyt
     ],
 )
 def test_so_it_is_over_ssh(address: str, dialled: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+    asked: list[str] = []
 
-    def spy(name: object, *_rest: object, **_more: object) -> object:
+    def spy(name: str, _port: int | None) -> NoReturn:
         asked.append(name)
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
     with Host(transport_for(address)) as asking:
-        monkeypatch.setattr(socket, "getaddrinfo", spy)
+        resolve_by(monkeypatch, spy)
         with pytest.raises(ConnectError):
             asking.info(timeout=20)
         monkeypatch.undo()
