@@ -27,8 +27,13 @@ pytest_plugins = ["hvintegration.testing"]
 MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Environment variables by which coverage measures the processes that a measured one starts."""
 
-MEASURED: Final = frozenset({"unit", "objects", "cli", "winrm", "ssh", "kerberos"})
-"""Folders of tests that reach, between them and on the simulator, what all reach."""
+MEASURED: Final = frozenset(
+    {
+        *("unit", "objects", "cli", "winrm", "ssh", "kerberos"),
+        *("test_forks", "test_local_shell", "test_misbehaving_powershell", "test_ssh"),
+    }
+)
+"""Folders, and files of others, whose tests reach, between them and on the simulator, what all reach."""
 
 
 WAITING: Final = frozenset({"faults", "ssh"})
@@ -90,7 +95,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Let coverage rest where tests do the same over and over: it would learn little there, and costs as much again."""
     measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
     folder, on_simulator = item.path.parent.name, "simul" in item.nodeid.lower()
-    if measuring is None or folder in MEASURED or (folder == "contract" and on_simulator):
+    if (
+        measuring is None
+        or not MEASURED.isdisjoint({folder, item.path.stem})
+        or (folder == "contract" and on_simulator)
+    ):
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for name in MEASURING:

@@ -174,6 +174,7 @@ print(process.kill(Deadline(0.5)), flush=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+@pytest.mark.usefixtures("unmeasured")  # Nobody may not write where that is kept.
 def test_what_runs_as_somebody_else_is_not_taken_for_ended(tmp_path: Path) -> None:
     """As sudo does: who began it may not end it."""
     if shutil.which("setpriv") is None:
