@@ -148,6 +148,36 @@ def test_last_words_are_of_what_failed_and_have_an_end(shell: str, journal: str,
         assert result(shell, script, *arguments, env=environment) == expected
 
 
+RAN = """\
+ExecMainStartTimestamp=Fri 2026-11-27 21:03:37 CET
+ExecMainPID=810
+ExecMainExitTimestamp=Fri 2026-11-27 21:04:02 CET
+"""
+
+
+@every_shell
+@pytest.mark.parametrize(
+    ("ran", "words"),
+    [
+        (RAN, "--since 2026-11-27 21:03:37 --until 2026-11-27 21:04:59 _PID=810"),
+        (RAN.replace("=810", "=0"), ""),
+        (RAN.replace("=810", "="), ""),
+        (RAN.replace("=Fri 2026-11-27 21:04:02 CET", "="), ""),
+        (RAN.replace("=Fri 2026-11-27 21:03:37 CET", "=n/a"), ""),
+        ("", ""),
+    ],
+)
+def test_of_what_ended_at_once_the_journal_knows_the_process_only(
+    shell: str, ran: str, words: str, tmp_path: Path
+) -> None:
+    script = framed(
+        f'{(FOLDER / f"{LIBRARY}.sh").read_text("ascii")}\nresult=$(json_string "$(words a.service 1 env A=1)")'
+    )
+    journal = 'case $* in *_SYSTEMD_INVOCATION_ID=1) ;; *) shift 6; [ $A = 1 ] && echo "$*" ;; esac'
+    environment = programs(tmp_path / "bin", journalctl=journal, systemctl=f"cat <<'END'\n{ran}END")
+    assert result(shell, script, env=environment) == words
+
+
 # -- FreeBSD -------------------------------------------------------------------------------------------------------
 
 FREEBSD = {

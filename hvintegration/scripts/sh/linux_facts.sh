@@ -285,6 +285,33 @@ shown_value() {
     printf %s "${fact%%"$json_newline"*}"
 }
 
+# moment NAME: when that was, as systemd writes it, without day of the week and time zone, which not every version reads.
+moment() {
+    fact=$(shown_value "$1")
+    fact=${fact#* }
+    printf %s "${fact% *}"
+}
+
+# words UNIT RUN COMMAND...: the last lines that the journal has of that run; COMMAND... is what runs journalctl.
+words() {
+    name_of_unit=$1
+    run_of_unit=$2
+    shift 2
+    set -- "$@" journalctl --quiet --no-pager -o cat -n 3
+    lines=$("$@" "_SYSTEMD_INVOCATION_ID=$run_of_unit" 2> /dev/null) || lines=
+    if [ -z "$lines" ]; then
+        # Of a process that has ended before its lines are read, the journal knows the number, and no unit.
+        block=$(systemctl show -p ExecMainPID -p ExecMainStartTimestamp -p ExecMainExitTimestamp -- "$name_of_unit" 2> /dev/null)
+        process=$(shown_value ExecMainPID)
+        began=$(moment ExecMainStartTimestamp)
+        ended=$(moment ExecMainExitTimestamp)
+        case $process:$began:$ended in 0:* | :* | *[!0-9:' '-]* | *::* | *:) return ;; esac
+        # Later, the number may be another's.
+        lines=$("$@" --since "$began" --until "${ended%:*}:59" "_PID=$process" 2> /dev/null) || lines=
+    fi
+    printf %s "$lines"
+}
+
 # Of units that have failed: name, and below it the last lines that the journal has of their last run. Not for who may not
 # read it: others get nothing from it.
 last_words() {
@@ -298,7 +325,7 @@ last_words() {
         run=$(shown_value InvocationID)
         said=
         # A journal may be of any size.
-        [ -z "$run" ] || said=$(timeout 1 journalctl --quiet --no-pager -o cat -n 3 "_SYSTEMD_INVOCATION_ID=$run" 2> /dev/null)
+        [ -z "$run" ] || said=$(words "$name" "$run" timeout 1)
         [ -z "$said" ] || said=$(printf %.1000s "$said")
         [ -z "$said" ] && [ "$user_id" != 0 ] || add "$name$json_newline$said"
     done

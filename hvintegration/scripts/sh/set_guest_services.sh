@@ -127,8 +127,7 @@ say_why() {
         said=
         invocation=$(property InvocationID "$2")
         # What an earlier run has said is not why this start failed.
-        [ "$invocation" = "$3" ] ||
-            said=$(with_rights journalctl --quiet --no-pager -o cat -n 3 "_SYSTEMD_INVOCATION_ID=$invocation") || said=
+        [ "$invocation" = "$3" ] || said=$(words "$2" "$invocation" with_rights)
         ;;
     esac
     [ -z "$said" ] || failure DaemonEnded NotSpecified "$said" "$index"
