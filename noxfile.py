@@ -48,9 +48,8 @@ nox.options.sessions = ["lint", "types", "tests", "tests_bare", "coverage", "doc
 DIST = HERE / "dist"
 PYPROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 
-# Many tests wait, so that eight processes are not too many for two processors; measured, they have more to do.
-PROCESSES = 6 if os.environ.get("HVINTEGRATION_COVERAGE") else 8
-WORKERS = ("--numprocesses", str(max(PROCESSES, os.cpu_count() or 1)), "--dist", "loadgroup")
+# Many tests wait, so that six processes are not too many for two processors.
+WORKERS = ("--numprocesses", str(max(6, os.cpu_count() or 1)), "--dist", "loadgroup")
 
 # What waits neither for time, nor for a network, nor for another process.
 QUICK = ("tests/unit", "tests/objects", "tests/cli/test_commands.py", "tests/contract/test_contract.py")

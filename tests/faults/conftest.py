@@ -58,7 +58,7 @@ def nothing_is_left() -> Iterator[None]:
         time.sleep(0.02)
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("local:")] == []
     threads, descriptors, processes = left()
-    assert threads <= before[0]
+    assert threads <= before[0], [thread.name for thread in threading.enumerate()]
     assert descriptors <= before[1]
     assert processes <= before[2], children()
 
