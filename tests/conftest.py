@@ -29,8 +29,16 @@ MEASURING: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
 MEASURED: Final = frozenset(
     {
-        *("unit", "objects", "cli", "winrm", "ssh", "kerberos"),
-        *("test_forks", "test_local_shell", "test_misbehaving_powershell", "test_ssh"),
+        "unit",
+        "objects",
+        "cli",
+        "winrm",
+        "ssh",
+        "kerberos",
+        "test_forks",
+        "test_local_shell",
+        "test_misbehaving_powershell",
+        "test_ssh",
     }
 )
 """Folders, and files of others, whose tests reach, between them and on the simulator, what all reach."""

@@ -181,7 +181,10 @@ class Real:
 def _by_init(init: str, short: str, verb: str) -> str:
     """The command by hand."""
     name, unit = f"hv_{short}_daemon", f"hv-{short}-daemon"
-    by_hand = {"start": f"/bin/pidof {name} > /dev/null || {name}", "stop": f"kill -15 $(/bin/pidof {name}); sleep 0.2"}
+    by_hand = {
+        "start": f"/bin/pidof {name} > /dev/null || {name}",
+        "stop": f"while kill -15 $(/bin/pidof {name}); do sleep 0.1; done",
+    }
     return {
         "systemd": SYSTEMCTL_START.format(unit) if verb == "start" else f"systemctl {verb} {unit}",
         "sysvinit": f"update-rc.d hv-{short}-daemon enable; /etc/init.d/hv-{short}-daemon {verb}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from hvintegration import Finding, Guest, ServiceKind, Severity
-from tests.support.linux_guest import SYSTEMCTL_START, LinuxGuest
+from tests.support.linux_guest import SYSTEMCTL_CRASH, SYSTEMCTL_START, LinuxGuest
 
 SYSTEMD = pytest.mark.parametrize("linux_guest", ["systemd"], indirect=True)
 UNIT = "hv-vss-daemon.service"
@@ -27,7 +27,7 @@ def about_vss(guest: Guest) -> list[Finding]:
 
 
 BROKEN = {
-    "guest-service-crashed": f"systemctl kill -s SEGV {UNIT}; while systemctl -q is-active {UNIT}; do sleep 0.1; done",
+    "guest-service-crashed": SYSTEMCTL_CRASH.format(UNIT),
     "guest-service-disabled": f"systemctl mask --now {UNIT}",
     "daemon-by-hand": f"systemctl stop {UNIT}; hv_vss_daemon; until pidof hv_vss_daemon; do sleep 0.1; done",
 }

@@ -28,7 +28,7 @@ from hvintegration.models import ChangeOutcome, Health
 from hvintegration.service_kind import ServiceKind
 from hvintegration.transports.ssh.host_keys import fingerprint
 from tests.support.fault_proxy import FaultProxy
-from tests.support.linux_guest import LinuxGuest
+from tests.support.linux_guest import SYSTEMCTL_CRASH, LinuxGuest
 
 KVP, VSS, COPY = ServiceKind.KVP, ServiceKind.VSS, ServiceKind.GUEST_SERVICE_INTERFACE
 DAEMONS = {KVP: "hv_kvp_daemon", VSS: "hv_vss_daemon", COPY: "hv_fcopy_daemon"}
@@ -116,7 +116,7 @@ def test_a_device_that_nobody_seems_to_hold_is_a_start_that_failed(guest: Guest,
 @pytest.mark.usefixtures("guest")
 def test_a_unit_that_systemd_starts_no_more_for_a_while_is_started(linux_guest: LinuxGuest, user: str) -> None:
     unit = "hv-vss-daemon"
-    crash = f"systemctl kill --signal=SEGV {unit}; while systemctl -q is-active {unit}; do sleep 0.1; done"
+    crash = SYSTEMCTL_CRASH.format(unit)
     limit = f"/run/systemd/system/{unit}.service.d"  # For six starts may take more than the usual ten seconds.
     linux_guest.shell(
         f"mkdir {limit}; printf '[Unit]\nStartLimitIntervalSec=1h\n' >{limit}/long.conf; systemctl daemon-reload"

@@ -21,6 +21,7 @@ from hvintegration import SSH
 __all__ = [
     "HOSTILE",
     "KINDS",
+    "SYSTEMCTL_CRASH",
     "SYSTEMCTL_START",
     "TOOL",
     "LinuxGuest",
@@ -38,6 +39,9 @@ HOSTILE = () if os.environ.get("HVINTEGRATION_LINUX_GUESTS") == "honest" else ("
 
 TOOL = "HVINTEGRATION_LINUX_GUEST"
 """The environment variable that names the program that starts them."""
+
+SYSTEMCTL_CRASH = "systemctl kill --signal=SEGV {0}; while systemctl -q is-active {0}; do sleep 0.1; done"
+"""The command after which a unit that ran has crashed."""
 
 SYSTEMCTL_START = "systemctl reset-failed {0}; systemctl start {0}"
 """The command that starts a unit however often that was done: a few times in ten seconds systemd does it by itself."""
